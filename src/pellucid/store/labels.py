@@ -1,0 +1,60 @@
+"""Labels: who may see an artifact, and whose privacy it carries.
+
+The algebra is small. Levels are ordered open < protected < private, and a step's output takes the most private level of its
+inputs. Beside the level travels what a release needs to be allowed to lower it: the `unit` column (each row belongs to one unit
+and depends on nothing but that unit's rows and open data) and the `accounts` that must pay.
+
+Why the unit can be lost: a guarantee "per person" holds for a statistic of a table only when one person moves only their own
+rows of it. Ingest keeps that, a per-unit step keeps it; any other step may mix people (a model fitted on everybody and then
+scored per person changes every row when one person leaves), so its output has no unit and cannot be released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """Who may see an artifact; a larger level is more private."""
+
+    OPEN = 0
+    PROTECTED = 1
+    PRIVATE = 2
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Label:
+    """A level, the column that names the unit (or None), and the accounts a release of it is charged to."""
+
+    level: Level
+    unit: str | None = None
+    accounts: frozenset[str] = frozenset()
+
+    @property
+    def is_open(self) -> bool:
+        return self.level is Level.OPEN
+
+    def __str__(self) -> str:
+        return self.level.word
+
+
+OPEN = Label(Level.OPEN)
+
+
+def join(labels: Iterable[Label], *, per_unit: bool = False) -> Label:
+    """The label of what is computed from inputs with these labels.
+
+    The level is the most private one, the accounts are united. The unit survives only a per-unit step that has exactly one
+    input which is not open.
+    """
+    closed = [label for label in labels if not label.is_open]
+    if not closed:
+        return OPEN
+    unit = closed[0].unit if per_unit and len(closed) == 1 else None
+    return Label(max(label.level for label in closed), unit, frozenset().union(*(label.accounts for label in closed)))
