@@ -1,0 +1,55 @@
+"""Files: an input kept as it came, byte for byte."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import DataError
+from pellucid.store.rows import named_type
+from pellucid.store.saved import sha256_of, writing
+
+SUFFIX = ".bin"
+
+
+@dataclass(frozen=True)
+class File:
+    """A read-only file; `open(file)` works, for it is a path."""
+
+    path: Path
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+    def read_bytes(self) -> bytes:
+        return self.path.read_bytes()
+
+
+def write(value: Any, path: Path) -> str:
+    """Copy a file (a path or `File`), or write bytes; return its canonical digest, the SHA-256 of the bytes."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        with writing(path), open(path, "wb") as file:
+            file.write(value)
+    elif isinstance(value, str | os.PathLike):
+        try:
+            source = open(value, "rb")
+        except OSError as error:
+            raise DataError("the file cannot be read", where=os.fspath(value), why=os.strerror(error.errno or 0)) from error
+        with source, writing(path), open(path, "wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+    else:
+        raise TypeError(f"returned {named_type(value)}, declared a file: return its path, or bytes")
+    return f"file:{sha256_of(path)}"
+
+
+def read(path: Path) -> File:
+    """The handle on a stored file."""
+    return File(path)
+
+
+def digest(path: Path) -> str:
+    """The canonical digest, from the file."""
+    return f"file:{sha256_of(path)}"

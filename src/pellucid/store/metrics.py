@@ -1,0 +1,78 @@
+"""Metrics: a flat record of numbers, kept as JSON.
+
+Keys are sorted, floats written by `repr` (the shortest text that reads back as the same float), integers stay integers. JSON has
+no word for them, so NaN and the infinities are the strings "NaN", "Infinity", "-Infinity"; metrics hold no other strings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import DamagedError
+from pellucid.store.rows import named_type
+from pellucid.store.saved import RECOMPUTE, writing
+
+SUFFIX = ".json"
+
+
+class Metrics(dict[str, int | float]):
+    """Numbers by name, as a step returns them: a plain dict will do. Booleans and nested values are refused."""
+
+
+def plain(value: Any) -> Metrics:
+    """`value` as metrics, numpy scalars as Python numbers. Raises TypeError for what is not a flat dict of numbers."""
+    if not isinstance(value, Mapping):
+        raise TypeError(f"returned {named_type(value)}, declared metrics: return a flat dict of numbers by name")
+    metrics = Metrics()
+    for name, number in value.items():
+        if not isinstance(name, str):
+            raise TypeError(f"returned metrics with the name {name!r}: names must be strings")
+        if type(number).__module__ == "numpy" and getattr(number, "ndim", None) == 0:
+            number = number.item()
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise TypeError(
+                f"returned metrics in which {name!r} is {named_type(number)}: only integers and floats can be metrics"
+            )
+        metrics[name] = int(number) if isinstance(number, int) else float(number)
+    return metrics
+
+
+def encode(metrics: Mapping[str, int | float]) -> bytes:
+    """The JSON text of metrics."""
+    words = {name: number if math.isfinite(number) else _WORDS[str(number)] for name, number in metrics.items()}
+    return (json.dumps(words, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+_WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def write(value: Any, path: Path) -> str:
+    """Write metrics; return their canonical digest."""
+    metrics = plain(value)
+    with writing(path), open(path, "wb") as file:
+        file.write(encode(metrics))
+    return _digest(metrics)
+
+
+def read(path: Path) -> Metrics:
+    """The metrics of a file."""
+    try:
+        found = json.loads(path.read_bytes())
+        return plain({name: float(number) if number in _WORDS.values() else number for name, number in found.items()})
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DamagedError("not a record of metrics", where=str(path), why=str(error), fix=RECOMPUTE) from error
+
+
+def digest(path: Path) -> str:
+    """The canonical digest: of the JSON text with -0.0 as 0.0. The integer 1 is not the float 1.0."""
+    return _digest(read(path))
+
+
+def _digest(metrics: Metrics) -> str:
+    one_zero = {name: number + 0 if isinstance(number, float) else number for name, number in metrics.items()}
+    return f"metrics:{hashlib.sha256(encode(one_zero)).hexdigest()}"

@@ -1,0 +1,167 @@
+"""The content-addressed folder: each file under the SHA-256 of its bytes, whole or absent, and checked when it is opened.
+
+    root/objects/ab/ab12…ef.parquet     mode 0400; never changed, only replaced by the same bytes
+    root/tmp/…                          scratch folders, on the same file system so that a rename is atomic
+    root/damaged/…                      what was found damaged and moved aside
+
+Several processes may use one folder at once without a lock: a name stands for its content, so two that adopt the same file
+write the same thing, and a rename replaces one whole file by another.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pellucid.errors import DamagedError, StoreError
+from pellucid.store.saved import Saved, sha256_of, writing
+
+_NAME = re.compile(r"([0-9a-f]{64})(\.[a-z0-9]+)?")
+_SETTLED = 100_000_000  # ns; a file changed more recently could change again within the clock's tick and look the same
+
+
+class Objects:
+    """A content-addressed folder. `sha256` is in hex, `suffix` begins with a dot."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._verified: set[tuple[str, int, int, int, int]] = set()
+
+    def path(self, sha256: str, suffix: str) -> Path:
+        """Where the file with these bytes is or would be. Raises ValueError for what is not a hash or a suffix."""
+        if not _NAME.fullmatch(sha256 + suffix) or len(sha256) != 64:
+            raise ValueError(f"not the name of an object: {sha256 + suffix!r}")
+        return self.root / "objects" / sha256[:2] / f"{sha256}{suffix}"
+
+    def scratch(self) -> Path:
+        """A fresh folder on the same file system, for one step to write in. The caller removes it; `clean_tmp` the forgotten."""
+        tmp = self.root / "tmp"
+        with writing(tmp):
+            try:
+                return Path(tempfile.mkdtemp(dir=tmp))
+            except FileNotFoundError:
+                self._folder(tmp)
+                return Path(tempfile.mkdtemp(dir=tmp))
+
+    def adopt(self, saved: Saved) -> Path:
+        """Take a written file in: rename it to its name, durably. The scratch copy is gone afterwards. Idempotent.
+
+        A file of that name that is already there is replaced, which heals it if it was damaged.
+        """
+        target = self.path(saved.sha256, saved.path.suffix)
+        with writing(target):
+            os.chmod(saved.path, 0o400)
+            try:
+                os.replace(saved.path, target)
+            except FileNotFoundError:
+                if not saved.path.exists():
+                    raise
+                self._folder(target.parent)
+                os.replace(saved.path, target)
+                _sync_folder(target.parent.parent)
+            _sync_folder(target.parent)
+        return target
+
+    def has(self, sha256: str, suffix: str) -> bool:
+        """Whether a file of that name is there. Cheap: its bytes are not read."""
+        return self.path(sha256, suffix).is_file()
+
+    def open(self, sha256: str, suffix: str) -> Path:
+        """The path of a file whose bytes have just been found to be what its name says.
+
+        The check is remembered within the process for as long as size, times and inode stay the same. Raises DamagedError for
+        other bytes, StoreError when the file is not there.
+        """
+        path = self.path(sha256, suffix)
+        try:
+            before = path.stat()
+        except FileNotFoundError:
+            raise StoreError("is not in the store", where=str(path), fix="Run the pipeline again: it is computed anew") from None
+        seen = (str(path), before.st_size, before.st_mtime_ns, before.st_ctime_ns, before.st_ino)
+        if seen in self._verified:
+            return path
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise _damaged(path, f"it cannot be read: {error.strerror}") from error
+        if found != sha256:
+            raise _damaged(path, f"its {before.st_size} bytes have the SHA-256 {found[:12]}…, not {sha256[:12]}…")
+        if time.time_ns() - max(before.st_ctime_ns, before.st_mtime_ns) > _SETTLED:
+            self._verified.add(seen)
+        return path
+
+    def quarantine(self, sha256: str, suffix: str) -> Path:
+        """Move a damaged file aside, so that it can be computed anew; return where it is now."""
+        path = self.path(sha256, suffix)
+        aside = self.root / "damaged" / f"{path.name}.{time.time_ns()}"
+        with writing(aside):
+            self._folder(aside.parent)
+            os.replace(path, aside)
+            _sync_folder(path.parent)
+        return aside
+
+    def remove(self, sha256: str, suffix: str) -> int:
+        """Delete a file; return the bytes freed, 0 if it was not there."""
+        path = self.path(sha256, suffix)
+        with writing(path):
+            try:
+                size = path.stat().st_size
+                path.unlink()
+            except FileNotFoundError:
+                return 0
+        return size
+
+    def __iter__(self) -> Iterator[tuple[str, str, int]]:
+        """(sha256, suffix, size in bytes) of every object, sorted."""
+        folders = sorted(path for path in (self.root / "objects").glob("??") if path.is_dir())
+        for folder in folders:
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+                name = _NAME.fullmatch(entry.name)
+                if name:
+                    yield name[1], name[2] or "", entry.stat().st_size
+
+    def clean_tmp(self, older_than: float = 86400.0) -> int:
+        """Remove scratch folders in which nothing changed for `older_than` seconds; return how many."""
+        limit = time.time() - older_than
+        count = 0
+        for folder in (self.root / "tmp").glob("*"):
+            if _newest(folder) <= limit:
+                shutil.rmtree(folder, ignore_errors=True)
+                count += 1
+        return count
+
+    def _folder(self, folder: Path) -> None:
+        """Make a folder below the root and those above it, for the owner alone (`parents=True` would not keep the mode)."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in (*reversed([parent for parent in folder.parents if self.root in parent.parents]), folder):
+            part.mkdir(mode=0o700, exist_ok=True)
+
+
+def _newest(folder: Path) -> float:
+    """The latest modification below a folder; now, if it is vanishing under our eyes."""
+    try:
+        return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+    except OSError:
+        return time.time()
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _damaged(path: Path, why: str) -> DamagedError:
+    return DamagedError(
+        "the stored file is damaged",
+        where=str(path),
+        why=why,
+        fix="Run the pipeline again: it is moved aside and computed anew, unless it is a source or release that cannot be",
+    )

@@ -1,0 +1,178 @@
+"""Tables: Parquet files that are scanned, not loaded.
+
+Written from the normal form (normal.py) with fixed settings, so that the same rows give the same bytes with the same pyarrow
+(Parquet names the version of its writer in the file; across versions compare digests, not bytes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import DamagedError
+from pellucid.store.saved import RECOMPUTE, writing
+
+if TYPE_CHECKING:
+    import duckdb
+    import polars
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+SUFFIX = ".parquet"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A handle on the rows of a Parquet file: read-only, and cheap to pass on.
+
+    It speaks the Arrow PyCapsule interface, so `polars.DataFrame(table)` or `pyarrow.table(table)` work; for tables larger than
+    memory use `polars()` (lazy), `duckdb()` or `batches()`. Rows come in the order in which they were written.
+    """
+
+    path: Path
+
+    def arrow(self) -> pa.Table:
+        """All rows, in memory."""
+        import pyarrow as pa
+
+        with self._file() as file:
+            return pa.Table.from_batches(file.iter_batches(1 << 17), self._schema(file))
+
+    def polars(self) -> polars.LazyFrame:
+        """A lazy scan: polars reads only the columns and rows that are asked for."""
+        import polars
+
+        return polars.scan_parquet(self.path, glob=False)
+
+    def duckdb(self) -> duckdb.DuckDBPyRelation:
+        """A duckdb relation over the file, on a connection of its own, which the relation keeps alive."""
+        import glob
+
+        import duckdb
+
+        return duckdb.connect().read_parquet(glob.escape(str(self.path)))
+
+    def batches(self, rows: int = 65536) -> Iterator[pa.RecordBatch]:
+        """The rows as record batches of at most `rows` rows; memory is bounded by one row group."""
+        with self._file() as file:
+            yield from file.iter_batches(rows)
+
+    @property
+    def schema(self) -> pa.Schema:
+        with self._file() as file:
+            return self._schema(file)
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.schema.names)
+
+    @property
+    def num_rows(self) -> int:
+        with self._file() as file:
+            return int(file.metadata.num_rows)
+
+    def __len__(self) -> int:
+        return self.num_rows
+
+    def __bool__(self) -> bool:
+        return True  # a handle; an empty table is one, too
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        import pyarrow as pa
+
+        reader = pa.RecordBatchReader.from_batches(self.schema, self.batches(1 << 17))
+        return reader.__arrow_c_stream__(requested_schema)
+
+    @contextmanager
+    def _file(self) -> Iterator[pq.ParquetFile]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            file = pq.ParquetFile(self.path)
+        except pa.ArrowInvalid as error:
+            raise DamagedError("not a whole Parquet file", where=str(self.path), why=str(error), fix=RECOMPUTE) from error
+        with file:
+            yield file
+
+    @staticmethod
+    def _schema(file: pq.ParquetFile) -> pa.Schema:
+        return file.schema_arrow.remove_metadata()
+
+
+def write(value: Any, path: Path) -> str:
+    """Write the rows of `value` (see rows.py) to `path` as a stream; return the canonical digest, computed on the way."""
+    import pyarrow.parquet as pq
+
+    from pellucid.store.digest import TableDigest
+    from pellucid.store.normal import ROW_GROUP, normal_batches, normal_schema
+    from pellucid.store.rows import rows_of
+
+    reader = rows_of(value)
+    try:
+        schema = normal_schema(reader.schema)
+    except TypeError as error:
+        raise TypeError(f"returned a table that cannot be stored: {error}") from None
+    _refuse_hollow(schema)
+    digest = TableDigest(schema)
+    with writing(path):
+        writer = pq.ParquetWriter(path, schema, version="2.6", compression="zstd", write_statistics=True, store_schema=True)
+    try:
+        for table in normal_batches(reader, schema):
+            digest.start(table)  # the hash runs beside the encoder
+            with writing(path):
+                writer.write_table(table, ROW_GROUP)
+            digest.wait()
+        with writing(path):
+            writer.close()
+    except BaseException:
+        _abandon(writer)
+        raise
+    finally:
+        name, _ = digest.finish()
+    return name
+
+
+def _refuse_hollow(schema: pa.Schema) -> None:
+    """Parquet has no struct without fields."""
+    from pyarrow import types
+
+    def hollow(kind: pa.DataType) -> bool:
+        if types.is_struct(kind) and not kind.num_fields:
+            return True
+        return any(hollow(kind.field(i).type) for i in range(kind.num_fields)) if types.is_nested(kind) else False
+
+    for field in schema:
+        if hollow(field.type):
+            raise TypeError(f"returned a table that cannot be stored: column {field.name!r} holds structs without fields")
+
+
+def _abandon(writer: pq.ParquetWriter) -> None:
+    """Let go of the file behind a writer that failed; its footer may fail to be written for the same reason."""
+    import pyarrow as pa
+
+    try:
+        writer.close()
+    except (OSError, pa.ArrowException):
+        pass
+
+
+def read(path: Path) -> Table:
+    """The handle on a stored table."""
+    return Table(path)
+
+
+def digest(path: Path) -> str:
+    """The canonical digest, from the rows in the file, at bounded memory."""
+    return digests(path)[0]
+
+
+def digests(path: Path) -> tuple[str, dict[str, bytes]]:
+    """The canonical digest and that of each column."""
+    from pellucid.store.digest import table_digest
+
+    table = Table(path)
+    return table_digest(table.batches(1 << 17), table.schema)
