@@ -45,7 +45,7 @@ def write(value: Any, path: Path) -> str:
     from pellucid.store.digest import array_digest
 
     array = plain(value, "returned")
-    with writing(path), open(path, "wb") as file:
+    with writing(path), path.open("wb") as file:
         np.save(file, array, allow_pickle=False)
     return f"array:{array_digest(array).hex()}"
 

@@ -254,7 +254,7 @@ def _metrics(a: Path, b: Path) -> Difference | None:
 def _files(a: Path, b: Path) -> Difference | None:
     size_a, size_b = a.stat().st_size, b.stat().st_size
     at = 0
-    with open(a, "rb") as first, open(b, "rb") as second:
+    with a.open("rb") as first, b.open("rb") as second:
         while True:
             x, y = first.read(1 << 20), second.read(1 << 20)
             if x != y:

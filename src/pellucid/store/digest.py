@@ -100,7 +100,7 @@ class _Nulls(_Column):
 
 
 class _Fixed(_Column):
-    """Cells of one width: numbers, booleans (a byte each), dates, times, decimals, fixed-size binary. Null cells count as zero."""
+    """Cells of one width: numbers, booleans (a byte each), dates, times, decimals, fixed-size binary. Null is zero."""
 
     def __init__(self, kind: pa.DataType) -> None:
         from pyarrow import types

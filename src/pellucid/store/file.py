@@ -31,14 +31,12 @@ class File:
 def write(value: Any, path: Path) -> str:
     """Copy a file (a path or `File`), or write bytes; return its canonical digest, the SHA-256 of the bytes."""
     if isinstance(value, bytes | bytearray | memoryview):
-        with writing(path), open(path, "wb") as file:
+        with writing(path), path.open("wb") as file:
             file.write(value)
     elif isinstance(value, str | os.PathLike):
-        try:
-            source = open(value, "rb")
-        except OSError as error:
-            raise DataError("the file cannot be read", where=os.fspath(value), why=os.strerror(error.errno or 0)) from error
-        with source, writing(path), open(path, "wb") as file:
+        if not Path(value).is_file():
+            raise DataError("there is no such file", where=os.fspath(value))
+        with Path(value).open("rb") as source, writing(path), path.open("wb") as file:
             shutil.copyfileobj(source, file, 1 << 20)
     else:
         raise TypeError(f"returned {named_type(value)}, declared a file: return its path, or bytes")

@@ -35,9 +35,7 @@ def plain(value: Any) -> Metrics:
         if type(number).__module__ == "numpy" and getattr(number, "ndim", None) == 0:
             number = number.item()
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise TypeError(
-                f"returned metrics in which {name!r} is {named_type(number)}: only integers and floats can be metrics"
-            )
+            raise TypeError(f"returned metrics in which {name!r} is {named_type(number)}: metrics are integers and floats")
         metrics[name] = int(number) if isinstance(number, int) else float(number)
     return metrics
 
@@ -54,7 +52,7 @@ _WORDS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 def write(value: Any, path: Path) -> str:
     """Write metrics; return their canonical digest."""
     metrics = plain(value)
-    with writing(path), open(path, "wb") as file:
+    with writing(path), path.open("wb") as file:
         file.write(encode(metrics))
     return _digest(metrics)
 

@@ -51,9 +51,8 @@ def normal_type(kind: pa.DataType) -> pa.DataType:
         return pa.date32()
     if types.is_decimal(kind):
         return (pa.decimal128 if kind.precision <= 38 else pa.decimal256)(kind.precision, kind.scale)
-    if types.is_primitive(kind) or types.is_fixed_size_binary(kind) or types.is_null(kind):
-        if not types.is_interval(kind):
-            return kind
+    if (types.is_primitive(kind) or types.is_fixed_size_binary(kind) or types.is_null(kind)) and not types.is_interval(kind):
+        return kind
     raise TypeError(f"columns of Arrow type {kind} cannot be stored; convert them to numbers, strings, lists or structs first")
 
 

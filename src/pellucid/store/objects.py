@@ -55,14 +55,14 @@ class Objects:
         """
         target = self.path(saved.sha256, saved.path.suffix)
         with writing(target):
-            os.chmod(saved.path, 0o400)
+            saved.path.chmod(0o400)
             try:
-                os.replace(saved.path, target)
+                saved.path.replace(target)
             except FileNotFoundError:
                 if not saved.path.exists():
                     raise
                 self._folder(target.parent)
-                os.replace(saved.path, target)
+                saved.path.replace(target)
                 _sync_folder(target.parent.parent)
             _sync_folder(target.parent)
         return target
@@ -101,7 +101,7 @@ class Objects:
         aside = self.root / "damaged" / f"{path.name}.{time.time_ns()}"
         with writing(aside):
             self._folder(aside.parent)
-            os.replace(path, aside)
+            path.replace(aside)
             _sync_folder(path.parent)
         return aside
 

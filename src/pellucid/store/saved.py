@@ -58,12 +58,12 @@ def whole_or_gone(path: Path) -> Iterator[None]:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def seal(path: Path) -> tuple[str, int]:
     """Flush a written file to the disk; return the SHA-256 (hex) and size of its bytes."""
-    with writing(path), open(path, "rb") as file:
+    with writing(path), path.open("rb") as file:
         os.fsync(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size

@@ -7,7 +7,7 @@ Written from the normal form (normal.py) with fixed settings, so that the same r
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,10 +154,8 @@ def _abandon(writer: pq.ParquetWriter) -> None:
     """Let go of the file behind a writer that failed; its footer may fail to be written for the same reason."""
     import pyarrow as pa
 
-    try:
+    with suppress(OSError, pa.ArrowException):
         writer.close()
-    except (OSError, pa.ArrowException):
-        pass
 
 
 def read(path: Path) -> Table:
