@@ -1,0 +1,50 @@
+"""Privacy: what lowers a label, and who pays for it.
+
+Mechanisms (`gram`, `histogram`, `mean`) say their unit, neighbouring relation, sensitivity and guarantee, and the argument
+why the code meets it, in their docstrings; the ledger holds the accounts they spend from; the steward's key drives all private
+randomness. May import store and data, nothing above. Nothing heavy loads before a mechanism runs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Bound here, eagerly, because each function shares its name with its file: a later import of the file must not hide it.
+from pellucid.privacy.gram import Gram, gram
+from pellucid.privacy.histogram import Histogram, histogram
+from pellucid.privacy.mean import Mean, mean
+
+if TYPE_CHECKING:
+    from pellucid.privacy.keys import commitment, pseudonym, release_key, steward_key
+    from pellucid.privacy.ledger import Ledger, Spend
+
+__all__ = [
+    "Gram",
+    "Histogram",
+    "Ledger",
+    "Mean",
+    "Spend",
+    "commitment",
+    "gram",
+    "histogram",
+    "mean",
+    "pseudonym",
+    "release_key",
+    "steward_key",
+]
+
+_FILES = {
+    "Ledger": "ledger",
+    "Spend": "ledger",
+    "commitment": "keys",
+    "pseudonym": "keys",
+    "release_key": "keys",
+    "steward_key": "keys",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FILES:
+        return getattr(import_module(f"pellucid.privacy.{_FILES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
