@@ -1,3 +1,67 @@
-"""Pellucid: private usage data in, verified open models out."""
+"""Pellucid: private usage data in, verified open models out.
+
+    import pellucid as pl
+
+    visits = pl.source("visits.csv", label="private", unit="user_id")
+    matrix = pl.release(pl.privacy.gram(item="area_id", cap=5), of=visits, epsilon=1.0, delta=1e-6)
+
+    @pl.step
+    def model(matrix: pl.Table, regularization: float = 300.0) -> pl.Model: ...
+
+    pipeline = pl.Pipeline("areas", [visits, matrix, model])
+
+Names are loaded when first used, so that importing pellucid is fast.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid import evaluation, models, privacy
+    from pellucid.errors import PellucidError
+    from pellucid.pipeline.graph import Pipeline
+    from pellucid.pipeline.report import Run
+    from pellucid.pipeline.step import Budget, source, step
+    from pellucid.privacy.release import release
+    from pellucid.store.kinds import Array, File, Metrics, Model, Table
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Array": "store.kinds",
+    "Budget": "pipeline.step",
+    "File": "store.kinds",
+    "Metrics": "store.kinds",
+    "Model": "store.kinds",
+    "PellucidError": "errors",
+    "Pipeline": "pipeline.graph",
+    "Run": "pipeline.report",
+    "Table": "store.kinds",
+    "release": "privacy.release",
+    "source": "pipeline.step",
+    "step": "pipeline.step",
+}
+_ROOMS = ("evaluation", "models", "privacy")
+
+__all__ = [  # noqa: RUF022 - values first, then rooms
+    "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Run", "Table",
+    "evaluation", "models", "privacy", "release", "source", "step",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _HOMES:
+        value = getattr(import_module(f"pellucid.{_HOMES[name]}"), name)
+    elif name in _ROOMS:
+        value = import_module(f"pellucid.{name}")
+    else:
+        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

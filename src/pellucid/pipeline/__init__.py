@@ -1,0 +1,1 @@
+"""Steps, graphs, keys, runs and their record. May import `store` and `data`, nothing above."""

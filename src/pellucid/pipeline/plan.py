@@ -1,0 +1,190 @@
+"""What each step's key is, and so whether it must run: branches of a fan-out, parts of keys, digests of input files."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import DataError
+from pellucid.pipeline import key as keys
+from pellucid.pipeline.artifact import Artifact
+from pellucid.pipeline.closure import Closure, closure_of
+from pellucid.pipeline.environment import key_part
+from pellucid.pipeline.graph import Bound, Edge, Pipeline
+from pellucid.pipeline.record import Record
+from pellucid.pipeline.settings import plain
+from pellucid.pipeline.step import Budget, GateRequest, Source, Step
+
+_CACHED_ABOVE = 16 * 1024 * 1024  # smaller files are hashed every time: it costs less than trusting a time stamp
+_RACY_SECONDS = 2.0
+_NO_CLOSURE = Closure({}, (), ())
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One call to make: its name within the step ("" for a step that is not fanned out), its key, and what goes in."""
+
+    name: str
+    key: str
+    parts: Mapping[str, str]
+    inputs: Mapping[str, Artifact]
+    element: tuple[str, int] | None = None
+
+
+def seed_of(seed: int, step: str) -> int:
+    """A step's own seed, from the run's public seed and the step's name: 63 bits of SHA-256."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:8]) >> 1
+
+
+def _hash_file(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_digest(path: Path, record: Record, where: str) -> str:
+    """The content digest of a source's file, or of all files in its folder.
+
+    The digest of a large file is remembered by its identity (device, inode, size, modification and change time); a file changed
+    within the last two seconds is not, since the clock of a file system ticks coarsely. The change time moves with every write, also
+    when the modification time is set back. Raises DataError.
+    """
+    if not path.exists():
+        raise DataError("there is no such file", where=f"{where} ({path})", fix="Put it there, or correct the path of the source")
+    try:
+        if path.is_dir():
+            entries = sorted(entry for entry in path.rglob("*") if entry.is_file())
+            listed = [f"{entry.relative_to(path).as_posix()}\0{_hash_file(entry)}" for entry in entries]
+            return hashlib.sha256("\n".join(listed).encode()).hexdigest()
+        stat = path.stat()
+        if stat.st_size == 0:
+            raise DataError("the file is empty", where=f"{where} ({path})", fix="Check how it was made")
+        if stat.st_size < _CACHED_ABOVE:
+            return _hash_file(path)
+        identity = f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}"
+        known = record.file_digest(os.fspath(path), identity)
+        if known is not None:
+            return known
+        found = _hash_file(path)
+        if max(stat.st_ctime, stat.st_mtime) < time.time() - _RACY_SECONDS and path.stat().st_ctime_ns == stat.st_ctime_ns:
+            record.note_file(os.fspath(path), identity, found)
+        return found
+    except OSError as error:
+        raise DataError("it cannot be read", where=f"{where} ({path})", why=str(error)) from error
+
+
+class Plan:
+    """Keys for one run of one pipeline: everything that stays the same over the run is computed once."""
+
+    def __init__(self, pipeline: Pipeline, record: Record, lock: Path, *, seed: int, hash_seed: str) -> None:
+        self.pipeline, self.record, self.seed, self.hash_seed = pipeline, record, seed, hash_seed
+        self.environment = key_part(lock)
+        self._closures: dict[int, Closure] = {}
+        self.budgets: dict[str, tuple[str, Budget]] = {}
+        for bound in pipeline.steps.values():
+            if isinstance(bound.node, Source):
+                for account in bound.label.accounts:
+                    self.budgets[account] = (bound.label.unit or "", bound.node.budget)
+
+    def closure(self, bound: Bound) -> Closure:
+        """The import closure of a step; a source and a release have none (their code is pellucid's)."""
+        if isinstance(bound.node, Source) or bound.node.gate is not None:
+            return _NO_CLOSURE
+        fn: Callable[..., Any] = bound.node.fn
+        if id(fn) not in self._closures:
+            self._closures[id(fn)] = closure_of(fn, f'step "{bound.name}"')
+        return self._closures[id(fn)]
+
+    def branches(self, bound: Bound, artifacts: Mapping[str, Artifact]) -> list[Branch]:
+        """The calls a step stands for, now that its inputs are known."""
+        if isinstance(bound.node, Source):
+            return [self._source(bound, bound.node)]
+        inputs = {edge.parameter: artifacts[edge.output] for edge in bound.edges}
+        settings = {name: plain(value, f'step "{bound.name}", setting {name}') for name, value in bound.settings.items()}
+        if bound.node.gate is not None:
+            return [self._release(bound, inputs, settings)]
+        over = bound.node.over
+        if over is None:
+            return [self._branch(bound, "", inputs, settings)]
+        parameter = over if isinstance(over, str) else next(iter(over))
+        if parameter in settings:
+            return [
+                self._branch(bound, f"{parameter}={value}", inputs, {**settings, parameter: value}, (parameter, at))
+                for at, value in enumerate(settings[parameter])
+            ]
+        items = inputs[parameter].items or ()
+        return [self._branch(bound, name, {**inputs, parameter: item}, settings) for name, item in items]
+
+    def partition(self, bound: Bound, artifacts: Mapping[str, Artifact]) -> tuple[Edge, Branch]:
+        """The cut that comes before a fan-out over the partitions of a table."""
+        assert isinstance(bound.node, Step)
+        edge = next(edge for edge in bound.edges if edge.parameter == bound.node.over)
+        digest = artifacts[edge.output].digest
+        shape = {"partition": bound.node.by}
+        parts = keys.parts(inputs={edge.parameter: digest}, settings={}, code={}, environment=self.environment, determinism={}, shape=shape)
+        return edge, Branch("partitions", keys.key_of(parts), parts, {edge.parameter: artifacts[edge.output]})
+
+    def request(self, bound: Bound, artifacts: Mapping[str, Artifact]) -> GateRequest:
+        """What a release's gate is told."""
+        (edge,) = bound.edges
+        label = self.pipeline.steps[edge.node].label
+        return GateRequest(
+            self.record.home, bound.name, self.pipeline.name, label, artifacts[edge.output].digest, bound.settings, self.budgets
+        )
+
+    def _branch(
+        self,
+        bound: Bound,
+        name: str,
+        inputs: Mapping[str, Artifact],
+        settings: Mapping[str, Any],
+        element: tuple[str, int] | None = None,
+    ) -> Branch:
+        node = bound.node
+        assert isinstance(node, Step)
+        parts = keys.parts(
+            inputs={parameter: artifact.digest for parameter, artifact in inputs.items()},
+            settings=settings,
+            code=self.closure(bound).parts,
+            environment=self.environment,
+            determinism={"seed": seed_of(self.seed, bound.name), "threads": node.threads, "hash seed": self.hash_seed},
+            shape=_shape(node, bound.label.unit if node.per_unit else None),
+        )
+        return Branch(name, keys.key_of(parts), parts, inputs, element)
+
+    def _source(self, bound: Bound, node: Source) -> Branch:
+        where = f'source "{bound.name}"'
+        parts = keys.parts(
+            inputs={"file": file_digest(node.path, self.record, where)},
+            settings=plain(dict(node.options), where) | {"format": node.format, "suffix": "".join(node.path.suffixes)},
+            code={},
+            environment=self.environment,
+            determinism={},
+            shape=[bound.label.unit],
+        )
+        return Branch("", keys.key_of(parts), parts, {})
+
+    def _release(self, bound: Bound, inputs: Mapping[str, Artifact], settings: Mapping[str, Any]) -> Branch:
+        assert isinstance(bound.node, Step) and bound.node.gate is not None
+        (edge,) = bound.edges
+        identity = bound.node.gate.check(self.request(bound, {edge.output: inputs[edge.parameter]}))
+        parts = keys.parts(
+            inputs={parameter: artifact.digest for parameter, artifact in inputs.items()},
+            settings=settings,
+            code={},
+            environment={},
+            determinism={},
+            shape=["release"],
+        )
+        return Branch("", identity, parts, inputs)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shape(node: Step, unit: str | None) -> tuple[Any, ...]:
+    outputs = tuple((output.name, output.kind, output.many) for output in node.outputs)
+    return (outputs, node.per_unit, unit, node.over is not None)

@@ -1,0 +1,132 @@
+"""Run a pipeline: every step whose key is new, in an order the graph allows, as many at once as the engine has slots."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import PellucidError, StepError, UsageError
+from pellucid.pipeline import environment
+from pellucid.pipeline.engines import Engine, InProcess, Workers
+from pellucid.pipeline.graph import Pipeline
+from pellucid.pipeline.plan import Plan
+from pellucid.pipeline.record import Record
+from pellucid.pipeline.report import Progress, Run
+from pellucid.pipeline.scheduler import Scheduler
+from pellucid.pipeline.step import Source, Step
+from pellucid.store.database import home_for
+
+
+def run(
+    pipeline: Pipeline,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    home: Path | str | None = None,
+    seed: int | None = None,
+    only: Iterable[str] = (),
+    again: Iterable[str] = (),
+    jobs: int = 1,
+    confined: bool = False,
+    check: bool = True,
+    progress: Progress | None = None,
+    engine: Engine | None = None,
+    git_status: bool = False,
+) -> Run:
+    """Run `pipeline` and return its run; see `Run` for what it tells.
+
+    `settings` maps "step.setting" to values. `home` is the state folder (by default `.pellucid` beside the pipeline file, or
+    `PELLUCID_HOME`). `only` names steps or outputs to bring up to date, with what they need; `again` names steps to run again with
+    all that follows, though nothing changed. `confined` runs each step in a worker, up to `jobs` at once; otherwise steps run in this
+    process. `check` raises StepError when a step failed. Other errors (UsageError, DataError, BudgetError, StoreError) are raised
+    before or instead of the step they stand for.
+    """
+    pipeline = pipeline.with_settings(settings or {})
+    folder = pipeline.file.parent if pipeline.file else Path.cwd()
+    place = Path(home) if home is not None else home_for(pipeline.file)
+    seed = pipeline.seed if seed is None else seed
+    record = Record(place)
+    own = engine is None
+    if engine is None and confined:
+        if pipeline.file is None:
+            raise UsageError("workers need a pipeline file to load", fix="Run in process, or write the pipeline into a file")
+        engine = Workers(pipeline.file, settings or {}, slots=jobs)
+    engine = engine or InProcess(pipeline)
+    lock = environment.find_lock(folder)
+    plan = Plan(pipeline, record, lock, seed=seed, hash_seed=engine.hash_seed)
+    wanted, forced = chosen(pipeline, only), downstream(pipeline, again)
+    surroundings = {**environment.machine(), "lock": plan.environment["lock"], "lock_file": lock.name, "drift": environment.drift(lock)}
+    name = record.start(
+        pipeline=pipeline.name,
+        file=pipeline.file,
+        seed=seed,
+        settings={key: str(value) for key, value in (settings or {}).items()},
+        environment=surroundings,
+        git=environment.git_commit(folder, status=git_status),
+        graph=_graph(pipeline),
+    )
+    scheduler = Scheduler(pipeline, record, plan, engine, name, wanted=wanted, forced=forced, progress=progress)
+    started = time.perf_counter()
+    status = "interrupted"
+    try:
+        status = scheduler.go()
+    except PellucidError:
+        status = "failed"
+        raise
+    finally:
+        record.finish(name, status, time.perf_counter() - started, surroundings | scheduler.seen)
+        if own:
+            engine.close()
+        record.close()
+    finished = Run(name, status, place, pipeline.name, scheduler.reports, time.perf_counter() - started)
+    if check and status == "failed":
+        report = next(report for report in scheduler.reports.values() if report.action == "failed")
+        raise StepError(f'step "{report.step}" failed', why=report.message, fix=f"See: pellucid show {name}")
+    return finished
+
+
+def chosen(pipeline: Pipeline, only: Iterable[str]) -> set[str]:
+    """The nodes to bring up to date: those named (by step or output) and all they need; every node when none is named."""
+    by_output = {artifact: name for name, bound in pipeline.steps.items() for artifact, _, _ in bound.outputs}
+    wanted = [_known(name, pipeline, by_output) for name in only] or list(pipeline.steps)
+    found: set[str] = set()
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            wanted.extend(edge.node for edge in pipeline.steps[name].edges)
+    return found
+
+
+def downstream(pipeline: Pipeline, again: Iterable[str]) -> set[str]:
+    """The named steps and every step that uses them, directly or not."""
+    by_output = {artifact: name for name, bound in pipeline.steps.items() for artifact, _, _ in bound.outputs}
+    found = {_known(name, pipeline, by_output) for name in again}
+    for name, bound in pipeline.steps.items():
+        if any(edge.node in found for edge in bound.edges):
+            found.add(name)
+    return found
+
+
+def _known(name: str, pipeline: Pipeline, by_output: Mapping[str, str]) -> str:
+    if name in pipeline.steps:
+        return name
+    if name in by_output:
+        return by_output[name]
+    raise UsageError(f'there is no step "{name}"', fix=f"There are: {', '.join(pipeline.steps)}")
+
+
+def _graph(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """The graph as recorded: each node with its inputs, outputs, label and kind, in running order."""
+    return [
+        {
+            "step": name,
+            "kind": "source" if isinstance(bound.node, Source) else "release" if bound.node.gate else bound.node.kind,
+            "label": bound.label.level.word,
+            "inputs": {edge.parameter: edge.output for edge in bound.edges},
+            "outputs": [[artifact, kind, many] for artifact, kind, many in bound.outputs],
+            "tolerance": bound.node.tolerance if isinstance(bound.node, Step) else None,
+        }
+        for name, bound in pipeline.steps.items()
+    ]

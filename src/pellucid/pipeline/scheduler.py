@@ -1,0 +1,324 @@
+"""The scheduler: which steps are ready, which calls are out, what has been made, and what to do when one fails."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import shutil
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import DamagedError
+from pellucid.pipeline import key as keys
+from pellucid.pipeline.artifact import Artifact, collection, present
+from pellucid.pipeline.engines import Engine
+from pellucid.pipeline.graph import Bound, Pipeline
+from pellucid.pipeline.plan import Branch, Plan, seed_of
+from pellucid.pipeline.record import Record, StepRecord
+from pellucid.pipeline.report import Progress, StepReport
+from pellucid.pipeline.step import Grant, Source, Step
+from pellucid.pipeline.task import Failure, Input, Outcome, Task
+from pellucid.store.objects import Objects
+from pellucid.store.saved import Saved
+
+
+class _Again(Exception):
+    """A stored file turned out damaged; it is out of the way and its result forgotten, so plan again."""
+
+
+@dataclass
+class _Job:
+    """A step under way: its branches, and what each gave so far."""
+
+    bound: Bound
+    branches: list[Branch]
+    done: dict[int, list[Artifact]] = field(default_factory=dict)
+    ran: int = 0
+    seconds: float = 0.0
+    cutting: bool = False
+    why: tuple[str, ...] = ()
+
+
+@dataclass
+class _Call:
+    """One branch to run, or running."""
+
+    job: _Job
+    at: int
+    attempts: int = 0
+    grant: Grant | None = None
+    scratch: Path | None = None
+
+    @property
+    def branch(self) -> Branch:
+        return self.job.branches[self.at]
+
+    @property
+    def shown(self) -> str:
+        return f"{self.job.bound.name}[{self.branch.name}]" if self.branch.name else self.job.bound.name
+
+
+class Scheduler:
+    """One run of one pipeline. `go` returns "done" or "failed"; `reports` tells each step's outcome."""
+
+    def __init__(
+        self, pipeline: Pipeline, record: Record, plan: Plan, engine: Engine, run: str, *,
+        wanted: set[str], forced: set[str], progress: Progress | None,
+    ) -> None:  # fmt: skip
+        self.pipeline, self.record, self.plan, self.engine, self.run = pipeline, record, plan, engine, run
+        self.wanted, self.forced, self.progress = wanted, set(forced), progress or (lambda event, report: None)
+        self.objects = Objects(record.home)
+        self.reports: dict[str, StepReport] = {}
+        self.seen: dict[str, Any] = {}
+        self._number = itertools.count()
+
+    def go(self) -> str:
+        while True:
+            self.artifacts: dict[str, Artifact] = {}
+            self.makers: dict[str, str] = {}  # file -> key of the result that names it
+            self.cuts: dict[str, dict[str, Artifact]] = {}
+            self.calls: dict[int, _Call] = {}
+            self.queue: deque[_Call] = deque()
+            self.later: list[tuple[float, int, _Call]] = []
+            self.failed = False
+            try:
+                return self._schedule()
+            except _Again:
+                while self.calls:  # let what is out come in: it is filed under its key, whatever we plan next
+                    arrived = self.engine.wait()
+                    if arrived is not None:
+                        self._arrive(*arrived)
+
+    def _schedule(self) -> str:
+        steps = {name: bound for name, bound in self.pipeline.steps.items() if name in self.wanted}
+        needs = {name: {edge.node for edge in bound.edges} for name, bound in steps.items()}
+        self.users: dict[str, list[str]] = {name: [] for name in steps}
+        for name, found in needs.items():
+            for need in found:
+                self.users[need].append(name)
+        self.missing = {name: len(found) for name, found in needs.items()}
+        self.ready = deque(name for name, count in self.missing.items() if not count)
+        while True:
+            while self.ready and not self.failed:
+                self._begin(self.pipeline.steps[self.ready.popleft()])
+            while self.later and self.later[0][0] <= time.monotonic():
+                self.queue.append(heapq.heappop(self.later)[2])
+            while self.queue and len(self.calls) < self.engine.slots and not self.failed:
+                self._launch(self.queue.popleft())
+            if not self.calls and (self.failed or not (self.ready or self.queue or self.later)):
+                return "failed" if self.failed else "done"
+            if self.calls or self.later:
+                pause = max(0.0, self.later[0][0] - time.monotonic()) if self.later and not self.failed else None
+                arrived = self.engine.wait(pause)
+                if arrived is not None:
+                    self._arrive(*arrived)
+
+    # a step begins -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, bound: Bound) -> None:
+        """Find the step's branches and their keys; take from the record what is there, queue the rest."""
+        if isinstance(bound.node, Step) and bound.node.by is not None and bound.name not in self.cuts:
+            job = _Job(bound, [self.plan.partition(bound, self.artifacts)], cutting=True)
+        else:
+            job = _Job(bound, self.plan.branches(bound, {**self.artifacts, **self.cuts.get(bound.name, {})}))
+        for at, branch in enumerate(job.branches):
+            found = None if bound.name in self.forced else self.record.result(branch.key)
+            if found is not None and all(present(self.objects, artifact) for artifact in found):
+                job.done[at] = found
+                self._made_by(found, branch.key)
+            else:
+                job.why = job.why or self._why(bound, branch)
+                self.queue.append(_Call(job, at))
+        if len(job.done) == len(job.branches):
+            self._complete(job)
+        else:
+            self.progress("start", StepReport(bound.name, bound.label, "running", why=job.why))
+
+    def _why(self, bound: Bound, branch: Branch) -> tuple[str, ...]:
+        """Which part of the key is new, against the step's last run."""
+        if bound.name in self.forced:
+            return ("asked for",)
+        for _, last in self.record.history(bound.name, 1, self.pipeline.name):
+            if last.key == branch.key:
+                return ("its stored result is gone",)
+            if not branch.name:
+                return tuple(keys.changed(last.parts, branch.parts))
+        return ("new",)
+
+    def _made_by(self, artifacts: list[Artifact], key: str) -> None:
+        for artifact in artifacts:
+            for leaf in artifact.leaves:
+                self.makers[leaf.sha256] = key
+
+    # a call goes out -----------------------------------------------------------------------------------------------------
+
+    def _launch(self, call: _Call) -> None:
+        bound, branch = call.job.bound, call.branch
+        if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is None:
+            call.grant = bound.node.gate.authorize(self.plan.request(bound, self.artifacts))
+        inputs = {parameter: self._input(artifact) for parameter, artifact in branch.inputs.items()}
+        closure = self.plan.closure(bound)
+        read = [path for given in inputs.values() for path in given.paths] + [str(path) for path in closure.files]
+        node = bound.node
+        if isinstance(node, Source):
+            read.append(str(node.path))
+        call.scratch, call.attempts = self.objects.scratch(), call.attempts + 1
+        unit = next((self.pipeline.steps[edge.node].label.unit for edge in bound.edges if edge.parameter in bound.closed), None)
+        task = Task(
+            name=bound.name,
+            shown=call.shown,
+            inputs=inputs,
+            scratch=str(call.scratch),
+            seed=seed_of(self.plan.seed, bound.name),
+            element=branch.element,
+            partition=node.by if isinstance(node, Step) and call.job.cutting else None,
+            unit=unit,
+            threads=node.threads if isinstance(node, Step) else 1,
+            timeout=node.timeout if isinstance(node, Step) else None,
+            read=tuple(read),
+            secret=call.grant.stream_key if call.grant else None,
+        )
+        ticket = next(self._number)
+        self.calls[ticket] = call
+        self.engine.submit(ticket, task, closure)
+
+    def _input(self, artifact: Artifact) -> Input:
+        """The verified files of an artifact. A damaged one is moved aside and its result forgotten: it will be made again."""
+        paths = []
+        for leaf in artifact.leaves:
+            try:
+                paths.append(str(self.objects.open(leaf.sha256, leaf.suffix)))
+            except DamagedError as error:
+                self.objects.quarantine(leaf.sha256, leaf.suffix)
+                self.record.forget(self.makers[leaf.sha256])
+                self.progress("damaged", StepReport("", self.pipeline.steps[next(iter(self.wanted))].label, "again", message=str(error)))
+                raise _Again from error
+        return Input(artifact.kind, tuple(paths), artifact.items is not None)
+
+    # an outcome comes in -------------------------------------------------------------------------------------------------
+
+    def _arrive(self, ticket: int, outcome: Outcome) -> None:
+        call = self.calls.pop(ticket)
+        bound = call.job.bound
+        call.job.seconds += outcome.seconds
+        if outcome.confined:
+            self.seen["confined"] = outcome.confined
+        if outcome.blas:
+            self.seen["blas"] = list(outcome.blas)
+        failure = outcome.failure or self._undeclared_import(call, outcome)
+        try:
+            if failure is None:
+                self._keep(call, outcome)
+            else:
+                self._fail(call, outcome, failure)
+        finally:
+            if call.scratch is not None:
+                shutil.rmtree(call.scratch, ignore_errors=True)
+        if failure is None and len(call.job.done) == len(call.job.branches) and bound.name not in self.reports:
+            self._complete(call.job)
+
+    def _undeclared_import(self, call: _Call, outcome: Outcome) -> Failure | None:
+        """A project module that came in while the step ran, and that its key does not know."""
+        known = {name for name, _ in self.plan.closure(call.job.bound).modules}
+        stray = sorted(set(outcome.imported) - known)
+        if not stray:
+            return None
+        said = f"it imported {stray[0]} in a way that cannot be seen beforehand; import it by name at the top of its file"
+        return Failure("Undeclared", said, "", said, retry=False)
+
+    def _keep(self, call: _Call, outcome: Outcome) -> None:
+        """Adopt the files, settle a release, make the result durable."""
+        bound, branch = call.job.bound, call.branch
+        for made in outcome.made:
+            for leaf in {leaf.sha256: leaf for leaf in made.artifact.leaves}.values():
+                self.objects.adopt(Saved(leaf.kind, leaf.digest, leaf.sha256, leaf.size, Path(made.files[leaf.sha256])))
+        artifacts = [made.artifact for made in outcome.made]
+        names = ["partitions"] if call.job.cutting else [name for name, _, _ in bound.outputs]
+        named = dict(zip(names, artifacts, strict=True))
+        if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is not None:
+            bound.node.gate.settle(self.record.home, call.grant, {name: artifact.digest for name, artifact in named.items()})
+        call.job.done[call.at] = artifacts
+        call.job.ran += 1
+        self._made_by(artifacts, branch.key)
+        self.record.add(self.run, self._record(call, "ran", outcome, named))
+
+    def _record(self, call: _Call, action: str, outcome: Outcome, outputs: Mapping[str, Artifact], message: str = "") -> StepRecord:
+        bound, node = call.job.bound, call.job.bound.node
+        kind = "source" if isinstance(node, Source) else "release" if node.gate else node.kind
+        trace = outcome.failure.trace if outcome.failure else ""
+        return StepRecord(
+            step=call.shown,
+            kind=kind,
+            label=bound.label.level.word,
+            key=call.branch.key,
+            parts=call.branch.parts,
+            action=action,
+            outputs=outputs,
+            seconds=outcome.seconds,
+            attempts=call.attempts,
+            confined=outcome.confined,
+            message=message,
+            private="\n".join(part for part in (outcome.log.rstrip(), trace.rstrip()) if part),
+        )
+
+    def _fail(self, call: _Call, outcome: Outcome, failure: Failure) -> None:
+        """Try again after a pause when that may help; otherwise the run fails, and what is out may still finish."""
+        bound, node = call.job.bound, call.job.bound.node
+        retries = node.retries if isinstance(node, Step) else 0
+        if failure.retry and call.attempts <= retries and not self.failed:
+            pause = node.backoff * 2 ** (call.attempts - 1) if isinstance(node, Step) else 0.0
+            heapq.heappush(self.later, (time.monotonic() + pause, next(self._number), call))
+            self.progress("retry", StepReport(bound.name, bound.label, "retry", message=f"{failure.public}; again in {pause:g} s"))
+            return
+        said = failure.public
+        if bound.label.is_open and failure.text and failure.text not in said:
+            said = f"{said}: {failure.text.strip().splitlines()[0]}"
+        self.failed = True
+        self.record.add(self.run, self._record(call, "failed", outcome, {}, said))
+        report = StepReport(bound.name, bound.label, "failed", seconds=outcome.seconds, message=said, why=call.job.why)
+        self.reports[bound.name] = report
+        self.progress("end", report)
+
+    # a step is complete --------------------------------------------------------------------------------------------------
+
+    def _complete(self, job: _Job) -> None:
+        """All branches are there: put them together, tell, and let the users of the step begin."""
+        bound = job.bound
+        order = range(len(job.branches))
+        if job.cutting:
+            assert isinstance(bound.node, Step)
+            edge = next(edge for edge in bound.edges if edge.parameter == bound.node.over)
+            self.cuts[bound.name] = {edge.output: job.done[0][0]}
+            self._begin(bound)
+            return
+        outputs = {}
+        for position, (name, kind, _) in enumerate(bound.outputs):
+            if bound.fanned:
+                outputs[name] = collection(kind, [(job.branches[at].name, job.done[at][position]) for at in order])
+            else:
+                outputs[name] = job.done[0][position]
+        self.artifacts.update(outputs)
+        action = "ran" if job.ran else "reused"
+        report = StepReport(bound.name, bound.label, action, outputs, job.seconds, len(order) if bound.fanned else 0, why=job.why)
+        self.reports[bound.name] = report
+        if bound.fanned or not job.ran:
+            self._note(job, report)
+        self.progress("end", report)
+        for user in self.users.get(bound.name, ()):
+            self.missing[user] -= 1
+            if not self.missing[user]:
+                self.ready.append(user)
+
+    def _note(self, job: _Job, report: StepReport) -> None:
+        """A row for a step that was taken from the record, or for a fan-out as a whole (its branches have their own)."""
+        bound, node = job.bound, job.bound.node
+        kind = "source" if isinstance(node, Source) else "release" if node.gate else node.kind
+        first = job.branches[0] if len(job.branches) == 1 and not bound.fanned else None
+        parts = first.parts if first else {f"branch {branch.name}": branch.key for branch in job.branches}
+        key = first.key if first else ""
+        done = StepRecord(bound.name, kind, report.label.level.word, key, parts, "reused", report.outputs, job.seconds)
+        self.record.add(self.run, done if not job.ran else StepRecord(**{**vars(done), "action": "fanned"}))

@@ -1,0 +1,142 @@
+"""Which top-level statements of a module a function depends on.
+
+In the file where a step is written stand other steps too, and a change in one must not re-run all. So the module is cut into its
+top-level statements, and those the function can reach are kept: definitions it names, what these name, and every statement that
+might change one of them. Where the cut cannot be sure (a bare statement with effects, `exec`, `globals()`, a star import) it keeps
+more than needed: a step that re-runs for nothing costs time, a stale result costs the truth.
+"""
+
+from __future__ import annotations
+
+import ast
+import dis
+import types
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+
+_READS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS", "DELETE_GLOBAL", "DELETE_NAME"}
+_WRITES = {"STORE_GLOBAL", "STORE_NAME"}
+_DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "__import__"}
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A top-level statement: the module names it binds, and the global names it or anything inside it reads."""
+
+    node: ast.stmt
+    binds: frozenset[str]
+    reads: frozenset[str]
+    inner_reads: frozenset[str]
+
+
+def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _codes(constant)
+
+
+def _statement(node: ast.stmt, flags: int) -> Statement:
+    code = compile(ast.Module([node], []), "<slice>", "exec", flags=flags, dont_inherit=True)
+    binds, reads, inner = set(), set(), set()
+    for part in _codes(code):
+        for instruction in dis.get_instructions(part):
+            if instruction.opname in _READS:
+                reads.add(instruction.argval)
+                if part is not code:
+                    inner.add(instruction.argval)
+            elif instruction.opname in _WRITES and (part is code or instruction.opname == "STORE_GLOBAL"):
+                binds.add(instruction.argval)
+    return Statement(node, frozenset(binds), frozenset(reads), frozenset(inner))
+
+
+def statements(tree: ast.Module) -> list[Statement]:
+    """The module's top-level statements. `from __future__` imports are honoured and left out (they bind names of no use)."""
+    flags = 0
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            import __future__
+
+            for alias in node.names:
+                flags |= getattr(__future__, alias.name).compiler_flag
+    return [_statement(node, flags) for node in tree.body]
+
+
+def _is_api_call(node: ast.expr, api: Set[str]) -> bool:
+    """A call of pellucid's own declarations (`pl.source(...)`): it changes nothing that is handed to it."""
+    target = node.func if isinstance(node, ast.Call) else node
+    while isinstance(target, ast.Attribute):
+        target = target.value
+    return isinstance(target, ast.Name) and target.id in api
+
+
+def _may_change(statement: Statement, relevant: Set[str], imported: Set[str], api: Set[str]) -> bool:
+    """Whether a statement that is not itself needed might change something that is."""
+    node = statement.node
+    if isinstance(node, _IMPORTS):
+        return False
+    if isinstance(node, _DEFINITIONS):
+        # a definition's decorators and defaults run; its body does not
+        outside = [*node.decorator_list] if not isinstance(node, ast.ClassDef) else [*node.decorator_list, *node.bases]
+        calls = [each for each in outside if not _is_api_call(each, api)]
+        return any(isinstance(n, ast.Name) and n.id in relevant - imported for each in calls for n in ast.walk(each))
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        for target in targets:
+            for part in ast.walk(target):
+                if isinstance(part, ast.Attribute | ast.Subscript):
+                    base: ast.expr = part
+                    while isinstance(base, ast.Attribute | ast.Subscript):
+                        base = base.value
+                    if not isinstance(base, ast.Name) or base.id in relevant:
+                        return True
+        value = node.value
+        if value is None or _is_api_call(value, api):
+            return False
+        calls_something = any(isinstance(part, ast.Call | ast.Await | ast.NamedExpr) for part in ast.walk(value))
+        return calls_something and bool(statement.reads & (relevant - imported))
+    if isinstance(node, ast.Expr):
+        return not isinstance(node.value, ast.Constant) and not _is_api_call(node.value, api)
+    if isinstance(node, ast.If) and ast.unparse(node.test) in ("__name__ == '__main__'", "'__main__' == __name__", "TYPE_CHECKING"):
+        return False
+    return not isinstance(node, ast.Pass)
+
+
+def reachable(tree: ast.Module, roots: Set[str]) -> tuple[list[ast.stmt], frozenset[str]]:
+    """The statements the names in `roots` depend on, in source order, and the global names these statements read.
+
+    A function nested in another is reached through the outer one's name.
+    """
+    found = statements(tree)
+    api = {
+        alias.asname or alias.name.split(".")[0]
+        for s in found
+        if isinstance(s.node, ast.Import)
+        for alias in s.node.names
+        if alias.name == "pellucid"
+    } | {
+        alias.asname or alias.name
+        for s in found
+        if isinstance(s.node, ast.ImportFrom) and s.node.module == "pellucid" and not s.node.level
+        for alias in s.node.names
+    }
+    imported = {name for s in found if isinstance(s.node, _IMPORTS) for name in s.binds}
+    star = any(isinstance(s.node, ast.ImportFrom) and any(a.name == "*" for a in s.node.names) for s in found)
+    relevant, kept = set(roots), set[int]()
+    grew = True
+    while grew:
+        grew = False
+        for at, statement in enumerate(found):
+            if at in kept:
+                continue
+            wanted = bool(statement.binds & relevant) or _may_change(statement, relevant, imported, api)
+            if wanted or (star and isinstance(statement.node, ast.ImportFrom)):
+                kept.add(at)
+                relevant |= statement.reads | statement.binds
+                grew = True
+    reads = frozenset().union(*(found[at].reads for at in kept)) if kept else frozenset()
+    if reads & _DYNAMIC or (star and not roots <= {name for s in found for name in s.binds}):
+        return [s.node for s in found], frozenset().union(*(s.reads for s in found))
+    return [found[at].node for at in sorted(kept)], reads

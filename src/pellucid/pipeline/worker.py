@@ -1,0 +1,205 @@
+"""One call of one step: load its inputs, call it under the determinism settings, save what it returns.
+
+The same code runs in process and in a confined worker; what guards it is put around it by the engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import PellucidError
+from pellucid.pipeline import sources
+from pellucid.pipeline.artifact import Artifact, collection
+from pellucid.pipeline.graph import Bound
+from pellucid.pipeline.guard import explain
+from pellucid.pipeline.step import Output, Source, Step
+from pellucid.pipeline.task import Failure, Input, Made, Outcome, Task
+from pellucid.store import kinds
+
+
+class WrongResultError(PellucidError):
+    """A step returned something else than it declares."""
+
+    exit_code = 1
+
+
+def perform(bound: Bound, task: Task, confined: AbstractContextManager[None]) -> Outcome:
+    """Do a task inside `confined`. Never raises for what the step did: a failure is part of the outcome (KeyboardInterrupt passes)."""
+    started = time.perf_counter()
+    known = set(sys.modules)
+    try:
+        with confined:  # saving too: a lazy result is computed while it is saved
+            saved = _save_all(bound, task, _call(bound, task))
+    except Exception as error:
+        return Outcome(failure=_failure(bound, task, error), seconds=time.perf_counter() - started)
+    return Outcome(made=tuple(saved), seconds=time.perf_counter() - started, imported=_imported(known))
+
+
+def _imported(known: set[str]) -> dict[str, str]:
+    """Digest of each project module that the call imported on its own."""
+    found = {}
+    for name in sorted(set(sys.modules) - known):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and sources.is_project_file(file):
+            found[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return found
+
+
+def _failure(bound: Bound, task: Task, error: Exception) -> Failure:
+    trace = "".join(traceback.format_exception(error))
+    undeclared = explain(error)
+    if undeclared:
+        public, retry = undeclared, False
+    elif isinstance(error, PellucidError):
+        public, retry = str(error), False
+    else:
+        public, retry = f"it raised {type(error).__name__}{_place(bound, error)}", True
+    return Failure(type(error).__name__, str(error), trace, public, retry)
+
+
+def _place(bound: Bound, error: Exception) -> str:
+    """Where in the project it was raised: a file and a line say nothing of the data."""
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if sources.is_project_file(file):
+            place = f" in {Path(file).name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+def _seed(value: int) -> None:
+    """Give the global generators a known state, for code that draws from them. The step's own `seed` is the better way."""
+    random.seed(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(value % 2**32)
+
+
+def _call(bound: Bound, task: Task) -> Any:
+    node = bound.node
+    if isinstance(node, Source):
+        return _read(bound, node)
+    if task.partition is not None:
+        return _partitions(task)
+    arguments: dict[str, Any] = {name: _load(given) for name, given in task.inputs.items()}
+    for name, value in bound.settings.items():
+        arguments.setdefault(name, value)
+    if task.element is not None:
+        name, index = task.element
+        arguments[name] = bound.settings[name][index]
+    if bound.seeded:
+        arguments["seed"] = task.seed
+    _seed(task.seed)
+    if node.gate is not None:
+        assert task.secret is not None and task.unit is not None
+        return node.gate.perform(arguments, unit=task.unit, key=task.secret, scratch=Path(task.scratch))
+    if node.per_unit and not proved_per_unit(node.fn):
+        return _one_by_one(bound, node, task, arguments)
+    return node.fn(**arguments)
+
+
+def proved_per_unit(fn: Any) -> bool:
+    """Whether a function is one of pellucid's own that keep people apart by construction, with the argument in its docstring."""
+    return bool(getattr(fn, "__keeps_units_apart__", False)) and str(getattr(fn, "__module__", "")).startswith("pellucid.")
+
+
+def _load(given: Input) -> Any:
+    loaded = [kinds.load(Path(path), given.kind) for path in given.paths]
+    return loaded if given.many else loaded[0]
+
+
+def _read(bound: Bound, node: Source) -> Any:
+    if node.format == "file":
+        return node.path
+    from pellucid.data import open_table
+
+    reader = open_table(node.path, format=node.format, options=dict(node.options))
+    unit = node.label.unit
+    if unit is not None and unit not in reader.schema.names:
+        raise PellucidError(
+            f'there is no column "{unit}" to be the unit',
+            where=f'source "{bound.name}" ({node.path.name})',
+            fix=f"Its columns are: {', '.join(reader.schema.names)}",
+        )
+    return reader
+
+
+def _partitions(task: Task) -> Any:
+    from pellucid.pipeline.partition import partition
+
+    (given,) = task.inputs.values()
+    assert task.partition is not None
+    return partition(kinds.load(Path(given.paths[0]), "table"), task.partition, Path(task.scratch))
+
+
+def _one_by_one(bound: Bound, node: Step, task: Task, arguments: Mapping[str, Any]) -> Any:
+    from pellucid.pipeline.per_unit import one_by_one
+
+    assert task.unit is not None
+    closed = next(name for name in task.inputs if name in bound.closed)
+    return one_by_one(node.fn, arguments, closed, task.unit, [output.name for output in node.outputs])
+
+
+def _save_all(bound: Bound, task: Task, returned: Any) -> list[Made]:
+    node = bound.node
+    folder = Path(task.scratch)
+    if isinstance(node, Source):
+        return [_save(bound.name, returned, bound.outputs[0][1], folder, bound.name)]
+    if task.partition is not None:
+        return [_save_many("", "table", returned, folder, bound.name)]
+    where = f'step "{task.shown}"'
+    made = []
+    for output, value in zip(node.outputs, _split(node.outputs, returned, where), strict=True):
+        name = output.name or bound.name
+        if output.many:
+            pairs = list(value.items()) if isinstance(value, Mapping) else [(str(i), v) for i, v in enumerate(value)]
+            made.append(_save_many(name, output.kind, pairs, folder, where))
+        else:
+            made.append(_save(name, value, output.kind, folder, where))
+    return made
+
+
+def _split(outputs: tuple[Output, ...], returned: Any, where: str) -> list[Any]:
+    """A step's return value as one value for each declared output."""
+    if len(outputs) == 1 and not outputs[0].name:
+        if outputs[0].many and not isinstance(returned, list | tuple | Mapping):
+            raise WrongResultError(f"it returned a {type(returned).__name__}", where=where, why="it declares a list")
+        return [returned]
+    names = [output.name for output in outputs]
+    if isinstance(returned, Mapping):
+        if sorted(returned) != sorted(names):
+            raise WrongResultError(
+                f"it returned {', '.join(map(str, returned)) or 'nothing'}", where=where, why=f"it declares {', '.join(names)}"
+            )
+        return [returned[name] for name in names]
+    if isinstance(returned, tuple) and len(returned) == len(names):
+        return list(returned)
+    raise WrongResultError(f"it returned a {type(returned).__name__}", where=where, why=f"it declares outputs {', '.join(names)}")
+
+
+def _save(name: str, value: Any, kind: str, folder: Path, where: str) -> Made:
+    try:
+        saved = kinds.save(value, kind, folder, name)
+    except TypeError as error:
+        raise WrongResultError("it returned another type than it declares", where=where, why=str(error)) from error
+    artifact = Artifact(kind, saved.digest, saved.sha256, saved.path.suffix, saved.size)
+    return Made(name, artifact, {saved.sha256: os.fspath(saved.path)})
+
+
+def _save_many(name: str, kind: str, pairs: list[tuple[str, Any]], folder: Path, where: str) -> Made:
+    items, files = [], {}
+    for at, (label, value) in enumerate(pairs):
+        made = _save(f"{name or 'part'}-{at}", value, kind, folder, where)
+        items.append((str(label), made.artifact))
+        files.update(made.files)
+    return Made(name, collection(kind, items), files)

@@ -1,0 +1,233 @@
+"""The zygote: a process that has everything imported and nothing used, and forks a confined worker for each task.
+
+It is started with the determinism settings in its environment (a hash seed counts only from the start of a process), imports the
+table libraries and the pipeline file, leaves the network, and then waits for tasks on a socket. A worker is a fork: it gives up all
+files but its own by Landlock, does one task, sends the outcome through a pipe, and is gone. Messages are length-prefixed JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import hashlib
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import PellucidError
+from pellucid.pipeline import landlock, sources
+from pellucid.pipeline.graph import Pipeline
+from pellucid.pipeline.guard import guarded
+from pellucid.pipeline.task import Failure, Outcome, Task
+
+_WARM = ("numpy", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "polars", "duckdb", "pellucid.data", "pellucid.store.kinds",
+         "pellucid.pipeline.worker", "pellucid.pipeline.per_unit", "pellucid.pipeline.partition")  # fmt: skip
+
+
+def send(sock: socket.socket, message: Any) -> None:
+    body = json.dumps(message).encode()
+    sock.sendall(struct.pack("<I", len(body)) + body)
+
+
+def receive(sock: socket.socket) -> Any | None:
+    """The next message; None when the other side has gone."""
+    head = _exactly(sock, 4)
+    body = _exactly(sock, struct.unpack("<I", head)[0]) if head else None
+    return json.loads(body) if body is not None else None
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes | None:
+    parts, left = [], size
+    while left:
+        part = sock.recv(min(left, 1 << 20))
+        if not part:
+            return None
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def confinement(landlocked: int, network: bool) -> str:
+    """How workers are held, in the words of the record and the verdict."""
+    if not landlocked:
+        return "audit hook" + ("; no network" if network else "")
+    return f"landlock {landlocked}" + ("; no network" if network else "; no TCP" if landlocked >= 4 else "; network by audit hook")
+
+
+class _Child:
+    def __init__(self, pid: int, pipe: int, timeout: float | None) -> None:
+        self.pid, self.pipe, self.body = pid, pipe, bytearray()
+        self.timeout = timeout
+        self.deadline = time.monotonic() + timeout if timeout else None
+        self.late = False
+
+
+class Zygote:
+    """The loop: take tasks, fork, pass outcomes on."""
+
+    def __init__(self, sock: socket.socket, pipeline: Pipeline, held: str) -> None:
+        self.sock, self.pipeline, self.held = sock, pipeline, held
+        self.children: dict[int, _Child] = {}
+
+    def serve(self) -> None:
+        while True:
+            pipes = {child.pipe: ticket for ticket, child in self.children.items()}
+            deadlines = [c.deadline for c in self.children.values() if c.deadline and not c.late]
+            wait = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+            ready, _, _ = select.select([self.sock, *pipes], [], [], wait)
+            for fd in ready:
+                if fd is self.sock:
+                    message = receive(self.sock)
+                    if message is None:
+                        for child in self.children.values():
+                            _kill(child.pid)
+                        return
+                    self._fork(message["ticket"], Task.from_json(message["task"]), message["modules"])
+                else:
+                    self._read(pipes[fd])
+            for child in self.children.values():
+                if child.deadline and not child.late and time.monotonic() >= child.deadline:
+                    child.late = True
+                    _kill(child.pid)
+
+    def _read(self, ticket: int) -> None:
+        child = self.children[ticket]
+        part = os.read(child.pipe, 1 << 20)
+        if part:
+            child.body += part
+            return
+        os.close(child.pipe)
+        _kill(child.pid)  # and whatever it started
+        _, status = os.waitpid(child.pid, 0)
+        del self.children[ticket]
+        try:
+            outcome = json.loads(child.body.decode())
+        except ValueError:
+            outcome = _died(status, child.timeout if child.late else None).to_json()
+        send(self.sock, {"ticket": ticket, "outcome": outcome})
+
+    def _fork(self, ticket: int, task: Task, modules: list[str]) -> None:
+        readable, writable = os.pipe()
+        pid = os.fork()
+        if pid:
+            os.close(writable)
+            self.children[ticket] = _Child(pid, readable, task.timeout)
+            return
+        try:  # nothing of the parent may run on in the child, whatever happens
+            os.close(readable)
+            self.sock.close()
+            outcome = _work(self.pipeline, task, modules, self.held)
+            body = json.dumps(outcome.to_json()).encode()
+            while body:
+                body = body[os.write(writable, body) :]
+        finally:
+            os._exit(0)
+
+
+def _kill(pid: int) -> None:
+    for kill in (os.killpg, os.kill):
+        with suppress(ProcessLookupError, PermissionError):
+            kill(pid, signal.SIGKILL)
+
+
+def _died(status: int, timeout: float | None) -> Outcome:
+    if timeout is not None:
+        said = f"it took longer than its timeout of {timeout:g} s"
+    elif os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        said = f"its process was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    else:
+        said = f"its process ended with status {os.waitstatus_to_exitcode(status)} and no result"
+    return Outcome(failure=Failure("Died", said, "", said))
+
+
+def _work(pipeline: Pipeline, task: Task, modules: list[str], held: str) -> Outcome:
+    """In the forked child: preload the step's own modules, confine, perform."""
+    os.setpgid(0, 0)
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: die with the zygote
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    scratch = Path(task.scratch)
+    log = os.open(scratch / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
+        for name in modules:
+            importlib.import_module(name)
+        sys.path[:] = [path for path in sys.path if not sources.is_project_file(str(Path(path or ".", "x.py")))]
+        work = scratch / "work"
+        work.mkdir()
+        os.chdir(work)
+        os.environ.update(TMPDIR=str(work), HOME=str(work))
+        if task.threads > 1:
+            _allow_threads(task.threads)
+        if landlock.abi():
+            landlock.restrict(task.read, [str(scratch)])
+        from pellucid.pipeline.worker import perform
+
+        outcome = perform(pipeline.steps[task.name], task, guarded(task.read, [str(scratch)]))
+    except BaseException as error:
+        said = f"its worker could not be set up ({type(error).__name__})"
+        outcome = Outcome(failure=Failure(type(error).__name__, str(error), "", said))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return replace(outcome, confined=held, blas=_blas())
+
+
+def _blas() -> tuple[dict[str, Any], ...]:
+    if "numpy" not in sys.modules:
+        return ()
+    from pellucid.pipeline.environment import blas
+
+    return tuple(blas())
+
+
+def _allow_threads(threads: int) -> None:
+    from threadpoolctl import threadpool_limits
+
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), str(threads)))
+    threadpool_limits(threads)
+
+
+def main() -> None:
+    """Entry of the zygote process: `python -m pellucid.pipeline.zygote FD`."""
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hello = receive(sock)
+    if hello is None:
+        return
+    try:
+        from pellucid.pipeline.load import load
+
+        for name in _WARM:
+            importlib.import_module(name)
+        pipeline = load(Path(hello["file"])).with_settings(hello["settings"])
+        network = landlock.leave_network()
+    except PellucidError as error:
+        send(sock, {"error": str(error)})
+        return
+    importlib.util.find_spec("_pellucid_fills_the_import_caches")
+    held = confinement(landlock.abi(), network)
+    gc.collect()
+    gc.freeze()
+    texts = {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in _project_modules()}
+    send(sock, {"held": held, "loaded": texts})
+    Zygote(sock, pipeline, held).serve()
+
+
+def _project_modules() -> list[tuple[str, str]]:
+    files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
+    return [(name, file) for name, file in sorted(files.items()) if file and sources.is_project_file(file)]
+
+
+if __name__ == "__main__":
+    main()
