@@ -1,0 +1,94 @@
+"""EASE: an item-item model in closed form, fitted on a Gram matrix, exact or released with noise.
+
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (2019): B minimises |X - X B|^2 + lambda |B|^2 with diag(B) = 0,
+which needs nothing of X but G = X^T X: with P = (G + lambda I)^-1, B_ij = -P_ij / P_jj. A person's scores are their history
+times B.
+
+Under noise three things are done to G first, each from the public noise level alone and none fitted to people:
+- a pair counted below `REACH` = 3 standard deviations of the noise is taken as not held at all (the three-sigma rule);
+- negative eigenvalues, which no Gram matrix has, are set to zero;
+- lambda is the edge of the noise's own spectrum, 2 sigma sqrt(K) for K items (Wigner), below which no direction of G can be
+  told from noise; with an exact matrix it is `LEAST`.
+Items about which the model says nothing come in order of popularity (`TIE_BREAK`, too small to overrule anything else).
+
+How the rules were found: on msweb with people held out under the seeds "val0" and "val1", which no reported figure uses. There,
+nDCG@10 at epsilon 1 moved by less than 0.01 of the ceiling between half the edge and the edge, and between reaches 2 and 3; with
+no reach it lost 0.01; a bonus for popularity larger than a tie-break gained 0.007 and was left out, because that is a setting
+fitted to people. The exact matrix does equally well for lambda from 1 to 100 (within 0.003).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pellucid.store.kinds import Model
+
+REACH = 3.0
+LEAST = 10.0
+TIE_BREAK = 1e-6
+
+
+def fit(gram: Any, regularization: float | None = None, noise: float | None = None) -> Model:
+    """Fit on a Gram table (`item_a`, `item_b`, `count`).
+
+    `noise`: the standard deviation of the noise in it, from the release's numbers (`sigma`); None estimates it from the table.
+    `regularization`: lambda > 0; None takes it from the noise. The model has the arrays `items` (sorted), `weights` (items x
+    items, float64) and `popularity` (each item's count by the largest), and the settings that were used.
+    """
+    import numpy as np
+
+    from pellucid.models.matrix import matrix_of, noise_level
+    from pellucid.store.kinds import Model
+
+    items, counts = matrix_of(gram)
+    if not len(items):
+        raise DataError("the Gram table names no items", fix="Raise epsilon, or release from more people")
+    sigma = noise_level(counts) if noise is None else _checked("noise", noise, 0.0)
+    lam = max(LEAST, 2 * sigma * math.sqrt(len(items))) if regularization is None else _checked("regularization", regularization)
+    popularity = np.maximum(np.diag(counts), 0.0)
+    weights = _weights(_denoised(counts, sigma), lam)
+    return Model(
+        "ease",
+        {"items": items, "weights": weights, "popularity": popularity / max(1.0, float(popularity.max()))},
+        {"regularization": lam, "noise": sigma, "reach": REACH, "tie_break": TIE_BREAK},
+    )
+
+
+def scores(model: Model, histories: Any) -> NDArray[Any]:
+    """History times weights, and the tie-break."""
+    import numpy as np
+
+    return np.asarray(histories @ model.arrays["weights"]) + float(model.settings["tie_break"]) * model.arrays["popularity"]
+
+
+def _denoised(counts: NDArray[Any], sigma: float) -> NDArray[Any]:
+    import numpy as np
+
+    if sigma == 0:
+        return counts
+    diagonal = np.diag(np.maximum(np.diag(counts), 0.0))
+    kept = np.where(counts >= REACH * sigma, counts, 0.0)
+    np.fill_diagonal(kept, 0.0)
+    values, vectors = np.linalg.eigh(kept + diagonal)
+    return np.asarray((vectors * np.maximum(values, 0.0)) @ vectors.T)
+
+
+def _weights(counts: NDArray[Any], lam: float) -> NDArray[Any]:
+    import numpy as np
+
+    inverse = np.linalg.inv(counts + lam * np.eye(len(counts)))
+    weights: NDArray[Any] = inverse / -np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+def _checked(name: str, value: object, least: float = math.ulp(0.0)) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+        raise UsageError(f"{name} must be a {'number above' if least else 'number from'} 0, not {value!r}")
+    return float(value)

@@ -1,0 +1,32 @@
+"""Popularity: everyone is shown what most people hold. The floor a recommender has to pass."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import DataError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pellucid.store.kinds import Model
+
+
+def fit(gram: Any) -> Model:
+    """Fit on the diagonal of a Gram table (`item_a`, `item_b`, `count`): arrays `items` (sorted) and `popularity` (counts)."""
+    import numpy as np
+
+    from pellucid.models.matrix import matrix_of
+    from pellucid.store.kinds import Model
+
+    items, counts = matrix_of(gram)
+    if not len(items):
+        raise DataError("the Gram table names no items", fix="Raise epsilon, or release from more people")
+    return Model("popularity", {"items": items, "popularity": np.maximum(np.diag(counts), 0.0)}, {})
+
+
+def scores(model: Model, histories: Any) -> NDArray[Any]:
+    """The same counts for everyone."""
+    import numpy as np
+
+    return np.tile(model.arrays["popularity"], (histories.shape[0], 1))
