@@ -106,10 +106,16 @@ class _Fixed(_Column):
         from pyarrow import types
 
         super().__init__()
-        self.tag = str(kind)
+        self.tag = _fixed_tag(kind)
         self.bool = types.is_boolean(kind)
         self.width = 1 if self.bool else kind.bit_width // 8
-        self.float = f"<f{self.width}" if types.is_floating(kind) else None
+        self.cell = (
+            f"<f{self.width}"
+            if types.is_floating(kind)
+            else f"<u{self.width}"
+            if self.width in (1, 2, 4, 8)
+            else f"V{self.width}"
+        )
         self.values = hashlib.sha256()
 
     def feed(self, array: pa.Array, missing: np.ndarray[Any, Any] | None) -> None:
@@ -120,14 +126,34 @@ class _Fixed(_Column):
             return
         if self.bool:
             array = array.cast(pa.uint8())
-        cells = np.frombuffer(array.buffers()[1], np.uint8)
-        cells = cells[array.offset * self.width : (array.offset + len(array)) * self.width].reshape(len(array), self.width)
+        cells = np.frombuffer(array.buffers()[1], self.cell)[array.offset : array.offset + len(array)]
         if missing is not None:
-            cells = np.where(missing[:, None], np.uint8(0), cells)
-        feed_values(self.values, cells.reshape(-1).view(self.float or np.uint8))
+            cells = cells.copy()
+            cells[missing] = np.zeros((), self.cell)
+        feed_values(self.values, cells)
 
     def content(self) -> list[bytes]:
         return [self.values.digest()]
+
+
+def _fixed_tag(kind: pa.DataType) -> str:
+    """The name of a type in digests: our own, since pyarrow is free to rename what it prints."""
+    from pyarrow import types
+
+    if types.is_boolean(kind):
+        return "bool"
+    if types.is_floating(kind):
+        return f"float{kind.bit_width}"
+    if types.is_integer(kind):
+        return f"{'int' if types.is_signed_integer(kind) else 'uint'}{kind.bit_width}"
+    if types.is_decimal(kind):
+        return f"decimal{kind.bit_width}({kind.precision},{kind.scale})"
+    if types.is_fixed_size_binary(kind):
+        return f"binary[{kind.byte_width}]"
+    if types.is_date32(kind):
+        return "date[day]"
+    name = "timestamp" if types.is_timestamp(kind) else "duration" if types.is_duration(kind) else "time"
+    return f"{name}[{kind.unit}]" + (f" {kind.tz}" if types.is_timestamp(kind) and kind.tz else "")
 
 
 class _Bytes(_Column):
@@ -203,7 +229,7 @@ def column_digest(kind: pa.DataType) -> _Column:
     if types.is_null(kind):
         return _Nulls()
     if types.is_string(kind) or types.is_binary(kind):
-        return _Bytes(str(kind))
+        return _Bytes("string" if types.is_string(kind) else "binary")
     if types.is_map(kind):
         return _List("map", pa.struct([("key", kind.key_type), ("value", kind.item_type)]))
     if types.is_list(kind):

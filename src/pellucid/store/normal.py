@@ -81,8 +81,16 @@ def normal_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema(fields)
 
 
+def _entries(kind: pa.DataType) -> pa.DataType:
+    """A map as the list of its entries."""
+    import pyarrow as pa
+
+    return pa.list_(pa.field("element", pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
+
+
 def normal_array(array: pa.Array, target: pa.DataType) -> pa.Array:
     """`array` in the normal form `target` of its type; without a copy where it has it already."""
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import types
@@ -93,12 +101,17 @@ def normal_array(array: pa.Array, target: pa.DataType) -> pa.Array:
         return normal_array(pc.run_end_decode(array), target)
     if isinstance(array.type, pa.BaseExtensionType):
         return normal_array(array.storage, target)
-    if types.is_list_view(array.type) or types.is_large_list_view(array.type) or types.is_fixed_size_list(array.type):
-        # Arrow's own casts of these give broken offsets where there are nulls (seen with 25.0), so build the list by hand
-        import numpy as np
-
+    # Arrow's own casts of nested types give broken offsets where views or fixed sizes meet nulls (seen with 25.0): rebuild them
+    if types.is_struct(target):
+        fields = [normal_array(child, field.type) for child, field in zip(array.flatten(), target, strict=True)]
+        return pa.StructArray.from_arrays(fields, fields=list(target), mask=array.is_null())
+    if types.is_map(target):
+        entries = normal_array(array.cast(_entries(array.type)), _entries(target))
+        keys, items = entries.values.flatten()
+        return pa.MapArray.from_arrays(entries.offsets, keys, items, type=target, mask=array.is_null())
+    if types.is_list(target):
         lengths = pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False)
-        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]).astype("int32"))
+        offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
         values = normal_array(pc.list_flatten(array), target.value_type)
         return pa.ListArray.from_arrays(offsets, values, type=target, mask=array.is_null())
     try:

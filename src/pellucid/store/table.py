@@ -119,7 +119,16 @@ def write(value: Any, path: Path) -> str:
     _refuse_hollow(schema)
     digest = TableDigest(schema)
     with writing(path):
-        writer = pq.ParquetWriter(path, schema, version="2.6", compression="zstd", write_statistics=True, store_schema=True)
+        writer = pq.ParquetWriter(
+            path,
+            schema,
+            version="2.6",
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[leaf for field in schema for leaf in _texts(field.name, field.type)],
+            write_statistics=True,
+            store_schema=True,
+        )
     try:
         for table in normal_batches(reader, schema):
             digest.start(table)  # the hash runs beside the encoder
@@ -134,6 +143,22 @@ def write(value: Any, path: Path) -> str:
     finally:
         name, _ = digest.finish()
     return name
+
+
+def _texts(path: str, kind: pa.DataType) -> list[str]:
+    """The Parquet columns that hold text or binary: the ones worth a dictionary. Trying one on numbers makes writing five times
+    slower and files of identifiers larger (measured)."""
+    from pyarrow import types
+
+    if types.is_string(kind) or types.is_binary(kind):
+        return [path]
+    if types.is_map(kind):
+        return _texts(f"{path}.key_value.key", kind.key_type) + _texts(f"{path}.key_value.value", kind.item_type)
+    if types.is_list(kind):
+        return _texts(f"{path}.list.element", kind.value_type)
+    if types.is_struct(kind):
+        return [leaf for field in kind for leaf in _texts(f"{path}.{field.name}", field.type)]
+    return []
 
 
 def _refuse_hollow(schema: pa.Schema) -> None:
