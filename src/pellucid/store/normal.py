@@ -114,10 +114,47 @@ def normal_array(array: pa.Array, target: pa.DataType) -> pa.Array:
         offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
         values = normal_array(pc.list_flatten(array), target.value_type)
         return pa.ListArray.from_arrays(offsets, values, type=target, mask=array.is_null())
+    if types.is_large_string(array.type) or types.is_large_binary(array.type):
+        return _narrow(array, target)
     try:
         return array.cast(target)
     except pa.ArrowNotImplementedError as error:
         raise TypeError(f"Arrow type {array.type} cannot be stored: {error}") from error
+
+
+def _narrow(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """Text with 64-bit offsets as the same text with 32-bit ones. Arrow's cast fails where a short slice lies beyond 2 GiB."""
+    import numpy as np
+    import pyarrow as pa
+
+    valid, positions, data = array.buffers()
+    if not len(array):
+        return pa.array([], target)
+    offsets = np.frombuffer(positions, "<i8")[array.offset : array.offset + len(array) + 1]
+    start, size = int(offsets[0]), int(offsets[-1] - offsets[0])
+    if size >= 1 << 31:
+        raise pa.ArrowInvalid("more than 2 GiB of text")
+    if valid is not None:
+        present = array.is_valid().to_numpy(zero_copy_only=False)
+        valid = pa.py_buffer(np.packbits(present, bitorder="little"))
+    narrow = pa.py_buffer((offsets - start).astype("<i4"))
+    return pa.Array.from_buffers(target, len(array), [valid, narrow, data.slice(start, size) if data else pa.py_buffer(b"")])
+
+
+def _normal_pieces(piece: pa.RecordBatch, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """A batch in normal form, cut in halves where a column of it holds more text than one array can."""
+    import pyarrow as pa
+
+    try:
+        columns = [normal_array(column, field.type) for column, field in zip(piece.columns, schema, strict=True)]
+    except (pa.ArrowInvalid, pa.ArrowCapacityError):
+        if piece.num_rows < 2:
+            raise
+        half = piece.num_rows // 2
+        yield from _normal_pieces(piece.slice(0, half), schema)
+        yield from _normal_pieces(piece.slice(half), schema)
+    else:
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def normal_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows: int = ROW_GROUP) -> Iterator[pa.Table]:
@@ -135,8 +172,7 @@ def normal_batches(batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows: i
             piece = batch.slice(start, rows - count)
             start += piece.num_rows
             count += piece.num_rows
-            columns = [normal_array(column, field.type) for column, field in zip(piece.columns, schema, strict=True)]
-            held.append(pa.RecordBatch.from_arrays(columns, schema=schema))
+            held.extend(_normal_pieces(piece, schema))
             if count == rows:
                 yield pa.Table.from_batches(held, schema).combine_chunks()
                 held, count = [], 0
