@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +13,8 @@ from pellucid.privacy.threshold import Plan, named, plan
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from pellucid.privacy.stream import Stream
 
 MAX_CAP = 100
 MAX_ITEMS = 4096
@@ -100,13 +103,9 @@ class Gram:
         pairs = bounded_pairs(table_path, unit, self.item, self.cap, stream.subkey("bounding"), scratch)
         try:
             items, counts = diagonal(pairs)
-            noised = counts + chosen.noise.draw(stream.fork("diagonal"), len(counts))
-            places = named(noised, chosen.threshold, self.max_items)
-            kept = items.take(places)
-            cells = pair_counts(pairs, kept)
+            return protected(items, counts, lambda kept: pair_counts(pairs, kept), chosen, stream, self.max_items)
         finally:
             pairs.unlink()
-        return long_form(kept, noised_triangle(noised[places], cells, chosen, stream))
 
 
 def gram(item: str, cap: int = 5, max_items: int = 2000) -> Gram:
@@ -164,7 +163,24 @@ def pair_counts(pairs: Path, kept: pa.Array) -> NDArray[Any]:
     return cells
 
 
-def noised_triangle(noised: NDArray[Any], cells: NDArray[Any], chosen: Plan, stream: Any) -> list[NDArray[Any]]:
+def protected(
+    items: pa.Array,
+    counts: NDArray[Any],
+    cells_of: Callable[[pa.Array], NDArray[Any]],
+    chosen: Plan,
+    stream: Stream,
+    at_most: int,
+) -> pa.Table:
+    """From the true statistic (the diagonal, and the cells of given items) to what may leave: noise, threshold, noise."""
+    import pyarrow as pa
+
+    noised = counts + chosen.noise.draw(stream.fork("diagonal"), len(counts))
+    places = named(noised, chosen.threshold, at_most)
+    kept = items.take(pa.array(places))
+    return long_form(kept, noised_triangle(noised[places], cells_of(kept), chosen, stream))
+
+
+def noised_triangle(noised: NDArray[Any], cells: NDArray[Any], chosen: Plan, stream: Stream) -> list[NDArray[Any]]:
     """Row by row the upper triangle: the diagonal as it was noised when items were named, the rest with noise of its own."""
     import numpy as np
 

@@ -1,0 +1,167 @@
+"""The release step: the only thing that lowers a label, and what it does before, while and after.
+
+Before: the parameters are checked, the release's identity is computed, and its cost is on disk in the ledger. While: the mechanism
+runs in a worker with the key of its own noise stream. After: the ledger notes what was released, and refuses a second value.
+
+The identity covers the data's canonical digest, the unit, everything that defines the statistic (with the mechanism's version),
+epsilon and delta. The noise is a function of the steward's key and the identity. So the same release gives the same noise and costs
+nothing the second time; two different ones never share noise; and one killed after its spend is finished under that spend.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from pellucid.errors import PrivacyError, UsageError
+from pellucid.pipeline.key import canonical
+from pellucid.pipeline.step import GateRequest, Grant, Output, OutputOf, Source, Step
+from pellucid.privacy.keys import commitment, release_key, steward_key
+from pellucid.privacy.ledger import Ledger
+from pellucid.privacy.parameters import checked_delta, checked_epsilon
+from pellucid.store.kinds import Table
+
+_INPUT = "of"
+
+
+class Mechanism(Protocol):
+    """What a mechanism must say and do; `Gram`, `Histogram` and `Mean` are the ones there are. A frozen dataclass of its bounds."""
+
+    @property
+    def output_kind(self) -> str: ...
+
+    def parameters(self) -> dict[str, Any]:
+        """All that defines the statistic, with name and version, as JSON."""
+        ...
+
+    def guarantee(self, epsilon: float, delta: float) -> dict[str, Any]:
+        """Unit relation, sensitivity, noise, what is not covered: public JSON. Raises PrivacyError where there is none."""
+        ...
+
+    def numbers(self, epsilon: float, delta: float) -> dict[str, float]:
+        """The guarantee as flat numbers."""
+        ...
+
+    def check(self, table_path: Path, unit: str) -> None:
+        """Refuse data this mechanism cannot take, before anything is spent. Raises PrivacyError."""
+        ...
+
+    def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> Any:
+        """Compute the noised statistic."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class ReleaseGate:
+    """The gate of one release step (see `pellucid.pipeline.step.Gate`)."""
+
+    mechanism: Any
+
+    def _resolved(self, settings: Mapping[str, Any], where: str) -> tuple[Any, float, float]:
+        """The mechanism with its settings, epsilon and delta; PrivacyError names the step."""
+        bounds = {field.name for field in dataclasses.fields(self.mechanism)}
+        given = {n: tuple(v) if isinstance(v, list) else v for n, v in settings.items() if n in bounds}
+        try:
+            mechanism = dataclasses.replace(self.mechanism, **given)
+            epsilon, delta = checked_epsilon(settings["epsilon"]), checked_delta(settings["delta"])
+            mechanism.guarantee(epsilon, delta)
+        except PrivacyError as error:
+            raise PrivacyError(error.what, where=error.where or where, why=error.why, fix=error.fix) from error
+        return mechanism, epsilon, delta
+
+    def check(self, request: GateRequest) -> str:
+        """The release's identity, in hex."""
+        mechanism, epsilon, delta = self._resolved(request.settings, f'release "{request.step}"')
+        identity = {
+            "format": "pellucid release 1",
+            "data": request.digest,
+            "unit": request.label.unit,
+            "statistic": mechanism.parameters(),
+            "epsilon": repr(epsilon),
+            "delta": repr(delta),
+        }
+        return hashlib.sha256(canonical(identity)).hexdigest()
+
+    def authorize(self, request: GateRequest) -> Grant:
+        """Check the data, then spend: durable when this returns. Costs nothing for a release that was paid before."""
+        where = f'release "{request.step}"'
+        mechanism, epsilon, delta = self._resolved(request.settings, where)
+        release_id = self.check(request)
+        assert request.label.unit is not None
+        if request.path is not None:
+            mechanism.check(request.path, request.label.unit)
+        key = steward_key()
+        ledger = Ledger(request.home)
+        try:
+            for account in sorted(request.label.accounts):
+                unit, budget = request.budgets[account]
+                ledger.open_account(account, unit, budget.epsilon, budget.delta)
+            description = {"step": request.step, "pipeline": request.pipeline, **mechanism.guarantee(epsilon, delta)}
+            description["unit"] = request.label.unit
+            ledger.spend(sorted(request.label.accounts), release_id, epsilon, delta, description, commitment(key))
+        finally:
+            ledger.close()
+        return Grant(release_id, release_key(key, release_id))
+
+    def perform(self, arguments: Mapping[str, Any], *, unit: str, key: bytes, scratch: Path) -> Mapping[str, Any]:
+        """The released value and the numbers of its guarantee."""
+        mechanism, epsilon, delta = self._resolved({n: v for n, v in arguments.items() if n != _INPUT}, "release")
+        table: Table = arguments[_INPUT]
+        return {"": mechanism.run(table.path, unit, epsilon, delta, key, scratch), "guarantee": mechanism.numbers(epsilon, delta)}
+
+    def settle(self, home: Path, grant: Grant, digests: Mapping[str, str]) -> None:
+        """Note the digest of what was released (the first output)."""
+        ledger = Ledger(home)
+        try:
+            ledger.finish(grant.release_id, next(iter(digests.values())))
+        finally:
+            ledger.close()
+
+
+def release(
+    mechanism: Mechanism,
+    *,
+    of: Source | Step | OutputOf | str,
+    epsilon: float,
+    delta: float,
+    name: str | None = None,
+) -> Step:
+    """Declare a release: `mechanism` applied to the private table `of`, at user-level (`epsilon`, `delta`).
+
+    Its outputs are open: the released value under the release's name, and its guarantee as numbers under `<name>_guarantee`. The
+    mechanism's bounds, epsilon and delta are settings (`--set matrix.epsilon=2`). Raises PrivacyError for unusable parameters.
+    """
+    gate = ReleaseGate(mechanism)
+    settings: dict[str, Any] = {f.name: getattr(mechanism, f.name) for f in dataclasses.fields(mechanism)}  # type: ignore[arg-type]
+    settings |= {"epsilon": epsilon, "delta": delta}
+    gate._resolved(settings, f'release "{name or mechanism.parameters()["mechanism"]}"')
+    if not isinstance(of, Source | Step | OutputOf | str):
+        raise UsageError(f"of= must be a source, a step or the name of an output, not a {type(of).__name__}", where="release")
+    hints = typing.get_type_hints(type(mechanism)) | {"epsilon": float, "delta": float}
+    return Step(
+        fn=_Signature({setting: (hints.get(setting, Any), value) for setting, value in settings.items()}),
+        name=name,
+        outputs=(Output("", mechanism.output_kind), Output("guarantee", "metrics")),
+        inputs={_INPUT: of},
+        kind="release",
+        gate=gate,
+    )
+
+
+class _Signature:
+    """Stands for a release where the graph asks for parameters: the input, and the settings with their types and values."""
+
+    def __init__(self, settings: Mapping[str, tuple[Any, Any]]) -> None:
+        parameter, keyword = inspect.Parameter, inspect.Parameter.KEYWORD_ONLY
+        parameters = [parameter(_INPUT, keyword, annotation=Table)]
+        parameters += [parameter(n, keyword, default=value, annotation=hint) for n, (hint, value) in settings.items()]
+        self.__signature__ = inspect.Signature(parameters)
+        self.__annotations__ = {p.name: p.annotation for p in parameters}
+
+    def __call__(self, **arguments: Any) -> Self:
+        raise UsageError("a release runs only in a pipeline", why="outside of one nothing is accounted for")
