@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKS = ("src/pellucid/requirements.lock", "requirements-dev.lock")
 
 
 def read_lock(name: str) -> dict[str, tuple[Requirement, list[str]]]:
@@ -60,7 +60,7 @@ def test_the_dev_lock_holds_the_runtime_lock_with_the_very_same_files() -> None:
 @pytest.mark.parametrize(
     ("name", "asked"),
     [
-        ("requirements.lock", PROJECT["project"]["dependencies"]),
+        ("src/pellucid/requirements.lock", PROJECT["project"]["dependencies"]),
         ("requirements-dev.lock", PROJECT["dependency-groups"]["dev"] + PROJECT["project"]["optional-dependencies"]["mlflow"]),
     ],
 )
@@ -150,14 +150,14 @@ def test_the_project_is_installed_without_a_network(checkout: Checkout) -> None:
 
 def test_a_runtime_environment_grows_into_a_dev_one(checkout: Checkout) -> None:
     checkout.setup("runtime")
-    assert checkout.installed() == ["requirements.lock"]
+    assert checkout.installed() == ["src/pellucid/requirements.lock"]
     checkout.setup("dev")
     assert checkout.installed() == ["requirements-dev.lock"]
 
 
 def test_a_changed_lock_is_installed_and_a_dev_environment_stays_one(checkout: Checkout) -> None:
     checkout.setup("dev")
-    with (checkout.root / "requirements.lock").open("a") as lock:
+    with (checkout.root / "src/pellucid/requirements.lock").open("a") as lock:
         lock.write("\n")
     checkout.setup("runtime")
     assert checkout.installed() == ["requirements-dev.lock"]
@@ -181,7 +181,7 @@ def test_a_moved_checkout_is_set_up_again(checkout: Checkout, tmp_path: Path) ->
     checkout.setup("runtime")
     checkout.root = checkout.root.rename(tmp_path / "moved")
     assert checkout.setup("runtime").returncode == 0
-    assert checkout.installed() == ["requirements.lock"]
+    assert checkout.installed() == ["src/pellucid/requirements.lock"]
 
 
 def test_a_broken_interpreter_is_replaced(checkout: Checkout) -> None:
@@ -190,7 +190,7 @@ def test_a_broken_interpreter_is_replaced(checkout: Checkout) -> None:
     link.unlink()
     link.symlink_to("/nowhere/python3")
     assert checkout.setup("runtime").returncode == 0
-    assert checkout.installed() == ["requirements.lock"]
+    assert checkout.installed() == ["src/pellucid/requirements.lock"]
 
 
 def test_what_the_machine_tells_pip_about_its_index_reaches_uv(checkout: Checkout, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Evaluation: how good a model is, measured so that the measurement itself can be released.
 
-`split` parts people into train and hold-out and hides some items of the latter; `per_person` scores a model on them, one row per
+`hold_out` and `score` are steps for a pipeline; they wrap `split` and `per_person`: `split` parts people into train and hold-out and hides some items of the latter; `per_person` scores a model on them, one row per
 person; `mean` averages (as private as its input; to publish it, release it with `pellucid.privacy.mean`). May import models,
 privacy, store and data.
 """
@@ -14,11 +14,14 @@ from pellucid.evaluation.split import Split, split  # bound here because the fun
 
 if TYPE_CHECKING:
     from pellucid.evaluation.ranking import mean, per_person
+    from pellucid.evaluation.steps import hold_out, score
 
-__all__ = ["Split", "mean", "per_person", "split"]
+__all__ = ["Split", "hold_out", "mean", "per_person", "score", "split"]
+
+_FILES = {"hold_out": "steps", "mean": "ranking", "per_person": "ranking", "score": "steps"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("mean", "per_person"):
-        return getattr(import_module("pellucid.evaluation.ranking"), name)
+    if name in _FILES:
+        return getattr(import_module(f"pellucid.evaluation.{_FILES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import LabelError, UsageError
 from pellucid.pipeline import settings as values
-from pellucid.pipeline.step import Node, OutputOf, Source, Step, hints_of
+from pellucid.pipeline.step import Node, OutputOf, Source, Step, hints_of, proved_per_unit
 from pellucid.store.kinds import kind_of
 from pellucid.store.labels import OPEN, Label, join
 
 if TYPE_CHECKING:
     from pellucid.pipeline.run import Run
-
-RESERVED = ("seed",)
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,12 @@ def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
                 where=f'step "{bound.name}"',
                 fix="Give its private source unit=..., and make the other inputs open",
             )
-        if not node.per_unit and bound.fanned and node.by is not None and node.by == next((i.unit for i in inputs if i.unit), None):
+        if (
+            not node.per_unit
+            and bound.fanned
+            and node.by is not None
+            and node.by == next((i.unit for i in inputs if i.unit), None)
+        ):
             raise UsageError("to work person by person use per_unit=True", where=f'step "{bound.name}"')
     closed = frozenset(edge.parameter for edge, given in zip(bound.edges, inputs, strict=True) if not given.is_open)
     return dataclasses.replace(bound, label=label, closed=closed)
@@ -237,7 +240,7 @@ def _wire(
         if wired is not None and parameter not in node.settings:
             edges.append(_edge(where, parameter, wired, provided, names, hints.get(parameter), node.over))
             continue
-        if parameter in listed or parameter in RESERVED:
+        if parameter in listed or parameter == "seed" or (parameter == "unit" and proved_per_unit(node.fn)):
             continue
         if parameter in node.settings:
             settings[parameter] = node.settings[parameter]
@@ -274,7 +277,9 @@ def _edge(
         wired = wired.output
     elif isinstance(wired, Source | Step):
         if id(wired) not in names:
-            raise UsageError(f'the input of parameter "{parameter}" is not in the pipeline', where=where, fix="Add it to the list")
+            raise UsageError(
+                f'the input of parameter "{parameter}" is not in the pipeline', where=where, fix="Add it to the list"
+            )
         wired = names[id(wired)]
     if wired not in provided:
         raise UsageError(f'there is no input "{wired}"', where=where, fix=_suggest(str(wired), list(provided)))
@@ -306,9 +311,7 @@ def _order(pipeline: str, needs: Mapping[str, list[str]]) -> list[str]:
         while at not in path:
             path.append(at)
             at = min(waiting[at], key=lambda need: rank[need])
-        raise UsageError(
-            f"the steps form a cycle: {' <- '.join([*path[path.index(at) :], at])}", where=f'Pipeline("{pipeline}")'
-        )
+        raise UsageError(f"the steps form a cycle: {' <- '.join([*path[path.index(at) :], at])}", where=f'Pipeline("{pipeline}")')
     return order
 
 

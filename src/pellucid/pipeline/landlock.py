@@ -52,7 +52,13 @@ def abi() -> int:
 @functools.lru_cache(maxsize=1)
 def environment_paths() -> tuple[str, ...]:
     """What a step may read besides its inputs: the interpreter, the installed packages, system libraries, a few kernel files."""
-    own = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).parent), str(Path(__file__).resolve().parents[1])}
+    own = {
+        sys.prefix,
+        sys.base_prefix,
+        sys.exec_prefix,
+        str(Path(sys.executable).parent),
+        str(Path(__file__).resolve().parents[1]),
+    }
     places = own | {str(Path(path).resolve()) for path in own} | set(_SYSTEM)
     return tuple(sorted(path for path in places if os.path.exists(path) and path != "/"))
 

@@ -31,7 +31,8 @@ def partition(table: Table, column: str, folder: Path) -> list[tuple[str, Table]
                 if value not in writers:
                     if len(writers) == MOST:
                         raise DataError(
-                            f'column "{column}" has more than {MOST} values', fix="Partition by a column with fewer, or a bucket of it"
+                            f'column "{column}" has more than {MOST} values',
+                            fix="Partition by a column with fewer, or a bucket of it",
                         )
                     path = place / f"{len(writers)}.parquet"
                     writers[value] = (path, pq.ParquetWriter(path, table.schema))

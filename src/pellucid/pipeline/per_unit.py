@@ -66,7 +66,9 @@ def one_by_one(fn: Callable[..., Any], arguments: Mapping[str, Any], closed: str
 
     table: Table = arguments[closed]
     if unit not in table.columns:
-        raise PellucidError(f'the unit column "{unit}" is gone', why="a step before dropped or renamed it", fix="Keep it in the result")
+        raise PellucidError(
+            f'the unit column "{unit}" is gone', why="a step before dropped or renamed it", fix="Keep it in the result"
+        )
     frame = polars.from_arrow(table.arrow())
     assert isinstance(frame, polars.DataFrame)
     if frame[unit].null_count():

@@ -16,7 +16,7 @@ from pellucid.pipeline import key as keys
 from pellucid.pipeline.artifact import Artifact
 from pellucid.pipeline.closure import Closure, closure_of
 from pellucid.pipeline.environment import key_part
-from pellucid.pipeline.graph import Bound, Edge, Pipeline
+from pellucid.pipeline.graph import Bound, Pipeline
 from pellucid.pipeline.record import Record
 from pellucid.pipeline.settings import plain
 from pellucid.pipeline.step import Budget, GateRequest, Source, Step
@@ -120,22 +120,23 @@ class Plan:
         items = inputs[parameter].items or ()
         return [self._branch(bound, name, {**inputs, parameter: item}, settings) for name, item in items]
 
-    def partition(self, bound: Bound, artifacts: Mapping[str, Artifact]) -> tuple[Edge, Branch]:
+    def partition(self, bound: Bound, artifacts: Mapping[str, Artifact]) -> Branch:
         """The cut that comes before a fan-out over the partitions of a table."""
         assert isinstance(bound.node, Step)
         edge = next(edge for edge in bound.edges if edge.parameter == bound.node.over)
         digest = artifacts[edge.output].digest
         shape = {"partition": bound.node.by}
-        parts = keys.parts(inputs={edge.parameter: digest}, settings={}, code={}, environment=self.environment, determinism={}, shape=shape)
-        return edge, Branch("partitions", keys.key_of(parts), parts, {edge.parameter: artifacts[edge.output]})
+        parts = keys.parts(
+            inputs={edge.parameter: digest}, settings={}, code={}, environment=self.environment, determinism={}, shape=shape
+        )
+        return Branch("partitions", keys.key_of(parts), parts, {edge.parameter: artifacts[edge.output]})
 
-    def request(self, bound: Bound, artifacts: Mapping[str, Artifact]) -> GateRequest:
+    def request(self, bound: Bound, artifacts: Mapping[str, Artifact], path: Path | None = None) -> GateRequest:
         """What a release's gate is told."""
         (edge,) = bound.edges
         label = self.pipeline.steps[edge.node].label
-        return GateRequest(
-            self.record.home, bound.name, self.pipeline.name, label, artifacts[edge.output].digest, bound.settings, self.budgets
-        )
+        digest = artifacts[edge.output].digest
+        return GateRequest(self.record.home, bound.name, self.pipeline.name, label, digest, bound.settings, self.budgets, path)
 
     def _branch(
         self,

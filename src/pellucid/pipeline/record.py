@@ -86,7 +86,18 @@ class Record:
         locks.mkdir(mode=0o700, exist_ok=True)
         self._lock = os.open(locks / run, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        row = (run, pipeline, str(file) if file else None, now, "running", seed, _json(settings), _json(environment), git, _json(graph))
+        row = (
+            run,
+            pipeline,
+            str(file) if file else None,
+            now,
+            "running",
+            seed,
+            _json(settings),
+            _json(environment),
+            git,
+            _json(graph),
+        )
         self.db.execute(
             "INSERT INTO runs (run, pipeline, file, started, status, seed, settings, environment, git, graph)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -56,7 +56,12 @@ def run(
     lock = environment.find_lock(folder)
     plan = Plan(pipeline, record, lock, seed=seed, hash_seed=engine.hash_seed)
     wanted, forced = chosen(pipeline, only), downstream(pipeline, again)
-    surroundings = {**environment.machine(), "lock": plan.environment["lock"], "lock_file": lock.name, "drift": environment.drift(lock)}
+    surroundings = {
+        **environment.machine(),
+        "lock": plan.environment["lock"],
+        "lock_file": lock.name,
+        "drift": environment.drift(lock),
+    }
     name = record.start(
         pipeline=pipeline.name,
         file=pipeline.file,

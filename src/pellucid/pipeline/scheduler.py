@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DamagedError
+from pellucid.errors import DamagedError, StoreError
 from pellucid.pipeline import key as keys
 from pellucid.pipeline.artifact import Artifact, collection, present
 from pellucid.pipeline.engines import Engine
@@ -158,9 +158,10 @@ class Scheduler:
 
     def _launch(self, call: _Call) -> None:
         bound, branch = call.job.bound, call.branch
-        if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is None:
-            call.grant = bound.node.gate.authorize(self.plan.request(bound, self.artifacts))
         inputs = {parameter: self._input(artifact) for parameter, artifact in branch.inputs.items()}
+        if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is None:
+            (given,) = inputs.values()
+            call.grant = bound.node.gate.authorize(self.plan.request(bound, self.artifacts, Path(given.paths[0])))
         closure = self.plan.closure(bound)
         read = [path for given in inputs.values() for path in given.paths] + [str(path) for path in closure.files]
         node = bound.node
@@ -192,10 +193,13 @@ class Scheduler:
         for leaf in artifact.leaves:
             try:
                 paths.append(str(self.objects.open(leaf.sha256, leaf.suffix)))
-            except DamagedError as error:
-                self.objects.quarantine(leaf.sha256, leaf.suffix)
+            except StoreError as error:  # damaged, or gone since we looked
+                if isinstance(error, DamagedError):
+                    self.objects.quarantine(leaf.sha256, leaf.suffix)
                 self.record.forget(self.makers[leaf.sha256])
-                self.progress("damaged", StepReport("", self.pipeline.steps[next(iter(self.wanted))].label, "again", message=str(error)))
+                self.progress(
+                    "damaged", StepReport("", self.pipeline.steps[next(iter(self.wanted))].label, "again", message=str(error))
+                )
                 raise _Again from error
         return Input(artifact.kind, tuple(paths), artifact.items is not None)
 
@@ -246,7 +250,9 @@ class Scheduler:
         self._made_by(artifacts, branch.key)
         self.record.add(self.run, self._record(call, "ran", outcome, named))
 
-    def _record(self, call: _Call, action: str, outcome: Outcome, outputs: Mapping[str, Artifact], message: str = "") -> StepRecord:
+    def _record(
+        self, call: _Call, action: str, outcome: Outcome, outputs: Mapping[str, Artifact], message: str = ""
+    ) -> StepRecord:
         bound, node = call.job.bound, call.job.bound.node
         kind = "source" if isinstance(node, Source) else "release" if node.gate else node.kind
         trace = outcome.failure.trace if outcome.failure else ""
@@ -272,7 +278,9 @@ class Scheduler:
         if failure.retry and call.attempts <= retries and not self.failed:
             pause = node.backoff * 2 ** (call.attempts - 1) if isinstance(node, Step) else 0.0
             heapq.heappush(self.later, (time.monotonic() + pause, next(self._number), call))
-            self.progress("retry", StepReport(bound.name, bound.label, "retry", message=f"{failure.public}; again in {pause:g} s"))
+            self.progress(
+                "retry", StepReport(bound.name, bound.label, "retry", message=f"{failure.public}; again in {pause:g} s")
+            )
             return
         said = failure.public
         if bound.label.is_open and failure.text and failure.text not in said:

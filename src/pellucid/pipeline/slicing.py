@@ -99,7 +99,11 @@ def _may_change(statement: Statement, relevant: Set[str], imported: Set[str], ap
         return calls_something and bool(statement.reads & (relevant - imported))
     if isinstance(node, ast.Expr):
         return not isinstance(node.value, ast.Constant) and not _is_api_call(node.value, api)
-    if isinstance(node, ast.If) and ast.unparse(node.test) in ("__name__ == '__main__'", "'__main__' == __name__", "TYPE_CHECKING"):
+    if isinstance(node, ast.If) and ast.unparse(node.test) in (
+        "__name__ == '__main__'",
+        "'__main__' == __name__",
+        "TYPE_CHECKING",
+    ):
         return False
     return not isinstance(node, ast.Pass)
 

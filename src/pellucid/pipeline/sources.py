@@ -114,7 +114,9 @@ def parse(data: bytes, name: str) -> ast.Module:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
                 # a body must not be empty; `pass` does nothing and stands for a lone docstring
-                node.body[:1] = [] if len(node.body) > 1 or isinstance(node, ast.Module) else [ast.copy_location(ast.Pass(), first)]
+                node.body[:1] = (
+                    [] if len(node.body) > 1 or isinstance(node, ast.Module) else [ast.copy_location(ast.Pass(), first)]
+                )
     return tree
 
 

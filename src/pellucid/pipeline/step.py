@@ -43,7 +43,8 @@ class Output:
 
 @dataclass(frozen=True)
 class GateRequest:
-    """What the runner tells a gate before a release may run. `digest` is the input's canonical digest (private)."""
+    """What the runner tells a gate before a release may run: the input's canonical digest (private), and, once the release is to
+    run, the verified file that holds it."""
 
     home: Path
     step: str
@@ -52,6 +53,7 @@ class GateRequest:
     digest: str
     settings: Mapping[str, Any]
     budgets: Mapping[str, tuple[str, Budget]]
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,22 @@ class OutputOf:
 Node = Source | Step
 
 
+def keeps_units_apart(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark one of pellucid's own functions as per-unit by construction, with the argument in its docstring and a test.
+
+    It is called once with the whole table instead of once per unit, and gets the unit column's name as `unit`. Functions of a project
+    cannot be so marked: they are called person by person.
+    """
+    fn.__keeps_units_apart__ = True  # type: ignore[attr-defined]
+    return fn
+
+
+def proved_per_unit(fn: Any) -> bool:
+    """Whether a function is one of pellucid's own that `keeps_units_apart`."""
+    home = fn if inspect.isroutine(fn) else type(fn)
+    return bool(getattr(fn, "__keeps_units_apart__", False)) and str(getattr(home, "__module__", "")).startswith("pellucid.")
+
+
 def _caller_folder(depth: int) -> Path:
     """The folder of the file that called the public function `depth` frames up; the current folder in a console."""
     file = sys._getframe(depth + 1).f_globals.get("__file__")
@@ -177,12 +195,14 @@ def source(
             where=f'source("{shown}")',
             fix="Remove unit=, or label it private",
         )
-    folder = _caller_folder(1)
+    from pellucid.data import detect
+
+    place = Path(_caller_folder(1), Path(path).expanduser())
     return Source(
-        path=Path(folder, Path(path).expanduser()),
+        path=place,
         label=Label(words[label], unit),
         name=name,
-        format=format,
+        format=format or detect(place) or "file",
         options=options,
         budget=budget or Budget(),
         account=account,
@@ -214,6 +234,8 @@ def hints_of(fn: Callable[..., Any]) -> dict[str, Any]:
     target: Any = fn
     while isinstance(target, functools.partial):
         target = target.func
+    if "__annotations__" in getattr(target, "__dict__", {}) and hasattr(target, "__signature__"):
+        return dict(target.__annotations__)  # a function made by pellucid, which says its own types
     if not inspect.isroutine(target):
         target = type(target).__call__
     try:

@@ -80,7 +80,7 @@ def update(h: Any, value: Any, functions: Any, seen: tuple[int, ...] = ()) -> No
         update(h, {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, functions, inner)
     elif type(value).__reduce_ex__ is object.__reduce_ex__ and hasattr(value, "__dict__"):
         _feed(h, "object", functions(type(value)).encode())
-        update(h, vars(value), functions, inner)
+        update(h, {name: held for name, held in vars(value).items() if not name.startswith("__")}, functions, inner)
     else:
         raise OpaqueError(kind)
 

@@ -21,7 +21,7 @@ from pellucid.pipeline import sources
 from pellucid.pipeline.artifact import Artifact, collection
 from pellucid.pipeline.graph import Bound
 from pellucid.pipeline.guard import explain
-from pellucid.pipeline.step import Output, Source, Step
+from pellucid.pipeline.step import Output, Source, Step, proved_per_unit
 from pellucid.pipeline.task import Failure, Input, Made, Outcome, Task
 from pellucid.store import kinds
 
@@ -103,14 +103,11 @@ def _call(bound: Bound, task: Task) -> Any:
     if node.gate is not None:
         assert task.secret is not None and task.unit is not None
         return node.gate.perform(arguments, unit=task.unit, key=task.secret, scratch=Path(task.scratch))
-    if node.per_unit and not proved_per_unit(node.fn):
-        return _one_by_one(bound, node, task, arguments)
+    if node.per_unit:
+        if not proved_per_unit(node.fn):
+            return _one_by_one(bound, node, task, arguments)
+        arguments["unit"] = task.unit
     return node.fn(**arguments)
-
-
-def proved_per_unit(fn: Any) -> bool:
-    """Whether a function is one of pellucid's own that keep people apart by construction, with the argument in its docstring."""
-    return bool(getattr(fn, "__keeps_units_apart__", False)) and str(getattr(fn, "__module__", "")).startswith("pellucid.")
 
 
 def _load(given: Input) -> Any:

@@ -61,7 +61,9 @@ def confinement(landlocked: int, network: bool) -> str:
     """How workers are held, in the words of the record and the verdict."""
     if not landlocked:
         return "audit hook" + ("; no network" if network else "")
-    return f"landlock {landlocked}" + ("; no network" if network else "; no TCP" if landlocked >= 4 else "; network by audit hook")
+    return f"landlock {landlocked}" + (
+        "; no network" if network else "; no TCP" if landlocked >= 4 else "; network by audit hook"
+    )
 
 
 class _Child:
@@ -222,6 +224,7 @@ def main() -> None:
     texts = {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in _project_modules()}
     send(sock, {"held": held, "loaded": texts})
     Zygote(sock, pipeline, held).serve()
+    os._exit(0)  # nothing is left to do, and some libraries are noisy when an interpreter ends
 
 
 def _project_modules() -> list[tuple[str, str]]:

@@ -1,0 +1,30 @@
+"""`pellucid gc`: remove stored files that nothing kept needs."""
+
+from __future__ import annotations
+
+import argparse
+
+from pellucid.cli import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument(
+        "--keep", type=int, default=10, metavar="RUNS", help="keep what the latest RUNS of each pipeline use (default 10)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would go; remove nothing")
+    options.add_home(parser)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Collect around releases, never through them."""
+    from pellucid.pipeline.collect import collect
+
+    gone = collect(options.home_of(arguments), keep=arguments.keep, dry_run=arguments.dry_run)
+    if arguments.json:
+        options.print_json(gone.to_json())
+    else:
+        verb = "would remove" if arguments.dry_run else "removed"
+        print(f"{verb} {gone.files} files ({options.size(gone.bytes)}) and {gone.runs} runs; kept {gone.kept} files")
+        print(f"released data sets are never removed ({gone.releases} kept)")
+    return 0

@@ -1,0 +1,31 @@
+"""`pellucid graph`: a pipeline's graph, in the terminal or as SVG."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pellucid.cli import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="a pipeline file")
+    parser.add_argument("--svg", type=Path, metavar="OUT", help="write an SVG instead")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Draw the graph."""
+    from pellucid.pipeline import drawing
+    from pellucid.pipeline.load import load
+
+    nodes = drawing.nodes_of(load(arguments.file))
+    if arguments.svg:
+        arguments.svg.write_text(drawing.svg(nodes))
+    if arguments.json:
+        options.print_json({"nodes": [vars(node) for node in nodes], "svg": str(arguments.svg) if arguments.svg else None})
+    elif arguments.svg:
+        print(f"wrote {arguments.svg}")
+    else:
+        print(drawing.text(nodes))
+    return 0

@@ -1,0 +1,75 @@
+"""Progress of a run: a live table in a terminal, plain lines elsewhere. Never what a private step says."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from pellucid.cli import options
+from pellucid.pipeline.report import StepReport
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+MARKS = {"ran": "✓", "reused": "·", "failed": "✗", "running": "…", "retry": "↻"}
+MOST_LINES = 60
+
+
+class Plain:
+    """One line for each step as it ends, on stderr."""
+
+    def __call__(self, event: str, report: StepReport) -> None:
+        if event in ("end", "retry", "damaged"):
+            print(line(report), file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Nothing to tidy."""
+
+
+def line(report: StepReport) -> str:
+    """One step in one line."""
+    if not report.step:
+        return f"! {report.message}"
+    mark = MARKS.get(report.action, "!")
+    many = f" ×{report.branches}" if report.branches else ""
+    took = options.seconds(report.seconds) if report.action in ("ran", "failed") else ""
+    detail = report.message or ("; ".join(report.why[:2]) if report.action == "ran" else "")
+    head = f"{mark} {report.step + many:<22} {report.action:<7} {took:>8}  {report.label.level.word:<9}"
+    return f"{head} {detail}".rstrip()
+
+
+class LiveTable:
+    """In a terminal: ended steps scroll by as lines, running ones are shown below with their time."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.running: dict[str, float] = {}
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self.live: Live = Live(console=self.console, get_renderable=self._render, refresh_per_second=8, transient=True)
+        self.live.start()
+
+    def _render(self) -> Any:
+        from rich.text import Text
+
+        now = time.monotonic()
+        shown = list(self.running.items())[:MOST_LINES]
+        return Text("\n".join(f"… {name:<22} running {options.seconds(now - since):>8}" for name, since in shown), style="dim")
+
+    def __call__(self, event: str, report: StepReport) -> None:
+        if event == "start":
+            self.running[report.step] = time.monotonic()
+            return
+        if event == "end":
+            self.running.pop(report.step, None)
+        style = {"failed": "bold red", "reused": "dim", "retry": "yellow"}.get(report.action, "")
+        self.live.console.print(line(report), style=style, markup=False)
+
+    def close(self) -> None:
+        self.live.stop()
+
+
+def progress() -> Plain | LiveTable:
+    return LiveTable() if sys.stderr.isatty() else Plain()

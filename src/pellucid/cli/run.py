@@ -1,0 +1,134 @@
+"""`pellucid run`: run a pipeline file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from pellucid.cli import options
+from pellucid.errors import UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="a Python file that defines a pl.Pipeline")
+    parser.add_argument("--set", action="append", default=[], metavar="STEP.SETTING=VALUE", help="give a setting another value")
+    parser.add_argument("--only", action="append", default=[], metavar="STEP", help="only this step or output, and what it needs")
+    parser.add_argument(
+        "--from", action="append", default=[], dest="again", metavar="STEP", help="this step and all after it, again"
+    )
+    parser.add_argument("--seed", type=int, help="the run's public seed (default: the pipeline's)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="steps at once (default: one a core)")
+    parser.add_argument("--dry-run", action="store_true", help="say what would run, and why; run nothing")
+    parser.add_argument(
+        "--twice", action="store_true", help="run each step twice, apart, and name those that are not deterministic"
+    )
+    parser.add_argument("--private", action="store_true", help="show metrics that are not open: for the data's steward")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+    options.add_home(parser)
+
+
+def parse_settings(pairs: list[str]) -> dict[str, str]:
+    """The `--set` options as a mapping. Raises UsageError for one without "="."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or "." not in name:
+            raise UsageError(
+                "this is not STEP.SETTING=VALUE", where=f"--set {pair}", fix="Such as: --set model.regularization=100"
+            )
+        found[name] = value
+    return found
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Run, or plan, or check determinism."""
+    from pellucid.pipeline.load import load
+
+    settings = parse_settings(arguments.set)
+    if arguments.jobs < 1:
+        raise UsageError("at least one step must run at once", where=f"--jobs {arguments.jobs}")
+    pipeline = load(arguments.file)
+    if arguments.dry_run:
+        return _dry_run(pipeline, settings, arguments)
+    if arguments.twice:
+        return _twice(pipeline, settings, arguments)
+    from pellucid.cli.progress import progress
+    from pellucid.pipeline.run import run
+
+    shown = None if arguments.quiet else progress()
+    try:
+        done = run(
+            pipeline,
+            settings=settings,
+            home=arguments.home,
+            seed=arguments.seed,
+            only=arguments.only,
+            again=arguments.again,
+            jobs=arguments.jobs,
+            confined=True,
+            check=False,
+            progress=shown,
+            git_status=True,
+        )
+    finally:
+        if shown is not None:
+            shown.close()
+    if arguments.json:
+        options.print_json(done.to_json(private=arguments.private))
+    else:
+        _print(done, arguments.private)
+    return 0 if done.status == "done" else 1
+
+
+def _print(done: Any, private: bool) -> None:
+    from pellucid.pipeline.report import metrics_of
+    from pellucid.store.objects import Objects
+
+    objects = Objects(done.home)
+    for report in done.steps.values():
+        for name, artifact in report.outputs.items():
+            if artifact.kind != "metrics" or artifact.items is not None or name.endswith("_guarantee"):
+                continue
+            if report.label.is_open or private:
+                values = metrics_of(objects, {name: artifact})
+                print(f"{name} ({report.label}): {options.metrics(values)}")
+            else:
+                print(f"{name}: private, for its steward only (--private); to publish it, release it")
+    ran = sum(report.action == "ran" for report in done.steps.values())
+    reused = sum(report.action == "reused" for report in done.steps.values())
+    failed = next((report for report in done.steps.values() if report.action == "failed"), None)
+    print(f"run {done.id}: {done.status} in {options.seconds(done.seconds)}, {ran} ran, {reused} reused")
+    if failed is not None:
+        print(
+            f'step "{failed.step}" failed: {failed.message}. Its log and traceback: pellucid show {done.id} --log {failed.step}'
+        )
+
+
+def _dry_run(pipeline: Any, settings: dict[str, str], arguments: argparse.Namespace) -> int:
+    from pellucid.pipeline.foresee import foresee
+
+    lines = foresee(
+        pipeline, settings=settings, home=arguments.home, seed=arguments.seed, only=arguments.only, again=arguments.again
+    )
+    if arguments.json:
+        options.print_json({"steps": {line.step: {"action": line.action, "why": list(line.why)} for line in lines}})
+    else:
+        print(options.table([[line.step, line.action, "; ".join(line.why)] for line in lines], ["step", "would", "why"]))
+    return 0
+
+
+def _twice(pipeline: Any, settings: dict[str, str], arguments: argparse.Namespace) -> int:
+    from pellucid.pipeline.twice import twice
+
+    found = twice(pipeline, settings=settings, home=arguments.home, seed=arguments.seed, only=arguments.only, jobs=arguments.jobs)
+    if arguments.json:
+        options.print_json(found.to_json())
+    else:
+        for name, detail in found.steps.items():
+            print(f"{'✗' if detail else '✓'} {name:<22} {detail or 'the same both times'}")
+        bad = [name for name, detail in found.steps.items() if detail]
+        print(f"{len(bad)} of {len(found.steps)} steps are not deterministic" if bad else "every step is deterministic")
+    return 1 if any(found.steps.values()) else 0

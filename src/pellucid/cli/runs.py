@@ -1,0 +1,39 @@
+"""`pellucid runs`: list the runs."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+
+from pellucid.cli import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--limit", type=int, default=20, help="how many, newest first (default 20)")
+    options.add_home(parser)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """List runs, newest first."""
+    from pellucid.pipeline.record import Record
+
+    record = Record(options.home_of(arguments))
+    runs = record.runs(arguments.limit)
+    if arguments.json:
+        keep = ("run", "pipeline", "status", "started", "seconds", "seed", "settings", "git")
+        options.print_json({"runs": [{name: run[name] for name in keep} for run in runs]})
+        return 0
+    rows = [
+        [
+            run["run"],
+            run["pipeline"],
+            run["status"],
+            f"{datetime.fromtimestamp(run['started'], UTC):%Y-%m-%d %H:%M}",
+            options.seconds(run["seconds"]) if run["seconds"] is not None else "",
+            " ".join(f"{name}={value}" for name, value in run["settings"].items()),
+        ]
+        for run in runs
+    ]
+    print(options.table(rows, ["run", "pipeline", "status", "started (UTC)", "took", "settings"], right=[4]))
+    return 0

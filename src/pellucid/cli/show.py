@@ -1,0 +1,95 @@
+"""`pellucid show`: one run, step by step."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from pellucid.cli import options
+from pellucid.errors import LabelError, UsageError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("run", nargs="?", default="last", metavar="RUN", help="a run, the start of its name, or last (default)")
+    parser.add_argument("--log", metavar="STEP", help="what a step printed or raised")
+    parser.add_argument("--private", action="store_true", help="also what is not open: for the data's steward")
+    options.add_home(parser)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Show a run, or one step's log."""
+    from pellucid.pipeline.record import Record
+
+    home = options.home_of(arguments)
+    record = Record(home)
+    run = record.find(arguments.run)
+    steps = record.steps(run["run"])
+    if arguments.log:
+        return _log(steps, arguments)
+    described = _described(home, steps, arguments.private)
+    if arguments.json:
+        keep = ("run", "pipeline", "file", "status", "started", "seconds", "seed", "settings", "environment", "git")
+        options.print_json({**{name: run[name] for name in keep}, "steps": described})
+        return 0
+    environment = run["environment"]
+    print(
+        f"{run['run']}  {run['pipeline']}  {run['status']}" + (f" in {options.seconds(run['seconds'])}" if run["seconds"] else "")
+    )
+    print(f"  python {environment['python']}, lock {environment['lock'][:12]} ({environment['lock_file']}), {environment['cpu']}")
+    print(f"  steps held by: {environment.get('confined', 'nothing ran')}; commit {(run['git'] or 'none')[:20]}")
+    rows = []
+    for name, step in described.items():
+        took = options.seconds(step["seconds"]) if step["action"] != "reused" else ""
+        rows.append([name, step["kind"], step["label"], step["action"], took, options.short(step["digest"])])
+    print(options.table(rows, ["step", "kind", "label", "action", "took", "digest"], right=[4]))
+    for name, step in described.items():
+        if step.get("metrics") and step["kind"] != "release":
+            print(f"{name}: {options.metrics(step['metrics'])}")
+        elif step.get("metrics") and name in step["metrics"]:
+            print(f"{name}: {options.metrics(step['metrics'][name])}")
+        if step.get("message"):
+            print(f"{name}: {step['message']}")
+    return 0
+
+
+def _described(home: Any, steps: list[Any], private: bool) -> dict[str, Any]:
+    from pellucid.pipeline.report import metrics_of
+    from pellucid.store.objects import Objects
+
+    objects, found = Objects(home), {}
+    for step in steps:
+        outputs = {name: artifact.digest for name, artifact in step.outputs.items()}
+        entry: dict[str, Any] = {
+            "kind": step.kind,
+            "label": step.label,
+            "action": step.action,
+            "seconds": round(step.seconds, 4),
+            "attempts": step.attempts,
+            "key": step.key,
+            "digest": next(iter(outputs.values()), None),
+            "outputs": outputs,
+        }
+        if step.message:
+            entry["message"] = step.message
+        if any(artifact.kind == "metrics" and artifact.items is None for artifact in step.outputs.values()):
+            entry["metrics"] = metrics_of(objects, step.outputs) if step.label == "open" or private else None
+        found[step.step] = entry
+    return found
+
+
+def _log(steps: list[Any], arguments: argparse.Namespace) -> int:
+    step = next((step for step in steps if step.step == arguments.log), None)
+    if step is None:
+        raise UsageError(f'there is no step "{arguments.log}" in this run', fix=f"There are: {', '.join(s.step for s in steps)}")
+    if step.label != "open" and not arguments.private:
+        raise LabelError(
+            f"the log of a {step.label} step may hold what its data hold",
+            where=f'step "{step.step}"',
+            fix="If you are the data's steward: add --private",
+        )
+    if arguments.json:
+        options.print_json({"step": step.step, "label": step.label, "log": step.private})
+    else:
+        print(step.private or "(it printed nothing)")
+    return 0

@@ -1,0 +1,113 @@
+"""Is every step deterministic? Run each twice, in fresh processes, with other hash seeds and working folders, and compare."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import UsageError
+from pellucid.pipeline.closure import Closure
+from pellucid.pipeline.engines import Workers
+from pellucid.pipeline.graph import Pipeline
+from pellucid.pipeline.run import run
+from pellucid.pipeline.task import Outcome, Task
+from pellucid.store import kinds
+
+SEEDS = ("1", "4242")
+
+
+@dataclass(frozen=True)
+class Determinism:
+    """For each step (or branch of one) an empty text, or the first thing that came out differently."""
+
+    run: str
+    status: str
+    steps: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        steps = {name: {"deterministic": not detail, "detail": detail} for name, detail in self.steps.items()}
+        return {"run": self.run, "status": self.status, "steps": steps}
+
+
+class _Double:
+    """An engine that hands each task to two others, and passes on the first one's outcome once both are in."""
+
+    hash_seed = "two"
+
+    def __init__(self, file: Path, settings: Mapping[str, Any], slots: int, scratch: Path) -> None:
+        self.slots = slots
+        self.engines = [Workers(file, settings, slots=slots, hash_seed=seed) for seed in SEEDS]
+        self.scratch, self.tasks = scratch, dict[int, Task]()
+        self.found: dict[str, str] = {}
+        self.others: dict[int, Outcome] = {}
+        for engine in self.engines:
+            engine.start()
+
+    def submit(self, ticket: int, task: Task, closure: Closure) -> None:
+        self.tasks[ticket] = task
+        self.engines[0].submit(ticket, task, closure)
+        other = Path(tempfile.mkdtemp(dir=self.scratch, prefix="another-place-"))
+        self.engines[1].submit(ticket, replace(task, scratch=str(other)), closure)
+
+    def wait(self, timeout: float | None = None) -> tuple[int, Outcome] | None:
+        first = self.engines[0].wait(timeout)
+        if first is None:
+            return None
+        ticket, outcome = first
+        while ticket not in self.others:
+            arrived = self.engines[1].wait()
+            assert arrived is not None
+            self.others[arrived[0]] = arrived[1]
+        self.found[self.tasks.pop(ticket).shown] = _difference(outcome, self.others.pop(ticket))
+        return ticket, outcome
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.close()
+
+
+def _difference(a: Outcome, b: Outcome) -> str:
+    """What differs first between two outcomes of one task; empty when nothing does."""
+    if a.failure or b.failure:
+        same = a.failure and b.failure and a.failure.type == b.failure.type
+        return "" if same else f"one of two calls failed: {(a.failure or b.failure).public}"  # type: ignore[union-attr]
+    for one, other in zip(a.made, b.made, strict=True):
+        if one.artifact.digest == other.artifact.digest:
+            continue
+        leaves = list(zip(one.artifact.leaves, other.artifact.leaves, strict=False))
+        if len(one.artifact.leaves) != len(other.artifact.leaves):
+            return f"{one.name}: {len(one.artifact.leaves)} elements, then {len(other.artifact.leaves)}"
+        for x, y in leaves:
+            if x.digest != y.digest:
+                found = kinds.compare(x.kind, Path(one.files[x.sha256]), Path(other.files[y.sha256]))
+                return f"{one.name}: {found.detail if found else 'its elements are in another order'}"
+        return f"{one.name}: its elements are in another order"
+    return ""
+
+
+def twice(
+    pipeline: Pipeline,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    home: Path | None = None,
+    seed: int | None = None,
+    only: Iterable[str] = (),
+    jobs: int = 1,
+) -> Determinism:
+    """Run every wanted step two times on the same inputs. Releases are drawn under one spend, with one stream: they must agree too."""
+    if pipeline.file is None:
+        raise UsageError("workers need a pipeline file to load", fix="Write the pipeline into a file")
+    with tempfile.TemporaryDirectory(prefix="pellucid-twice-") as scratch:
+        engine = _Double(pipeline.file, dict(settings or {}), jobs, Path(scratch))
+        try:
+            done = run(
+                pipeline, settings=settings, home=home, seed=seed, only=only, again=list(pipeline.steps), engine=engine, check=False
+            )
+        finally:
+            engine.close()
+    found = dict(engine.found)
+    found.update({name: f"it failed: {report.message}" for name, report in done.steps.items() if report.action == "failed"})
+    return Determinism(done.id, done.status, found)
