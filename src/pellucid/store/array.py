@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pellucid.errors import DamagedError
 from pellucid.store.rows import named_type
@@ -38,6 +38,13 @@ def plain(value: Any, what: str) -> np.ndarray[Any, Any]:
     return np.asarray(value, dtype=value.dtype.newbyteorder("<"), order="C")
 
 
+class _Sink:
+    """A file as numpy sees only its `write`: into a real file it writes by itself, and does not say why it failed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.write = file.write
+
+
 def write(value: Any, path: Path) -> str:
     """Write one array; return its canonical digest."""
     import numpy as np
@@ -46,7 +53,7 @@ def write(value: Any, path: Path) -> str:
 
     array = plain(value, "returned")
     with writing(path), path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
+        np.save(_Sink(file), array, allow_pickle=False)
     return f"array:{array_digest(array).hex()}"
 
 

@@ -102,7 +102,7 @@ def read(path: Path) -> Model:
     import numpy as np
 
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
         about = json.loads(found.pop(_ABOUT).tobytes())
         model = Model(about["kind"], found, about["settings"])

@@ -97,6 +97,8 @@ def normal_array(array: pa.Array, target: pa.DataType) -> pa.Array:
 
     if array.type.equals(target):
         return array
+    if types.is_dictionary(array.type):
+        return normal_array(array.dictionary, target).take(array.indices)
     if types.is_run_end_encoded(array.type):
         return normal_array(pc.run_end_decode(array), target)
     if isinstance(array.type, pa.BaseExtensionType):

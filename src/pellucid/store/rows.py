@@ -38,9 +38,7 @@ def rows_of(value: Any) -> pa.RecordBatchReader:
             batch = pa.record_batch(value)
             return pa.RecordBatchReader.from_batches(batch.schema, [batch])
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-        raise TypeError(
-            f"returned {named_type(value)} that is not a table of rows ({error}), declared a table: {_WAY_OUT}"
-        ) from error
+        raise TypeError(f"returned {named_type(value)} without rows ({error}), declared a table: {_WAY_OUT}") from error
     raise TypeError(f"returned {named_type(value)}, declared a table: {_WAY_OUT}")
 
 
