@@ -90,7 +90,7 @@ class _Walk:
         nodes, reads = slicing.reachable(sources.parse(data, path.name), roots)
         shown = _shown(fn.__globals__)
         self.named[shown] = path
-        self.parts[f"code {shown}:{code.co_qualname}"] = sources.text_digest(nodes)
+        self.parts[f"code {shown}:{code.co_qualname}"] = sources.text_digest(tuple(nodes))
         self._globals(fn.__globals__, reads, shown)
         package = fn.__globals__.get("__package__") or None
         self._imports(nodes, package)
@@ -107,9 +107,9 @@ class _Walk:
             data = sources.read(Path(file), self.where)
             sources.check_unchanged(module.__name__, data, self.where)
             tree = sources.parse(data, Path(file).name)
-            nodes, reads = slicing.reachable(tree, {cls.__qualname__.split(".")[0]})
+            nodes, reads = slicing.reachable(tree, frozenset([cls.__qualname__.split(".")[0]]))
             self.files.add(Path(file))
-            self.parts[f"code {name}"] = sources.text_digest(nodes)
+            self.parts[f"code {name}"] = sources.text_digest(tuple(nodes))
             self._globals(vars(module), reads, _shown(vars(module)))
             self._imports(nodes, module.__package__ or None)
         return name
@@ -203,15 +203,15 @@ def _is_declaration(held: Any) -> bool:
     return type(held).__module__.startswith("pellucid.pipeline")
 
 
-def _statement_names(tree: ast.Module, code: types.CodeType) -> set[str]:
+def _statement_names(tree: ast.Module, code: types.CodeType) -> frozenset[str]:
     """The names bound by the top-level statement that holds a function."""
     for node in tree.body:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
         if first <= code.co_firstlineno <= (node.end_lineno or node.lineno):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                return {node.name}
-            return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    return set()
+                return frozenset([node.name])
+            return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+    return frozenset()
 
 
 def _imported(nodes: list[ast.stmt]) -> Iterator[tuple[str, int]]:

@@ -33,6 +33,7 @@ class Engine(Protocol):
 
     slots: int
     hash_seed: str
+    blas: list[dict[str, Any]]  # the libraries steps compute with, known once one has run
 
     def submit(self, ticket: int, task: Task, closure: Closure) -> None: ...
     def wait(self, timeout: float | None = None) -> tuple[int, Outcome] | None: ...
@@ -80,8 +81,14 @@ class InProcess:
             time.sleep(timeout)
         return self._done.pop(0) if self._done else None
 
+    @property
+    def blas(self) -> list[dict[str, Any]]:
+        from pellucid.pipeline.environment import blas
+
+        return blas() if "numpy" in sys.modules else []
+
     def close(self) -> None:
-        pass
+        """Nothing to tidy."""
 
 
 class _TimedOut(Exception):
@@ -130,6 +137,7 @@ class Workers:
         self._held = ""
         self._loaded: dict[str, str] = {}
         self._scratch: dict[int, Path] = {}
+        self.blas: list[dict[str, Any]] = []
 
     def start(self) -> None:
         """Begin warming up the zygote, without waiting for it."""
@@ -158,7 +166,7 @@ class Workers:
             if hello is None or "error" in hello:
                 why = hello["error"] if hello else "its process ended at once"
                 raise UsageError("the workers could not be started", where=str(self._file), why=why)
-            self._held, self._loaded = hello["held"], hello["loaded"]
+            self._held, self._loaded, self.blas = hello["held"], hello["loaded"], hello["blas"]
         return self._sock
 
     def submit(self, ticket: int, task: Task, closure: Closure) -> None:

@@ -93,6 +93,12 @@ def locked(lock: Path) -> dict[str, set[str]]:
 
 def drift(lock: Path) -> list[str]:
     """Where the installed environment differs from the lock, one line a package; empty when it agrees."""
+    places = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    return _drift(lock, lock.stat().st_mtime_ns if lock.is_file() else 0, tuple(Path(p).stat().st_mtime_ns for p in places))
+
+
+@functools.lru_cache(maxsize=16)
+def _drift(lock: Path, *_times: object) -> list[str]:
     if lock.suffix != ".lock" or lock.name == "uv.lock" or not lock.is_file():
         return []
     have = installed()

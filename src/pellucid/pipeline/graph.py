@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import heapq
 import inspect
 import sys
@@ -52,7 +53,7 @@ class Bound:
     label: Label = OPEN
     closed: frozenset[str] = frozenset()  # the parameters whose artifact is not open
 
-    @property
+    @functools.cached_property
     def outputs(self) -> tuple[tuple[str, str, bool], ...]:
         """(artifact name, kind, whether a collection) for each output; a step's only output bears the step's name."""
         if isinstance(self.node, Source):
@@ -87,6 +88,8 @@ class Pipeline:
 
     def with_settings(self, given: Mapping[str, Any]) -> Pipeline:
         """The same pipeline with settings replaced: {"step.setting": value}. Text is read as the setting's type."""
+        if not given:
+            return self
         changes: dict[str, dict[str, Any]] = {}
         for path, value in given.items():
             step, _, setting = path.partition(".")

@@ -6,6 +6,7 @@ gives the better message, because it knows the path before the kernel says no.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import sys
@@ -31,9 +32,14 @@ class UndeclaredError(Exception):
         super().__init__(f"{'network ' if network else ''}{path}")
 
 
+@functools.lru_cache(maxsize=1)
+def _environment() -> tuple[str, ...]:
+    return tuple(os.path.realpath(path) for path in environment_paths())
+
+
 class _Rules:
     def __init__(self, read: Iterable[str], write: Iterable[str]) -> None:
-        self.read = tuple(os.path.realpath(path) for path in (*environment_paths(), *read))
+        self.read = (*_environment(), *(os.path.realpath(path) for path in read))
         self.write = tuple(os.path.realpath(path) for path in write)
 
     def allows(self, path: str, writing: bool) -> bool:
@@ -71,8 +77,10 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 _hooked = False
 
 
-def _install() -> None:
+def install() -> None:
+    """Add the audit hook to this process, once. It does nothing outside of `guarded`; it cannot be taken out again."""
     global _hooked
+    _environment()
     with _installed:
         if not _hooked:
             sys.addaudithook(_hook)
@@ -82,7 +90,7 @@ def _install() -> None:
 @contextmanager
 def guarded(read: Iterable[str], write: Iterable[str]) -> Iterator[None]:
     """Within this block and thread, Python opens nothing but `read`, `write` and the environment, and no socket."""
-    _install()
+    install()
     rules = _Rules(read, write)
     _active.rules = rules
     try:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 FORMAT = 1
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
 def canonical(value: Any) -> bytes:
     """JSON with one form for one value: sorted keys, no spaces, ASCII."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def parts(
@@ -25,7 +26,7 @@ def parts(
     code: Mapping[str, str],
     environment: Mapping[str, str],
     determinism: Mapping[str, Any],
-    shape: Any,
+    shape: str,
 ) -> dict[str, str]:
     """The named parts of a key, each a digest or a short value.
 
@@ -37,7 +38,7 @@ def parts(
     found |= {name if name.startswith(("code", "module", "global")) else f"code {name}": value for name, value in code.items()}
     found |= {f"environment {name}": value for name, value in environment.items()}
     found |= {f"determinism {name}": str(value) for name, value in determinism.items()}
-    found["shape"] = json.dumps(shape, sort_keys=True)
+    found["shape"] = shape
     return found
 
 

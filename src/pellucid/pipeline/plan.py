@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from pellucid.pipeline.environment import key_part
 from pellucid.pipeline.graph import Bound, Pipeline
 from pellucid.pipeline.record import Record
 from pellucid.pipeline.settings import plain
-from pellucid.pipeline.step import Budget, GateRequest, Source, Step
+from pellucid.pipeline.step import Budget, GateRequest, Output, Source, Step
 
 _CACHED_ABOVE = 16 * 1024 * 1024  # smaller files are hashed every time: it costs less than trusting a time stamp
 _RACY_SECONDS = 2.0
@@ -125,7 +126,7 @@ class Plan:
         assert isinstance(bound.node, Step)
         edge = next(edge for edge in bound.edges if edge.parameter == bound.node.over)
         digest = artifacts[edge.output].digest
-        shape = {"partition": bound.node.by}
+        shape = f"partition by {bound.node.by}"
         parts = keys.parts(
             inputs={edge.parameter: digest}, settings={}, code={}, environment=self.environment, determinism={}, shape=shape
         )
@@ -154,7 +155,7 @@ class Plan:
             code=self.closure(bound).parts,
             environment=self.environment,
             determinism={"seed": seed_of(self.seed, bound.name), "threads": node.threads, "hash seed": self.hash_seed},
-            shape=_shape(node, bound.label.unit if node.per_unit else None),
+            shape=_shape(node.outputs, node.per_unit, bound.label.unit if node.per_unit else None, node.over is not None),
         )
         return Branch(name, keys.key_of(parts), parts, inputs, element)
 
@@ -166,7 +167,7 @@ class Plan:
             code={},
             environment=self.environment,
             determinism={},
-            shape=[bound.label.unit],
+            shape=f"source with unit {bound.label.unit}",
         )
         return Branch("", keys.key_of(parts), parts, {})
 
@@ -180,12 +181,11 @@ class Plan:
             code={},
             environment={},
             determinism={},
-            shape=["release"],
+            shape="release",
         )
         return Branch("", identity, parts, inputs)
 
 
 @functools.lru_cache(maxsize=4096)
-def _shape(node: Step, unit: str | None) -> tuple[Any, ...]:
-    outputs = tuple((output.name, output.kind, output.many) for output in node.outputs)
-    return (outputs, node.per_unit, unit, node.over is not None)
+def _shape(outputs: tuple[Output, ...], per_unit: bool, unit: str | None, fanned: bool) -> str:
+    return json.dumps([[(output.name, output.kind, output.many) for output in outputs], per_unit, unit, fanned])

@@ -224,8 +224,11 @@ class Record:
         self.db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, identity, digest))
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def _artifacts(text: str) -> dict[str, Artifact]:

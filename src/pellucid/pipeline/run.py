@@ -80,7 +80,8 @@ def run(
         status = "failed"
         raise
     finally:
-        record.finish(name, status, time.perf_counter() - started, surroundings | scheduler.seen)
+        seen = scheduler.seen | ({"blas": engine.blas} if scheduler.seen else {})
+        record.finish(name, status, time.perf_counter() - started, surroundings | seen)
         if own:
             engine.close()
         record.close()

@@ -211,8 +211,6 @@ class Scheduler:
         call.job.seconds += outcome.seconds
         if outcome.confined:
             self.seen["confined"] = outcome.confined
-        if outcome.blas:
-            self.seen["blas"] = list(outcome.blas)
         failure = outcome.failure or self._undeclared_import(call, outcome)
         try:
             if failure is None:

@@ -120,7 +120,8 @@ def parse(data: bytes, name: str) -> ast.Module:
     return tree
 
 
-def text_digest(nodes: list[ast.stmt]) -> str:
+@functools.lru_cache(maxsize=65536)
+def text_digest(nodes: tuple[ast.stmt, ...]) -> str:
     """A digest of statements that does not see comments, docstrings, layout or position."""
     h = hashlib.sha256()
     for node in nodes:
@@ -130,7 +131,7 @@ def text_digest(nodes: list[ast.stmt]) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def module_digest(data: bytes, name: str) -> str:
-    return text_digest(parse(data, name).body)
+    return text_digest(tuple(parse(data, name).body))
 
 
 def spec_of(name: str, package: str | None) -> ModuleSpec | None:

@@ -91,7 +91,6 @@ class Outcome:
     seconds: float = 0.0
     imported: Mapping[str, str] = field(default_factory=dict)
     confined: str = ""
-    blas: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         data = dict(vars(self))
@@ -103,4 +102,4 @@ class Outcome:
     def from_json(data: Mapping[str, Any]) -> Outcome:
         made = tuple(Made(name, Artifact.from_json(artifact), files) for name, artifact, files in data["made"])
         failure = Failure(**data["failure"]) if data["failure"] else None
-        return Outcome(**{**data, "made": made, "failure": failure, "blas": tuple(data["blas"])})
+        return Outcome(**{**data, "made": made, "failure": failure})

@@ -40,7 +40,7 @@ class _Double:
     def __init__(self, file: Path, settings: Mapping[str, Any], slots: int, scratch: Path) -> None:
         self.slots = slots
         self.engines = [Workers(file, settings, slots=slots, hash_seed=seed) for seed in SEEDS]
-        self.scratch, self.tasks = scratch, dict[int, Task]()
+        self.scratch, self.tasks, self.blas = scratch, dict[int, Task](), list[dict[str, Any]]()
         self.found: dict[str, str] = {}
         self.others: dict[int, Outcome] = {}
         for engine in self.engines:

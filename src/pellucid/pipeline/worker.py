@@ -80,9 +80,9 @@ def _place(bound: Bound, error: Exception) -> str:
 def _seed(value: int) -> None:
     """Give the global generators a known state, for code that draws from them. The step's own `seed` is the better way."""
     random.seed(value)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None:
-        numpy.random.seed(value % 2**32)
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed(value % 2**32)
 
 
 def _call(bound: Bound, task: Task) -> Any:

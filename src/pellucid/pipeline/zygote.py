@@ -26,11 +26,12 @@ from typing import Any
 
 from pellucid.errors import PellucidError
 from pellucid.pipeline import landlock, sources
+from pellucid.pipeline.environment import blas
 from pellucid.pipeline.graph import Pipeline
-from pellucid.pipeline.guard import guarded
+from pellucid.pipeline.guard import guarded, install
 from pellucid.pipeline.task import Failure, Outcome, Task
 
-_WARM = ("numpy", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "polars", "duckdb", "pellucid.data", "pellucid.store.kinds",
+_WARM = ("numpy", "numpy.random", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "polars", "duckdb", "pellucid.data", "pellucid.store.kinds",
          "pellucid.pipeline.worker", "pellucid.pipeline.per_unit", "pellucid.pipeline.partition")  # fmt: skip
 
 
@@ -182,15 +183,7 @@ def _work(pipeline: Pipeline, task: Task, modules: list[str], held: str) -> Outc
         outcome = Outcome(failure=Failure(type(error).__name__, str(error), "", said))
     sys.stdout.flush()
     sys.stderr.flush()
-    return replace(outcome, confined=held, blas=_blas())
-
-
-def _blas() -> tuple[dict[str, Any], ...]:
-    if "numpy" not in sys.modules:
-        return ()
-    from pellucid.pipeline.environment import blas
-
-    return tuple(blas())
+    return replace(outcome, confined=held)
 
 
 def _allow_threads(threads: int) -> None:
@@ -218,11 +211,13 @@ def main() -> None:
         send(sock, {"error": str(error)})
         return
     importlib.util.find_spec("_pellucid_fills_the_import_caches")
+    install()
+    landlock.environment_paths()
     held = confinement(landlock.abi(), network)
     gc.collect()
     gc.freeze()
     texts = {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in _project_modules()}
-    send(sock, {"held": held, "loaded": texts})
+    send(sock, {"held": held, "loaded": texts, "blas": blas()})
     Zygote(sock, pipeline, held).serve()
     os._exit(0)  # nothing is left to do, and some libraries are noisy when an interpreter ends
 

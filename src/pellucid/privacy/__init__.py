@@ -18,6 +18,7 @@ from pellucid.privacy.mean import Mean, mean
 if TYPE_CHECKING:
     from pellucid.privacy.keys import commitment, pseudonym, release_key, steward_key
     from pellucid.privacy.ledger import Ledger, Spend
+    from pellucid.privacy.simulate import simulate
 
 __all__ = [
     "Gram",
@@ -31,6 +32,7 @@ __all__ = [
     "mean",
     "pseudonym",
     "release_key",
+    "simulate",
     "steward_key",
 ]
 
@@ -41,10 +43,13 @@ _FILES = {
     "pseudonym": "keys",
     "release_key": "keys",
     "steward_key": "keys",
+    "simulate": "simulate",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _FILES:
-        return getattr(import_module(f"pellucid.privacy.{_FILES[name]}"), name)
+        value = getattr(import_module(f"pellucid.privacy.{_FILES[name]}"), name)
+        globals()[name] = value  # a function that shares its name with its file must win over the file
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

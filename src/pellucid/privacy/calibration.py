@@ -56,7 +56,7 @@ def delta_for_counts(sigma2: Fraction, epsilon: float, cells: int) -> float:
     return min(1.0, ROUNDING * exact(float(sigma2), epsilon, cells) + 2.0 * math.exp(-REACH * REACH / 2))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256, typed=True)
 def sigma_for_counts(epsilon: float, delta: float, cells: int) -> Fraction:
     """The smallest sigma^2 on a fine grid of dyadic fractions for which `delta_for_counts` is at most delta.
 
@@ -83,7 +83,7 @@ def delta_for_l2(sigma2: Fraction, epsilon: float, squared: Fraction | int) -> f
     return min(1.0, ROUNDING * math.exp(min(0.0, exponent(1 + math.exp((low + high) / 2)))))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256, typed=True)
 def sigma_for_l2(epsilon: float, delta: float, squared: Fraction | int) -> Fraction:
     """The smallest sigma^2 on the grid that makes integer sums of squared L2 sensitivity `squared` (epsilon, delta) private."""
     epsilon, delta = checked_epsilon(epsilon), checked_delta(delta)

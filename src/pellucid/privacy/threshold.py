@@ -52,10 +52,13 @@ class Plan:
         return DiscreteGaussian(self.sigma2)
 
 
-@lru_cache(maxsize=256)
 def plan(epsilon: float, delta: float, cells: int, cap: int) -> Plan:
     """The least noise, then the lowest threshold, for (epsilon, delta); PrivacyError if no noise on offer is enough."""
-    epsilon, delta = checked_epsilon(epsilon), checked_delta(delta)
+    return _plan(checked_epsilon(epsilon), checked_delta(delta), cells, cap)  # checked first: a cache takes True for 1.0
+
+
+@lru_cache(maxsize=256)
+def _plan(epsilon: float, delta: float, cells: int, cap: int) -> Plan:
     share = SHARE * delta
     counts = (delta - share) * (1 - 1e-9)
     sigma2 = sigma_for_counts(epsilon, counts, cells)

@@ -30,6 +30,7 @@ class Objects:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
+        self._objects = os.fspath(self.root / "objects")
         self._verified: set[tuple[str, int, int, int, int]] = set()
 
     def path(self, sha256: str, suffix: str) -> Path:
@@ -69,7 +70,7 @@ class Objects:
 
     def has(self, sha256: str, suffix: str) -> bool:
         """Whether a file of that name is there. Cheap: its bytes are not read."""
-        return self.path(sha256, suffix).is_file()
+        return os.path.isfile(f"{self._objects}/{sha256[:2]}/{sha256}{suffix}")
 
     def open(self, sha256: str, suffix: str) -> Path:
         """The path of a file whose bytes have just been found to be what its name says.

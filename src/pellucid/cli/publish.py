@@ -1,0 +1,30 @@
+"""`pellucid publish`: a run's open side as a package."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pellucid.cli import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, or last")
+    parser.add_argument("destination", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    options.add_home(parser)
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Write the package and say what is in it and what was withheld."""
+    from pellucid.packages import publish
+
+    done = publish(options.home_of(arguments), arguments.run, arguments.destination)
+    if arguments.json:
+        options.print_json(done.to_json())
+        return 0
+    print(f"{arguments.destination}: {done.files} files, {options.size(done.size)}; open artifacts: {', '.join(done.open)}")
+    if done.withheld:
+        print(f"withheld, because not open: {', '.join(done.withheld)}")
+    print(f"anyone can check it: pellucid reproduce {arguments.destination}")
+    return 0
