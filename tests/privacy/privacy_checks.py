@@ -73,7 +73,7 @@ def sensitivity_breaches(cap: int, scratch: Path, units: int = 3) -> list[str]:
 def mean_breaches(scratch: Path) -> list[str]:
     """Does one unit with any value move a sum of the mean by more than its bound, or the count by other than `half`?"""
     mechanism, half, breaches = mean(["x", "y"], lower=-1.0, upper=3.0), 64, []
-    values = [-1e300, -1.0, -0.2, 0.0, 1.0, 2.9999, 3.0, 1e300, math.inf, -math.inf, math.nan, None]
+    values = [-1e300, -1.0, 0.3, 3.0, math.inf, -math.inf, math.nan, None]
     crowd = [("u1", 0.5, 1.0), ("u2", 2.0, -0.5)]
 
     def sums(rows: list[tuple[str, Any, Any]]) -> np.ndarray[Any, Any]:

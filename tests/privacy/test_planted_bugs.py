@@ -23,9 +23,9 @@ GRAM = sys.modules["pellucid.privacy.gram"]
 
 @pytest.fixture(autouse=True)
 def _fresh_plans() -> Any:
-    threshold.plan.cache_clear()
+    threshold._plan.cache_clear()
     yield
-    threshold.plan.cache_clear()
+    threshold._plan.cache_clear()
 
 
 def test_forgotten_bounding_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_draw_that_depends_on_who_else_is_there_is_caught(monkeypatch: pytest.
 
     real = bounding._drawn
     monkeypatch.setattr(bounding, "_drawn", drawn)
-    assert checks.sensitivity_breaches(2, tmp_path)
+    assert checks.sensitivity_breaches(2, tmp_path, units=2)
 
 
 def test_a_mean_without_clamp_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import privacy_checks as checks
 import pytest
 
 
-@pytest.mark.parametrize("cap", [1, 2])
-def test_one_unit_moves_at_most_the_stated_cells_by_one_over_all_small_histories(cap: int, tmp_path: Path) -> None:
-    assert checks.sensitivity_breaches(cap, tmp_path) == []
+@pytest.mark.parametrize(("cap", "units"), [(1, 2), (2, 3)])
+def test_one_unit_moves_at_most_the_stated_cells_by_one_over_all_small_histories(cap: int, units: int, tmp_path: Path) -> None:
+    assert checks.sensitivity_breaches(cap, tmp_path, units) == []
 
 
 def test_one_unit_moves_a_bounded_mean_by_at_most_its_bound_whatever_its_values(tmp_path: Path) -> None:
