@@ -10,6 +10,7 @@ figure or a picture made from it is shown.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,11 @@ import numpy as np
 
 START, END = 1_514_764_800_000, 1_635_724_800_000  # January 2018 to November 2021, epoch milliseconds
 _HOME = 0.85  # probability that a membership is within one's own unit
+
+
+def identifier(letter: str, number: int) -> str:
+    """A made-up identifier of 26 characters, as long as Mattermost's."""
+    return letter + hashlib.blake2b(b"%d" % number, digest_size=13).hexdigest()[1:]
 
 
 class Synthetic:
@@ -43,7 +49,7 @@ class Synthetic:
 
     def _team_members(self) -> list[np.ndarray[Any, Any]]:
         by_unit = [np.flatnonzero(self.unit_of_user == unit) for unit in range(self.units)]
-        sizes = np.minimum(self.users, 2 + (self.users / 4 / np.arange(1, self.teams + 1) ** 0.9).astype(int))
+        sizes = np.minimum(self.users, 2 + (self.users / 2 / np.arange(1, self.teams + 1) ** 0.75).astype(int))
         members = []
         for unit, size in zip(self.unit_of_team, self.random.permutation(sizes), strict=True):
             home = by_unit[unit]
@@ -71,20 +77,20 @@ class Synthetic:
     def _teams(self) -> Iterator[dict[str, Any]]:
         for team in range(self.teams):
             limits = {"InviteOnly": bool(self.random.random() < 0.6), "EmailDomainRestricted": bool(self.random.random() < 0.1)}
-            yield {"TeamId": f"t{team}", "CreateAt": self._time(), "DeleteAt": self._deleted(), **limits}
+            yield {"TeamId": identifier("t", team), "CreateAt": self._time(), "DeleteAt": self._deleted(), **limits}
 
     def _memberships(self) -> Iterator[dict[str, Any]]:
         for team, members in enumerate(self.members):
             for user in members:
-                yield {"TeamId": f"t{team}", "UserId": f"u{user}", "DeleteAt": self._deleted()}
+                yield {"TeamId": identifier("t", team), "UserId": identifier("u", user), "DeleteAt": self._deleted()}
 
     def _channels(self) -> Iterator[dict[str, Any]]:
         for channel, team in enumerate(self.team_of_channel):
             posts = int(self.random.zipf(1.7)) % 1_000_000
             yield {
-                "ChannelId": f"c{channel}",
-                "TeamId": f"t{team}",
-                "CreatorId": f"u{self.random.choice(self.members[team])}",
+                "ChannelId": identifier("c", channel),
+                "TeamId": identifier("t", team),
+                "CreatorId": identifier("u", self.random.choice(self.members[team])),
                 "CreateAt": self._time(),
                 "DeleteAt": self._deleted(),
                 "TotalMsgCount": posts + int(self.random.integers(0, 50)),
@@ -96,14 +102,19 @@ class Synthetic:
         for channel, users in self._in_channels():
             for user in users:
                 counts = {"MsgCount": int(self.random.zipf(1.6)) % 100_000, "MentionCount": int(self.random.integers(0, 5))}
-                yield {"ChannelId": f"c{channel}", "UserId": f"u{user}", **counts}
+                yield {"ChannelId": identifier("c", channel), "UserId": identifier("u", user), **counts}
 
     def _history(self) -> Iterator[dict[str, Any]]:
         for channel, users in self._in_channels():
             for user in users:
                 join = self._time()
                 leave = int(self.random.integers(join, END + 1)) if self.random.random() < 0.2 else None
-                yield {"ChannelId": f"c{channel}", "UserId": f"u{user}", "JoinTime": join, "LeaveTime": leave}
+                yield {
+                    "ChannelId": identifier("c", channel),
+                    "UserId": identifier("u", user),
+                    "JoinTime": join,
+                    "LeaveTime": leave,
+                }
 
     def _in_channels(self) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
         """Who is in which channel: a prefix of the team in a fixed random order; the same at every call."""
@@ -117,7 +128,7 @@ class Synthetic:
         """User id and what is known of them."""
         for user, unit in enumerate(self.unit_of_user):
             building = (int(unit) * 7 + int(self.random.integers(0, 3))) % self.buildings
-            yield f"u{user}", {"building": f"b{building}", "orgUnit": f"o{unit}"}
+            yield identifier("u", user), {"building": f"b{building}", "orgUnit": f"o{unit}"}
 
 
 def write(out: TextIO, users: int) -> None:
