@@ -188,6 +188,8 @@ def test_an_array_comes_back_equal_and_read_only(array, tmp_path):
     assert back.shape == array.shape
     assert digest(saved.path, "array") == saved.digest
     assert np.load(saved.path, allow_pickle=False).dtype.byteorder in "=|"
+    np.save(tmp_path / "numpy.npy", np.asarray(array, array.dtype.newbyteorder("<"), order="C"))
+    assert saved.path.read_bytes() == (tmp_path / "numpy.npy").read_bytes()
 
 
 def test_the_layout_of_an_array_does_not_change_its_file(tmp_path):
