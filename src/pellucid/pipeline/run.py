@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import PellucidError, StepError, UsageError
 from pellucid.pipeline import environment
+from pellucid.pipeline.artifact import Artifact
 from pellucid.pipeline.engines import Engine, InProcess, Workers
 from pellucid.pipeline.graph import Pipeline
 from pellucid.pipeline.plan import Plan
@@ -33,14 +34,16 @@ def run(
     progress: Progress | None = None,
     engine: Engine | None = None,
     git_status: bool = False,
+    given: Mapping[str, Artifact] | None = None,
 ) -> Run:
     """Run `pipeline` and return its run; see `Run` for what it tells.
 
     `settings` maps "step.setting" to values. `home` is the state folder (by default `.pellucid` beside the pipeline file, or
     `PELLUCID_HOME`). `only` names steps or outputs to bring up to date, with what they need; `again` names steps to run again with
     all that follows, though nothing changed. `confined` runs each step in a worker, up to `jobs` at once; otherwise steps run in this
-    process. `check` raises StepError when a step failed. Other errors (UsageError, DataError, BudgetError, StoreError) are raised
-    before or instead of the step they stand for.
+    process. `given` names artifacts (present in the store) that every step takes as they are, instead of waiting for the step that
+    makes them; a step that is chosen runs all the same. `check` raises StepError when a step failed. Other errors (UsageError,
+    DataError, BudgetError, StoreError) are raised before or instead of the step they stand for.
     """
     pipeline = pipeline.with_settings(settings or {})
     folder = pipeline.file.parent if pipeline.file else Path.cwd()
@@ -55,7 +58,7 @@ def run(
     engine = engine or InProcess(pipeline)
     lock = environment.find_lock(folder)
     plan = Plan(pipeline, record, lock, seed=seed, hash_seed=engine.hash_seed)
-    wanted, forced = chosen(pipeline, only), downstream(pipeline, again)
+    wanted, forced = chosen(pipeline, only, given or {}), downstream(pipeline, again)
     surroundings = {
         **environment.machine(),
         "lock": plan.environment["lock"],
@@ -69,9 +72,9 @@ def run(
         settings={key: str(value) for key, value in (settings or {}).items()},
         environment=surroundings,
         git=environment.git_commit(folder, status=git_status),
-        graph=_graph(pipeline),
+        graph=described(pipeline),
     )
-    scheduler = Scheduler(pipeline, record, plan, engine, name, wanted=wanted, forced=forced, progress=progress)
+    scheduler = Scheduler(pipeline, record, plan, engine, name, wanted=wanted, forced=forced, progress=progress, given=given)
     started = time.perf_counter()
     status = "interrupted"
     try:
@@ -92,8 +95,8 @@ def run(
     return finished
 
 
-def chosen(pipeline: Pipeline, only: Iterable[str]) -> set[str]:
-    """The nodes to bring up to date: those named (by step or output) and all they need; every node when none is named."""
+def chosen(pipeline: Pipeline, only: Iterable[str], given: Container[str] = ()) -> set[str]:
+    """The nodes to bring up to date: those named (by step or output; all when none is), and what they need that is not given."""
     by_output = {artifact: name for name, bound in pipeline.steps.items() for artifact, _, _ in bound.outputs}
     wanted = [_known(name, pipeline, by_output) for name in only] or list(pipeline.steps)
     found: set[str] = set()
@@ -101,7 +104,7 @@ def chosen(pipeline: Pipeline, only: Iterable[str]) -> set[str]:
         name = wanted.pop()
         if name not in found:
             found.add(name)
-            wanted.extend(edge.node for edge in pipeline.steps[name].edges)
+            wanted.extend(edge.node for edge in pipeline.steps[name].edges if edge.output not in given)
     return found
 
 
@@ -123,7 +126,7 @@ def _known(name: str, pipeline: Pipeline, by_output: Mapping[str, str]) -> str:
     raise UsageError(f'there is no step "{name}"', fix=f"There are: {', '.join(pipeline.steps)}")
 
 
-def _graph(pipeline: Pipeline) -> list[dict[str, Any]]:
+def described(pipeline: Pipeline) -> list[dict[str, Any]]:
     """The graph as recorded: each node with its inputs, outputs, label and kind, in running order."""
     return [
         {

@@ -67,10 +67,11 @@ class Scheduler:
 
     def __init__(
         self, pipeline: Pipeline, record: Record, plan: Plan, engine: Engine, run: str, *,
-        wanted: set[str], forced: set[str], progress: Progress | None,
+        wanted: set[str], forced: set[str], progress: Progress | None, given: Mapping[str, Artifact] | None = None,
     ) -> None:  # fmt: skip
         self.pipeline, self.record, self.plan, self.engine, self.run = pipeline, record, plan, engine, run
         self.wanted, self.forced, self.progress = wanted, set(forced), progress or (lambda event, report: None)
+        self.given = dict(given or {})
         self.objects = Objects(record.home)
         self.reports: dict[str, StepReport] = {}
         self.seen: dict[str, Any] = {}
@@ -78,7 +79,7 @@ class Scheduler:
 
     def go(self) -> str:
         while True:
-            self.artifacts: dict[str, Artifact] = {}
+            self.artifacts: dict[str, Artifact] = dict(self.given)
             self.makers: dict[str, str] = {}  # file -> key of the result that names it
             self.cuts: dict[str, dict[str, Artifact]] = {}
             self.calls: dict[int, _Call] = {}
@@ -95,7 +96,7 @@ class Scheduler:
 
     def _schedule(self) -> str:
         steps = {name: bound for name, bound in self.pipeline.steps.items() if name in self.wanted}
-        needs = {name: {edge.node for edge in bound.edges} for name, bound in steps.items()}
+        needs = {name: {edge.node for edge in bound.edges if edge.output not in self.given} for name, bound in steps.items()}
         self.users: dict[str, list[str]] = {name: [] for name in steps}
         for name, found in needs.items():
             for need in found:
@@ -194,6 +195,8 @@ class Scheduler:
             try:
                 paths.append(str(self.objects.open(leaf.sha256, leaf.suffix)))
             except StoreError as error:  # damaged, or gone since we looked
+                if leaf.sha256 not in self.makers:  # given from outside: nothing here can make it again
+                    raise
                 if isinstance(error, DamagedError):
                     self.objects.quarantine(leaf.sha256, leaf.suffix)
                 self.record.forget(self.makers[leaf.sha256])
@@ -307,7 +310,7 @@ class Scheduler:
                 outputs[name] = collection(kind, [(job.branches[at].name, job.done[at][position]) for at in order])
             else:
                 outputs[name] = job.done[0][position]
-        self.artifacts.update(outputs)
+        self.artifacts |= outputs | self.given
         action = "ran" if job.ran else "reused"
         report = StepReport(bound.name, bound.label, action, outputs, job.seconds, len(order) if bound.fanned else 0, why=job.why)
         self.reports[bound.name] = report
