@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-MSWEB = Path(__file__).parent.parent / "examples" / "msweb" / "visits.csv"
+MSWEB = Path(__file__).parent.parent / "src" / "pellucid" / "cli" / "msweb" / "visits.csv"
 
 
 def write(path: Path, visits: int, people: int) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 BAR = 0.88
 DELTA = 1e-6
 VALIDATION = ("val0", "val1")
-MSWEB = Path(__file__).parent.parent / "examples" / "msweb" / "visits.csv"
+MSWEB = Path(__file__).parent.parent / "src" / "pellucid" / "cli" / "msweb" / "visits.csv"
 
 
 def measure(splits: int, keys: int, epsilons: list[float]) -> dict[str, Any]:

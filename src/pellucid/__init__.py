@@ -44,7 +44,7 @@ _HOMES = {
 }
 _ROOMS = ("evaluation", "models", "privacy")
 
-__all__ = [  # noqa: RUF022 - values first, then rooms
+__all__ = [
     "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Run", "Table",
     "evaluation", "models", "privacy", "release", "source", "step",
 ]  # fmt: skip

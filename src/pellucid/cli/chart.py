@@ -11,7 +11,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 74, 58
 
 
 def curve(draws: Mapping[float, Sequence[float]], floor: float, ceiling: float, *, title: str, note: str, measure: str) -> str:
-    """`draws` maps epsilon to the measure of each draw; the bars show two standard deviations to each side. Logarithmic epsilon."""
+    """`draws` maps epsilon to the measure of each draw; bars show two standard deviations to each side. Epsilon: log scale."""
     points = {epsilon: _mean_and_deviation(values) for epsilon, values in sorted(draws.items())}
     low, high = _limits([floor, ceiling, *(m - 2 * s for m, s in points.values()), *(m + 2 * s for m, s in points.values())])
     first, last = math.log2(min(points)) - 0.35, math.log2(max(points)) + 0.35
@@ -23,7 +23,7 @@ def curve(draws: Mapping[float, Sequence[float]], floor: float, ceiling: float, 
         return _HEIGHT - _BOTTOM - (value - low) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-family="system-ui, sans-serif">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" font-family="sans-serif">',
         f"<title>{escape(title)}: {escape(note)}</title>",
         f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
         f'<text x="{_LEFT}" y="26" font-size="16" font-weight="600" fill="#222">{escape(title)}</text>',
@@ -32,8 +32,7 @@ def curve(draws: Mapping[float, Sequence[float]], floor: float, ceiling: float, 
     for tick in _ticks(low, high):
         parts.append(f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick):.1f}" y2="{y(tick):.1f}" stroke="#e6e6e6"/>')
         parts.append(_text(_LEFT - 8, y(tick) + 4, f"{tick:.2f}", "end"))
-    for epsilon in points:
-        parts.append(_text(x(epsilon), _HEIGHT - _BOTTOM + 18, f"{epsilon:g}", "middle"))
+    parts += [_text(x(epsilon), _HEIGHT - _BOTTOM + 18, f"{epsilon:g}", "middle") for epsilon in points]
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
     parts.append(_text(middle, _HEIGHT - 14, "epsilon of the release (smaller is more private)", "middle"))
     parts.append(f'<text x="{_LEFT}" y="{_TOP - 10}" font-size="12" fill="#444">{escape(measure)}</text>')
@@ -51,7 +50,8 @@ def curve(draws: Mapping[float, Sequence[float]], floor: float, ceiling: float, 
     for epsilon, (mean, deviation) in points.items():
         top, bottom = y(mean + 2 * deviation), y(mean - 2 * deviation)
         parts.append(
-            f'<path d="M{x(epsilon):.1f} {top:.1f}V{bottom:.1f}m-5 0h10M{x(epsilon) - 5:.1f} {top:.1f}h10" stroke="#1e6b32" fill="none"/>'
+            f'<path d="M{x(epsilon):.1f} {top:.1f}V{bottom:.1f}m-5 0h10M{x(epsilon) - 5:.1f} {top:.1f}h10"'
+            ' stroke="#1e6b32" fill="none"/>'
         )
         parts.append(f'<circle cx="{x(epsilon):.1f}" cy="{y(mean):.1f}" r="4" fill="#1e6b32"/>')
         parts.append(_text(x(epsilon), bottom + 16, f"{mean:.3f}", "middle"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import time
@@ -17,7 +18,9 @@ DATA = Path(__file__).parent / "msweb"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("pellucid-demo"), help="where to work (default pellucid-demo)")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("pellucid-demo"), help="where to work (default pellucid-demo)"
+    )
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -71,7 +74,9 @@ def _run(file: Path, *, quiet: bool) -> Any:
 
     shown = None if quiet else progress()
     try:
-        done = run(load(file), home=file.parent / ".pellucid", jobs=os.cpu_count() or 1, confined=True, check=False, progress=shown)
+        done = run(
+            load(file), home=file.parent / ".pellucid", jobs=os.cpu_count() or 1, confined=True, check=False, progress=shown
+        )
     finally:
         if shown is not None:
             shown.close()
@@ -95,8 +100,9 @@ def _ledger(run: Any, say: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     rows.append(["", "left", f"{account['left_epsilon']:g}", f"{account['left_delta']:g}"])
     guarantee = dict(run["matrix_guarantee"])
     say(_indent(options.table(rows, ["release", "mechanism", "epsilon", "delta"], right=[2, 3])))
-    say(f"   So whatever anyone learns from what is released, the odds that a given person was in the data")
-    say(f"   move by at most e^{account['spent_epsilon']:g} = {2.718281828 ** account['spent_epsilon']:.1f} (but for a chance of {account['spent_delta']:g}).")
+    say("   So whatever anyone learns from what is released, the odds that a given person was in the data")
+    odds = math.exp(account["spent_epsilon"])
+    say(f"   move by at most e^{account['spent_epsilon']:g} = {odds:.1f} (but for a chance of {account['spent_delta']:g}).")
     return as_json(account), guarantee
 
 
@@ -125,10 +131,19 @@ def _curve(folder: Path, *, quiet: bool, say: Any) -> dict[str, Any]:
     note = "Simulated on private data, 5 noise draws each, bars of 2 standard deviations: for the steward, not released"
     drawing = curve(draws, bounds["floor"], bounds["ceiling"], title="What privacy costs on msweb", note=note, measure="nDCG@10")
     (folder / "curve.svg").write_text(drawing)
-    rows = [[f"{e:g}", f"{sum(v) / len(v):.3f}", f"{min(v):.3f} to {max(v):.3f}", _bar(sum(v) / len(v), bounds)] for e, v in draws.items()]
+    rows = [
+        [f"{e:g}", f"{sum(v) / len(v):.3f}", f"{min(v):.3f} to {max(v):.3f}", _bar(sum(v) / len(v), bounds)]
+        for e, v in draws.items()
+    ]
     head = ["epsilon", "nDCG@10", "5 draws", f"floor {bounds['floor']:.3f} to ceiling {bounds['ceiling']:.3f}"]
     say(_indent(options.table(rows, head, right=[0, 1])))
-    return {"file": str(folder / "curve.svg"), "label": "private", "simulation": True, **bounds, "draws": {str(e): v for e, v in draws.items()}}
+    return {
+        "file": str(folder / "curve.svg"),
+        "label": "private",
+        "simulation": True,
+        **bounds,
+        "draws": {str(e): v for e, v in draws.items()},
+    }
 
 
 def _bar(value: float, bounds: dict[str, float]) -> str:
@@ -144,7 +159,8 @@ def _package(run: Any, folder: Path, say: Any) -> Any:
     if package.exists():
         shutil.rmtree(package)
     done = publish(run.home, run.id, package)
-    say(f"   {os.path.relpath(package)}: {done.files} files, {options.size(done.size)}; withheld as private: {', '.join(done.withheld)}")
+    say(f"   {os.path.relpath(package)}: {done.files} files, {options.size(done.size)}")
+    say(f"   withheld as private: {', '.join(done.withheld)}")
     verdict = reproduce(package)
     say(_indent(text(verdict)))
     return verdict

@@ -22,6 +22,7 @@ class Formatter(argparse.HelpFormatter):
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:
+    """The option that names the state folder."""
     parser.add_argument(
         "--home", type=Path, help="the state folder (default: PELLUCID_HOME, or .pellucid here or in a folder above)"
     )
@@ -49,6 +50,7 @@ def home_of(arguments: argparse.Namespace) -> Path:
 
 
 def print_json(value: Any) -> None:
+    """One JSON value on stdout."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=True))
 
 
@@ -70,6 +72,7 @@ def seconds(value: float) -> str:
 
 
 def size(value: int) -> str:
+    """A number of bytes as people read it (powers of 1000)."""
     amount, unit = float(value), "B"
     for unit in ("B", "KB", "MB", "GB"):
         if amount < 1000 or unit == "GB":
@@ -84,10 +87,12 @@ def short(digest: str | None) -> str:
 
 
 def number(value: Any) -> str:
+    """A number in at most six digits; anything else as it is."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def metrics(values: Mapping[str, Any]) -> str:
+    """Metrics on one line."""
     return ", ".join(f"{name} {number(value)}" for name, value in values.items())
 
 

@@ -72,4 +72,5 @@ class LiveTable:
 
 
 def progress() -> Plain | LiveTable:
+    """What fits where stderr goes."""
     return LiveTable() if sys.stderr.isatty() else Plain()

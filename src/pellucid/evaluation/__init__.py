@@ -1,8 +1,8 @@
 """Evaluation: how good a model is, measured so that the measurement itself can be released.
 
-`hold_out` and `score` are steps for a pipeline; they wrap `split` and `per_person`: `split` parts people into train and hold-out and hides some items of the latter; `per_person` scores a model on them, one row per
-person; `mean` averages (as private as its input; to publish it, release it with `pellucid.privacy.mean`). May import models,
-privacy, store and data.
+`hold_out` and `score` are steps for a pipeline. They wrap `split`, which parts people into train and hold-out and hides some
+items of the latter, and `per_person`, which scores a model on them, one row per person. `mean` averages (as private as its
+input; to publish it, release it with `pellucid.privacy.mean`). May import models, privacy, pipeline, store and data.
 """
 
 from __future__ import annotations

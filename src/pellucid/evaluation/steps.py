@@ -31,8 +31,7 @@ def split_people(
     """Train and hold-out people (`pellucid.evaluation.split`): each person's place and rows depend on their own rows alone."""
     from pellucid.evaluation.split import split
 
-    found = split(visits, unit, item, split_seed, share, hide, order)
-    return found  # type: ignore[return-value]
+    return split(visits, unit, item, split_seed, share, hide, order)  # type: ignore[return-value]
 
 
 def hold_out(

@@ -1,11 +1,12 @@
 """The release step: the only thing that lowers a label, and what it does before, while and after.
 
-Before: the parameters are checked, the release's identity is computed, and its cost is on disk in the ledger. While: the mechanism
-runs in a worker with the key of its own noise stream. After: the ledger notes what was released, and refuses a second value.
+Before: the parameters are checked, the release's identity is computed, and its cost is on disk in the ledger. While: the
+mechanism runs in a worker with the key of its own noise stream. After: the ledger notes what was released, and refuses a second
+value.
 
 The identity covers the data's canonical digest, the unit, everything that defines the statistic (with the mechanism's version),
-epsilon and delta. The noise is a function of the steward's key and the identity. So the same release gives the same noise and costs
-nothing the second time; two different ones never share noise; and one killed after its spend is finished under that spend.
+epsilon and delta. The noise is a function of the steward's key and the identity. So the same release gives the same noise and
+costs nothing the second time; two different ones never share noise; and one killed after its spend is finished under that spend.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _INPUT = "of"
 
 
 class Mechanism(Protocol):
-    """What a mechanism must say and do; `Gram`, `Histogram` and `Mean` are the ones there are. A frozen dataclass of its bounds."""
+    """What a mechanism must say and do: a frozen dataclass of its bounds. There are `Gram`, `Histogram` and `Mean`."""
 
     @property
     def output_kind(self) -> str: ...

@@ -1,8 +1,8 @@
 """One week of visits to the areas of a web site: a private log in, an open recommender out.
 
-    pellucid run areas.py
-    pellucid run areas.py --set matrix.epsilon=0.5
-    pellucid publish last out/ && pellucid reproduce out/
+pellucid run areas.py
+pellucid run areas.py --set matrix.epsilon=0.5
+pellucid publish last out/ && pellucid reproduce out/
 """
 
 import pellucid as pl
@@ -56,7 +56,7 @@ quality = pl.release(
 
 @pl.step(kind="evaluate")
 def ceiling(train: pl.Table, holdout: pl.Table) -> pl.Metrics:
-    """What the same model reaches without privacy. It has seen everybody, so no release of it per person exists: it stays private."""
+    """What the same model reaches without privacy. It has seen everybody, so it has no bound per person and stays private."""
     exact = ease.fit(pl.models.private_gram(train, "area_id", "user_id"), noise=0.0)
     return pl.evaluation.mean(pl.evaluation.per_person(exact, holdout, "user_id", "area_id"))
 

@@ -1,6 +1,6 @@
 """The privacy-utility curve of areas.py, by simulation on the private data: for the steward's eyes, never published.
 
-    pellucid run curve.py --private
+pellucid run curve.py --private
 """
 
 import pellucid as pl
