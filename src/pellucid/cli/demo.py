@@ -128,7 +128,7 @@ def _curve(folder: Path, *, quiet: bool, say: Any) -> dict[str, Any]:
     for row in run["curve"].arrow().to_pylist():
         draws.setdefault(row["epsilon"], []).append(row["ndcg_10"])
     bounds = dict(run["bounds"])
-    note = "Simulated on private data, 5 noise draws each, bars of 2 standard deviations: for the steward, not released"
+    note = "Simulation on private data (5 noise draws, bars: 2 standard deviations). For the steward, not released."
     drawing = curve(draws, bounds["floor"], bounds["ceiling"], title="What privacy costs on msweb", note=note, measure="nDCG@10")
     (folder / "curve.svg").write_text(drawing)
     rows = [
