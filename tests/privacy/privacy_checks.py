@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +25,7 @@ from pellucid.privacy.gaussian import DiscreteGaussian
 from pellucid.privacy.stream import Stream
 
 KEY = bytes(range(32))
+GRAM = sys.modules["pellucid.privacy.gram"]  # by its full name: the room shows the function of that name
 ITEMS = ("a", "b", "c")
 
 
@@ -36,12 +38,9 @@ def write(path: Path, rows: list[tuple[str, str]]) -> Path:
 
 def gram_statistic(rows: list[tuple[str, str]], cap: int, scratch: Path) -> dict[tuple[str, str], int]:
     """The true bounded Gram matrix by the functions a release calls, with all items kept."""
-    import sys
-
-    module = sys.modules["pellucid.privacy.gram"]
     pairs = bounded_pairs(write(scratch / "data.parquet", rows), "unit", "item", cap, KEY, scratch)
-    items, counts = module.diagonal(pairs)
-    cells = module.pair_counts(pairs, items)
+    items, counts = GRAM.diagonal(pairs)
+    cells = GRAM.pair_counts(pairs, items)
     pairs.unlink()
     names = items.to_pylist()
     found = {(names[i], names[j]): int(cells[i, j]) for i in range(len(names)) for j in range(i, len(names))}
@@ -49,12 +48,12 @@ def gram_statistic(rows: list[tuple[str, str]], cap: int, scratch: Path) -> dict
     return {pair: count for pair, count in found.items() if count}
 
 
-def sensitivity_breaches(cap: int, scratch: Path, units: int = 3) -> list[str]:
-    """Over all histories of `units` units on three items: does one unit move more than cap(cap+1)/2 cells, or one by more than 1?
+def sensitivity_breaches(cap: int, scratch: Path, units: int = 3, items: tuple[str, ...] = ITEMS) -> list[str]:
+    """Over all histories of `units` units on the items: does one unit move more cells than declared, or one by other than 1?
 
     Every row is written twice for the first unit, so that repeats count once.
     """
-    subsets = [s for n in range(len(ITEMS) + 1) for s in itertools.combinations(ITEMS, n)]
+    subsets = [s for n in range(len(items) + 1) for s in itertools.combinations(items, n)]
     statistics = {}
     for histories in itertools.product(subsets, repeat=units):
         rows = [(f"u{u}", item) for u, history in enumerate(histories) for item in history for _ in range(2 if u == 0 else 1)]
@@ -65,7 +64,7 @@ def sensitivity_breaches(cap: int, scratch: Path, units: int = 3) -> list[str]:
             less = statistics[(*histories[:unit], (), *histories[unit + 1 :])]
             moves = [full.get(cell, 0) - less.get(cell, 0) for cell in {*full, *less}]
             moved = [move for move in moves if move]
-            if len(moved) > cap * (cap + 1) // 2 or any(move != 1 for move in moved):
+            if len(moved) > gram(item="item", cap=cap).cells or any(move != 1 for move in moved):
                 breaches.append(f"{histories} without unit {unit}: {moves}")
     return breaches
 
@@ -93,12 +92,9 @@ def mean_breaches(scratch: Path) -> list[str]:
 
 def noised(counts: list[int], pair: int, epsilon: float, delta: float, cap: int, key: bytes) -> np.ndarray[Any, Any]:
     """What the real code releases for a crowd with two items of given counts and joint count: cells (a,a), (a,b), (b,b)."""
-    import sys
-
-    module = sys.modules["pellucid.privacy.gram"]
     mechanism = gram(item="item", cap=cap)
     cells = np.array([[counts[0], pair], [pair, counts[1]]], dtype=np.int64)
-    table = module.protected(
+    table = GRAM.protected(
         pa.array(["a", "b"]),
         np.array(counts),
         lambda kept: cells,
@@ -109,40 +105,58 @@ def noised(counts: list[int], pair: int, epsilon: float, delta: float, cap: int,
     return table.column("count").to_numpy()
 
 
-def audit_breach(epsilon: float, delta: float, runs: int, confidence: float = 0.9999) -> tuple[bool, float]:
-    """Is (epsilon, delta) refuted on a pair of crowds that differ by one person holding both items (3 cells, cap 2)?
+def sums_of_cells(count: int, samples: int, epsilon: float, delta: float, label: str) -> np.ndarray[Any, Any]:
+    """Sums of the three released cells of a pair of items that `count` people hold, `samples` times, through the real code.
+
+    Each release names 100 items in 50 disjoint pairs, whose cells have independent noise: 50 samples at a time.
+    """
+    mechanism, found = gram(item="item", cap=2), []
+    items = pa.array(np.arange(100))
+    for run in range(samples // 50):
+        stream = Stream(keys.derive(KEY, f"{label}{run}"))
+        cells = np.full((100, 100), count, dtype=np.int64)
+        plan = mechanism.plan(epsilon, delta)
+        table = GRAM.protected(items, np.full(100, count), lambda kept, cells=cells: cells, plan, stream, 100)
+        a, b = table.column("item_a").to_numpy(), table.column("item_b").to_numpy()
+        found.append(
+            np.bincount(a[a // 2 == b // 2] // 2, weights=table.column("count").to_numpy()[a // 2 == b // 2], minlength=50)
+        )
+    return np.rint(np.concatenate(found)).astype(np.int64)
+
+
+def audit_breach(epsilon: float, delta: float, samples: int = 60_000, confidence: float = 0.9999) -> tuple[bool, float]:
+    """Is (epsilon, delta) refuted on crowds that differ by one person holding both items (3 cells, cap 2)?
 
     The optimal events are thresholds on the sum of the cells. Returns whether, for some threshold, the confident lower bound of
-    P[event | more] - e^epsilon P[event | less] exceeds delta, and the plain estimate of the largest such difference.
-    The threshold is chosen on one half of the runs and judged on the other.
+    P[event | more] - e^epsilon P[event | less] exceeds delta, and the plain estimate of that difference. The threshold is
+    chosen on one half of the samples and judged on the other.
     """
-    crowd = 10_000
-    less = [int(noised([crowd, crowd], crowd, epsilon, delta, 2, keys.derive(KEY, f"less{i}")).sum()) for i in range(runs)]
-    more = [int(noised([crowd + 1] * 2, crowd + 1, epsilon, delta, 2, keys.derive(KEY, f"more{i}")).sum()) for i in range(runs)]
-    half = runs // 2
+    less = np.sort(sums_of_cells(10_000, samples, epsilon, delta, "less"))
+    more = np.sort(sums_of_cells(10_001, samples, epsilon, delta, "more"))
+    rng = np.random.default_rng(0)
+    parts = [np.sort(values[rng.permutation(len(values))].reshape(2, -1), axis=1) for values in (less, more)]
 
-    def gap(threshold: int, part: slice, level: float | None) -> float:
-        n = len(more[part])
-        hits_more, hits_less = (sum(value >= threshold for value in values[part]) for values in (more, less))
-        if level is None:
-            return hits_more / n - math.exp(epsilon) * hits_less / n
-        low = stats.beta.ppf(1 - level, hits_more, n - hits_more + 1) if hits_more else 0.0
-        high = stats.beta.ppf(level, hits_less + 1, n - hits_less) if hits_less < n else 1.0
-        return float(low - math.exp(epsilon) * high)
+    def hits(half: int, threshold: int) -> tuple[int, int, int]:
+        n = parts[0].shape[1]
+        return *(n - int(np.searchsorted(part[half], threshold)) for part in parts), n  # type: ignore[return-value]
 
-    best = max(range(min(less), max(more) + 1), key=lambda threshold: gap(threshold, slice(0, half), None))
-    return gap(best, slice(half, None), confidence) > delta, gap(best, slice(half, None), None)
+    def estimate(half: int, threshold: int) -> float:
+        hits_less, hits_more, n = hits(half, threshold)
+        return (hits_more - math.exp(epsilon) * hits_less) / n
+
+    best = max(range(int(less[0]), int(more[-1]) + 1), key=lambda threshold: estimate(0, threshold))
+    hits_less, hits_more, n = hits(1, best)
+    low = float(stats.beta.ppf(1 - confidence, hits_more, n - hits_more + 1)) if hits_more else 0.0
+    high = float(stats.beta.ppf(confidence, hits_less + 1, n - hits_less)) if hits_less < n else 1.0
+    return low - math.exp(epsilon) * high > delta, estimate(1, best)
 
 
 def naming_rate(runs: int, epsilon: float, delta: float) -> tuple[int, int]:
     """How often an item that one person alone holds is named: (times, runs)."""
-    import sys
-
-    module = sys.modules["pellucid.privacy.gram"]
     mechanism = gram(item="item", cap=1)
     chosen, times = mechanism.plan(epsilon, delta), 0
     for i in range(runs):
-        table = module.protected(
+        table = GRAM.protected(
             pa.array(["only"]), np.array([1]), lambda kept: np.ones((len(kept),) * 2, dtype=np.int64), chosen,
             Stream(keys.derive(KEY, f"name{i}")), 10,
         )  # fmt: skip

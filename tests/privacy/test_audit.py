@@ -9,9 +9,9 @@ import pytest
 
 
 def test_no_event_refutes_the_declared_guarantee_and_the_audit_is_not_blind() -> None:
-    refuted, estimate = checks.audit_breach(1.0, 0.01, runs=10_000)
+    refuted, estimate = checks.audit_breach(1.0, 0.01, samples=40_000)
     assert not refuted
-    assert estimate > 0.0  # exact accounting leaves little room: the attack comes near delta, so it would see a larger loss
+    assert 0.0 < estimate < 0.02  # the attack comes near delta (0.01, of which a quarter is for the threshold)
 
 
 def test_an_item_one_person_alone_holds_is_named_no_more_often_than_delta_allows() -> None:
@@ -34,5 +34,5 @@ def test_rows_come_in_the_order_of_the_items_whatever_their_counts(tmp_path: Pat
 @pytest.mark.timeout(900)
 def test_no_event_refutes_the_declared_guarantee_at_many_runs() -> None:
     for epsilon, delta in ((0.5, 0.02), (1.0, 0.005), (2.0, 0.005)):
-        refuted, _ = checks.audit_breach(epsilon, delta, runs=60_000)
+        refuted, _ = checks.audit_breach(epsilon, delta, samples=1_000_000)
         assert not refuted, (epsilon, delta)

@@ -53,12 +53,12 @@ def test_repeated_rows_counted_twice_are_caught(monkeypatch: pytest.MonkeyPatch,
 
 def test_a_draw_that_depends_on_who_else_is_there_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def drawn(units: Any, unit_hash: Any, row_hash: Any, cap: int, key: bytes) -> Any:
-        order = np.random.default_rng(len(units)).permutation(len(units))
+        order = np.random.default_rng(int(row_hash.sum() % 2**32)).permutation(len(units))
         return real(units, np.zeros_like(unit_hash), order.astype(np.uint64), cap, key)
 
     real = bounding._drawn
     monkeypatch.setattr(bounding, "_drawn", drawn)
-    assert checks.sensitivity_breaches(2, tmp_path, units=2)
+    assert checks.sensitivity_breaches(1, tmp_path, units=3, items=("a", "b"))
 
 
 def test_a_mean_without_clamp_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -70,19 +70,24 @@ def test_a_mean_without_clamp_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert checks.mean_breaches(tmp_path)
 
 
-def test_sensitivity_of_the_diagonal_alone_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Gram, "cells", property(lambda self: 1))  # of sqrt(m) kind: pairs forgotten
-    assert checks.audit_breach(1.0, 0.01, runs=6_000)[0]
+def test_a_sensitivity_that_forgets_the_pairs_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Gram, "cells", property(lambda self: self.cap))  # sqrt(m) instead of sqrt(m (m + 1) / 2)
+    assert checks.sensitivity_breaches(2, tmp_path, units=2)
+
+
+def test_a_sensitivity_of_one_cell_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Gram, "cells", property(lambda self: 1))
+    assert checks.audit_breach(1.0, 0.01, samples=20_000)[0]
 
 
 def test_a_doubled_epsilon_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold, "sigma_for_counts", lambda e, d, c: sigma_for_counts(2 * e, d, c))
-    assert checks.audit_breach(1.0, 0.01, runs=6_000)[0]
+    assert checks.audit_breach(1.0, 0.01, samples=20_000)[0]
 
 
 def test_noise_of_half_the_width_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold, "sigma_for_counts", lambda e, d, c: sigma_for_counts(e, d, c) / 4)
-    assert checks.audit_breach(1.0, 0.01, runs=6_000)[0]
+    assert checks.audit_breach(1.0, 0.01, samples=20_000)[0]
 
 
 def test_a_threshold_of_zero_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
