@@ -19,7 +19,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pellucid.store.digest import array_digest, table_digest
+from pellucid.store.digest import TableDigest, array_digest, table_digest
+from pellucid.store.normal import normal_batches, normal_schema
 
 
 def digest_of(table) -> str:
@@ -97,6 +98,15 @@ def rechunked(table: pa.Table, cuts: list[int]) -> pa.Table:
 @given(tables(), st.lists(st.integers(0, 8), max_size=4))
 def test_chunks_do_not_count(table, cuts):
     assert digest_of(rechunked(table, cuts)) == digest_of(table)
+
+
+@given(tables(), st.integers(1, 9))
+def test_a_stream_has_the_digest_of_the_whole_however_it_is_cut(table, rows):
+    schema = normal_schema(table.schema)
+    digest = TableDigest(schema)
+    for part in normal_batches(table.to_batches(), schema, rows):
+        digest.start(part)
+    assert digest.finish()[0] == digest_of(table)
 
 
 @given(tables(), st.integers(0, 8), st.integers(0, 8))
