@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import PellucidError
+from pellucid.errors import DataError, PellucidError
 from pellucid.pipeline import sources
 from pellucid.pipeline.artifact import Artifact, collection
 from pellucid.pipeline.graph import Bound
@@ -60,10 +60,15 @@ def _failure(bound: Bound, task: Task, error: Exception) -> Failure:
     if undeclared:
         public, retry = undeclared, False
     elif isinstance(error, PellucidError):
-        public, retry = str(error), False
+        public, retry = str(error if bound.label.is_open else _without_data(error)), False
     else:
         public, retry = f"it raised {type(error).__name__}{_place(bound, error)}", True
     return Failure(type(error).__name__, str(error), trace, public, retry)
+
+
+def _without_data(error: PellucidError) -> PellucidError:
+    """The error without what it may quote of the data: a DataError says in `why` which cell it could not read."""
+    return DataError(error.what, where=error.where, fix=error.fix) if isinstance(error, DataError) else error
 
 
 def _place(bound: Bound, error: Exception) -> str:
