@@ -31,7 +31,7 @@ class UsageError(PellucidError):
 
 
 class DataError(PellucidError):
-    """Input data that cannot be read as declared. Only `why` may quote what is in the data: it is withheld where they are private."""
+    """Input data that cannot be read as declared. Only `why` may quote the data: it is withheld where they are private."""
 
 
 class StoreError(PellucidError):

@@ -82,9 +82,9 @@ def _log(steps: list[Any], arguments: argparse.Namespace) -> int:
     step = next((step for step in steps if step.step == arguments.log), None)
     if step is None:
         raise UsageError(f'there is no step "{arguments.log}" in this run', fix=f"There are: {', '.join(s.step for s in steps)}")
-    if step.label != "open" and not arguments.private:
+    if (step.label != "open" or step.kind == "release") and not arguments.private:
         raise LabelError(
-            f"the log of a {step.label} step may hold what its data hold",
+            "the log of a step that has seen private data may hold what they hold",
             where=f'step "{step.step}"',
             fix="If you are the data's steward: add --private",
         )

@@ -53,6 +53,11 @@ class Bound:
     label: Label = OPEN
     closed: frozenset[str] = frozenset()  # the parameters whose artifact is not open
 
+    @property
+    def outspoken(self) -> bool:
+        """Whether what the step prints or raises may be shown to anyone. A release gives open data, but it has seen private ones."""
+        return self.label.is_open and not self.closed
+
     @functools.cached_property
     def outputs(self) -> tuple[tuple[str, str, bool], ...]:
         """(artifact name, kind, whether a collection) for each output; a step's only output bears the step's name."""

@@ -284,7 +284,7 @@ class Scheduler:
             )
             return
         said = failure.public
-        if bound.label.is_open and failure.text and failure.text not in said:
+        if bound.outspoken and failure.text and failure.text not in said:
             said = f"{said}: {failure.text.strip().splitlines()[0]}"
         self.failed = True
         self.record.add(self.run, self._record(call, "failed", outcome, {}, said))

@@ -60,7 +60,7 @@ def _failure(bound: Bound, task: Task, error: Exception) -> Failure:
     if undeclared:
         public, retry = undeclared, False
     elif isinstance(error, PellucidError):
-        public, retry = str(error if bound.label.is_open else _without_data(error)), False
+        public, retry = str(error if bound.outspoken else _without_data(error)), False
     else:
         public, retry = f"it raised {type(error).__name__}{_place(bound, error)}", True
     return Failure(type(error).__name__, str(error), trace, public, retry)
