@@ -10,7 +10,7 @@ from pellucid.cli import options
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("a", metavar="A", help="a run, the start of its name, or last")
+    parser.add_argument("a", metavar="A", help="a run, the start of its name, last or last~1")
     parser.add_argument("b", metavar="B", help="another run")
     parser.add_argument("--private", action="store_true", help="also metrics that are not open: for the data's steward")
     options.add_home(parser)

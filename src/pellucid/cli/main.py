@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
+import sqlite3
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from pellucid import __version__
 from pellucid.cli import options
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, StoreError, UsageError
 
 # command -> (file in this folder, what it is for)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -29,19 +32,28 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, as all of Pellucid does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, where=self.prog.removeprefix("pellucid").strip(), fix=f"See: {self.prog} --help")
+
+
 def parser_for(command: str | None) -> argparse.ArgumentParser:
     """The parser with the given command's own options; the others only by name, so that their files need not be loaded."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="pellucid",
         description="Private usage data in, verified open models out.",
         epilog="Start with: pellucid demo. Each command has --help.",
         formatter_class=options.Formatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"pellucid {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
     for name, (file, purpose) in COMMANDS.items():
+        said = purpose[0].upper() + purpose[1:] + "."
         sub = commands.add_parser(
-            name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".", formatter_class=options.Formatter
+            name, help=purpose, description=said, formatter_class=options.Formatter, allow_abbrev=False
         )
         if name == command:
             module = import_module(f"pellucid.cli.{file}")
@@ -51,20 +63,65 @@ def parser_for(command: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The parsed command line. Raises UsageError with the nearest word that would have been right."""
+    named = next((word for word in words if not word.startswith("-")), None)
+    if named is not None and named not in COMMANDS:
+        raise UsageError(f'there is no command "{named}"', fix=_meant(named, list(COMMANDS), "pellucid --help"))
+    arguments, unknown = parser_for(named).parse_known_args(words)
+    if unknown:
+        if unknown[0].startswith("-"):
+            sub = next(action for action in parser_for(named)._actions if isinstance(action.choices, dict))
+            known = [*sub.choices[named]._option_string_actions] if named and sub.choices else []
+            fix = _meant(unknown[0].partition("=")[0], known, f"pellucid {named} --help")
+            raise UsageError(f"there is no option {unknown[0]}", where=named or "", fix=fix)
+        raise UsageError(f'"{unknown[0]}" is one word too many', where=named or "", fix=f"See: pellucid {named} --help")
+    return arguments
+
+
+def _meant(word: str, known: list[str], page: str) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {near[0]}?" if near else f"See: {page}"
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry of the command: never returns, exits with the command's code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    named = next((word for word in words if not word.startswith("-")), None)
-    arguments = parser_for(named).parse_args(words)
+    as_json = "--json" in words
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no "✓" is no reason to fail
+    code = 0
     try:
-        code = int(arguments.call(arguments))
+        try:
+            if not words:
+                parser_for(None).print_help(sys.stderr)
+                code = 2
+            else:
+                arguments = parse(words)
+                code = int(arguments.call(arguments))
+        except PellucidError as error:
+            code = options.fail(error, as_json=as_json)
+        except BrokenPipeError:
+            raise
+        except (sqlite3.Error, OSError) as error:  # whatever a room did not foresee: a disk, a folder, a file
+            code = options.fail(_refused(error), as_json=as_json)
+        except SystemExit as done:  # --help and --version
+            code = int(done.code or 0)
+        except KeyboardInterrupt:
+            print("pellucid: interrupted; finished steps are kept, run again to go on", file=sys.stderr)
+            if as_json:
+                options.print_json({"status": "interrupted"})
+            code = 130
         sys.stdout.flush()
-    except PellucidError as error:
-        code = options.fail(error, as_json=arguments.json)
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    except KeyboardInterrupt:
-        print("pellucid: interrupted; finished steps are kept, run again to go on", file=sys.stderr)
-        code = 130
     sys.exit(code)
+
+
+def _refused(error: sqlite3.Error | OSError) -> StoreError:
+    """An error of the system as one of ours, with the file it is about."""
+    if isinstance(error, sqlite3.Error):
+        why, fix = str(error), "Check that the disk is not full and the state folder is writable, then run again"
+        return StoreError("the state file cannot be used", why=why, fix=f"{fix}: finished steps are kept")
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return StoreError(error.strerror or type(error).__name__, where=name, fix="Nothing finished is lost: put it right and run again")

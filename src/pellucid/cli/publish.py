@@ -10,7 +10,7 @@ from pellucid.cli import options
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, or last")
+    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, last or last~1")
     parser.add_argument("destination", type=Path, metavar="DIR", help="a folder that does not exist yet")
     options.add_home(parser)
 

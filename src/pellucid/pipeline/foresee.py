@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.pipeline import environment
-from pellucid.pipeline import key as keys
 from pellucid.pipeline.artifact import Artifact, collection, present
 from pellucid.pipeline.graph import Bound, Pipeline
-from pellucid.pipeline.plan import Branch, Plan
+from pellucid.pipeline.plan import Branch, Plan, reasons
 from pellucid.pipeline.record import Record
 from pellucid.pipeline.run import chosen, downstream
 from pellucid.pipeline.step import Step
@@ -71,7 +70,7 @@ def foresee(
             lines.append(Foreseen(name, "run", ("asked for",)))
         else:
             fresh = next((branch for branch, stored in zip(branches, found, strict=True) if stored is None), None)
-            lines.append(Foreseen(name, "run", _why(name, fresh, record, pipeline.name)))
+            lines.append(Foreseen(name, "run", reasons(record, pipeline.name, name, fresh) if fresh else ("new",)))
     record.close()
     return lines
 
@@ -93,10 +92,3 @@ def _branches(
 def _stored(record: Record, objects: Objects, branch: Branch) -> list[Artifact] | None:
     found = record.result(branch.key)
     return found if found is not None and all(present(objects, artifact) for artifact in found) else None
-
-
-def _why(name: str, branch: Branch | None, record: Record, pipeline: str) -> tuple[str, ...]:
-    for _, last in record.history(name, 1, pipeline):
-        if branch is not None and not branch.name:
-            return tuple(keys.changed(last.parts, branch.parts)) or ("its stored result is gone",)
-    return ("new",)

@@ -37,6 +37,17 @@ class Branch:
     inputs: Mapping[str, Artifact]
     element: tuple[str, int] | None = None
 
+    def of(self, step: str) -> str:
+        """The name the branch goes by: its step's, and which branch of it."""
+        return f"{step}[{self.name}]" if self.name else step
+
+
+def reasons(record: Record, pipeline: str, step: str, branch: Branch) -> tuple[str, ...]:
+    """Why a branch must run: which parts of its key are new, against the last time it appeared."""
+    for _, last in record.history(branch.of(step), 1, pipeline):
+        return tuple(keys.changed(last.parts, branch.parts)) or ("its stored result is gone",)
+    return ("new",)
+
 
 def seed_of(seed: int, step: str) -> int:
     """A step's own seed, from the run's public seed and the step's name: 63 bits of SHA-256."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import sqlite3
 import time
@@ -161,9 +162,11 @@ class Record:
         return [self._run(row) for row in rows]
 
     def find(self, wanted: str = "last") -> dict[str, Any]:
-        """A run by its name, the start of its name, or "last". Raises UsageError when none or several fit."""
-        if wanted in ("last", "latest"):
-            rows = self.db.execute("SELECT * FROM runs ORDER BY started DESC, run DESC LIMIT 1").fetchall()
+        """A run by its name, the start of its name, "last", or "last~N" (N before the last). UsageError when none or several fit."""
+        back = re.fullmatch(r"last(?:~(\d{1,6}))?", wanted)
+        if back:
+            query = "SELECT * FROM runs ORDER BY started DESC, run DESC LIMIT 1 OFFSET ?"
+            rows = self.db.execute(query, (int(back[1] or 0),)).fetchall()
         else:
             rows = self.db.execute("SELECT * FROM runs WHERE substr(run, 1, ?) = ? LIMIT 2", (len(wanted), wanted)).fetchall()
         if len(rows) != 1:

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import DamagedError, StoreError
-from pellucid.pipeline import key as keys
 from pellucid.pipeline.artifact import Artifact, collection, present
 from pellucid.pipeline.engines import Engine
 from pellucid.pipeline.graph import Bound, Pipeline
-from pellucid.pipeline.plan import Branch, Plan, seed_of
+from pellucid.pipeline.plan import Branch, Plan, reasons, seed_of
 from pellucid.pipeline.record import Record, StepRecord
 from pellucid.pipeline.report import Progress, StepReport
 from pellucid.pipeline.step import Grant, Source, Step
@@ -59,7 +58,7 @@ class _Call:
 
     @property
     def shown(self) -> str:
-        return f"{self.job.bound.name}[{self.branch.name}]" if self.branch.name else self.job.bound.name
+        return self.branch.of(self.job.bound.name)
 
 
 class Scheduler:
@@ -140,15 +139,7 @@ class Scheduler:
             self.progress("start", StepReport(bound.name, bound.label, "running", why=job.why))
 
     def _why(self, bound: Bound, branch: Branch) -> tuple[str, ...]:
-        """Which part of the key is new, against the step's last run."""
-        if bound.name in self.forced:
-            return ("asked for",)
-        for _, last in self.record.history(bound.name, 1, self.pipeline.name):
-            if last.key == branch.key:
-                return ("its stored result is gone",)
-            if not branch.name:
-                return tuple(keys.changed(last.parts, branch.parts))
-        return ("new",)
+        return ("asked for",) if bound.name in self.forced else reasons(self.record, self.pipeline.name, bound.name, branch)
 
     def _made_by(self, artifacts: list[Artifact], key: str) -> None:
         for artifact in artifacts:

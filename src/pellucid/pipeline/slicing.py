@@ -25,6 +25,7 @@ _LOAD_GLOBAL, _STORE_GLOBAL, _EXTENDED = (opcode.opmap[name] for name in ("LOAD_
 _DYNAMIC = {"globals", "locals", "vars", "eval", "exec", "__import__"}
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_NEVER = ("__name__ == '__main__'", "'__main__' == __name__", "TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 @dataclass(frozen=True)
@@ -83,23 +84,51 @@ def statements(tree: ast.Module) -> list[Statement]:
 
 
 def _is_api_call(node: ast.expr, api: Set[str]) -> bool:
-    """A call of pellucid's own declarations (`pl.source(...)`): it changes nothing that is handed to it."""
+    """A call of pellucid's own declarations (`pl.source(...)`): it changes nothing that is handed to it.
+
+    Another call among its arguments may (`pl.step(f, settings=SETTINGS.pop("f"))`), so then it is not one.
+    """
     target = node.func if isinstance(node, ast.Call) else node
     while isinstance(target, ast.Attribute):
         target = target.value
-    return isinstance(target, ast.Name) and target.id in api
+    if not (isinstance(target, ast.Name) and target.id in api):
+        return False
+    given = [*node.args, *(keyword.value for keyword in node.keywords)] if isinstance(node, ast.Call) else []
+    calls = [part for each in given for part in ast.walk(each) if isinstance(part, ast.Call | ast.NamedExpr)]
+    return all(isinstance(call, ast.Call) and _is_api_call(call, api) for call in calls)
 
 
-def _may_change(statement: Statement, relevant: Set[str], imported: Set[str], api: Set[str]) -> bool:
-    """Whether a statement that is not itself needed might change something that is."""
+def _run_at_definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[ast.expr | ast.stmt]:
+    """What runs when a definition is reached: decorators, defaults, bases, and a class's body; the bodies of functions do not."""
+    yield from node.decorator_list
+    if isinstance(node, ast.ClassDef):
+        yield from [*node.bases, *(keyword.value for keyword in node.keywords)]
+        for inner in node.body:
+            if isinstance(inner, _DEFINITIONS):
+                yield from _run_at_definition(inner)
+            else:
+                yield inner
+    else:
+        defaults = [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
+        yield from (default for default in defaults if any(isinstance(part, ast.Call | ast.NamedExpr) for part in ast.walk(default)))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+
+
+def _may_change(statement: Statement, relevant: Set[str], touchable: Set[str], api: Set[str]) -> bool:
+    """Whether a statement that is not itself needed might change something that is.
+
+    `touchable` are the needed names and the functions that read one. Names of imported things are not among them: a helper module is
+    in the key whole, with the values it holds.
+    """
     node = statement.node
     if isinstance(node, _IMPORTS):
         return False
     if isinstance(node, _DEFINITIONS):
-        # a definition's decorators and defaults run; its body does not
-        outside = [*node.decorator_list] if not isinstance(node, ast.ClassDef) else [*node.decorator_list, *node.bases]
-        calls = [each for each in outside if not _is_api_call(each, api)]
-        return any(isinstance(n, ast.Name) and n.id in relevant - imported for each in calls for n in ast.walk(each))
+        parts = [part for part in _run_at_definition(node) if isinstance(part, ast.stmt) or not _is_api_call(part, api)]
+        return any(name in touchable for part in parts for name in _names(part))
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
@@ -110,18 +139,12 @@ def _may_change(statement: Statement, relevant: Set[str], imported: Set[str], ap
                         base = base.value
                     if not isinstance(base, ast.Name) or base.id in relevant:
                         return True
-        value = node.value
-        if value is None or _is_api_call(value, api):
+        if node.value is None or _is_api_call(node.value, api):
             return False
-        calls_something = any(isinstance(part, ast.Call | ast.Await | ast.NamedExpr) for part in ast.walk(value))
-        return calls_something and bool(statement.reads & (relevant - imported))
+        return any(name in touchable for name in _names(node.value))  # a call may change it, another name for it lets others
     if isinstance(node, ast.Expr):
         return not isinstance(node.value, ast.Constant) and not _is_api_call(node.value, api)
-    if isinstance(node, ast.If) and ast.unparse(node.test) in (
-        "__name__ == '__main__'",
-        "'__main__' == __name__",
-        "TYPE_CHECKING",
-    ):
+    if isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) in _NEVER:
         return False
     return not isinstance(node, ast.Pass)
 
@@ -151,10 +174,12 @@ def reachable(tree: ast.Module, roots: frozenset[str]) -> tuple[list[ast.stmt], 
     grew = True
     while grew:
         grew = False
+        touchable = relevant - imported
+        touchable |= {name for s in found if isinstance(s.node, _DEFINITIONS) and s.reads & touchable for name in s.binds}
         for at, statement in enumerate(found):
             if at in kept:
                 continue
-            wanted = bool(statement.binds & relevant) or _may_change(statement, relevant, imported, api)
+            wanted = bool(statement.binds & relevant) or _may_change(statement, relevant, touchable, api)
             if wanted or (star and isinstance(statement.node, ast.ImportFrom)):
                 kept.add(at)
                 relevant |= statement.reads | statement.binds

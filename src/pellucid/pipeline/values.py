@@ -1,12 +1,12 @@
 """Digests of live Python values: what a step's function closes over, and the globals it reads.
 
 The source text of `LIMIT = int(os.environ["LIMIT"])` does not say what LIMIT is, so the value itself is part of the key. A value
-is digested by content, never by identity or pickle; what cannot be digested by content is refused by name.
+is digested by content: the parts that copying it would take (`__reduce_ex__`), never its identity and never a pickle's bytes. What
+has no content that can be told (a lock, an open file) is refused by name.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import decimal
 import enum
@@ -15,14 +15,19 @@ import functools
 import hashlib
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
 
 from pellucid.errors import UsageError
 
-_ATOMS = (int, float, complex, str, bytes, bytearray, bool, type(None), type(Ellipsis))
+_ATOMS = (int, float, complex, str, bytes, bytearray, bool, type(None), type(Ellipsis), type(NotImplemented))
 _TEXT = (datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, fractions.Fraction, PurePath, range)
+_STATEFUL = ("__reduce__", "__reduce_ex__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+_DEEPEST = 200  # a value nested deeper is a web of objects, not data
+
+Named = Callable[[Any], str]
+"""Gives the name of a function, class or module that a value holds, after its code has become part of the key."""
 
 
 class OpaqueError(Exception):
@@ -34,71 +39,127 @@ def _feed(h: Any, tag: str, body: bytes) -> None:
     h.update(body)
 
 
-def update(h: Any, value: Any, functions: Any, seen: tuple[int, ...] = ()) -> None:
-    """Feed a value to a hash; `functions(fn)` gives the digest of a function or class. Raises OpaqueError."""
-    if id(value) in seen:
-        _feed(h, "cycle", str(len(seen) - seen.index(id(value))).encode())
-        return
-    inner = (*seen, id(value))
-    kind = type(value).__qualname__
-    if isinstance(value, enum.Enum):
-        _feed(h, "enum", f"{kind}.{value.name}".encode())
-    elif type(value) in _ATOMS or isinstance(value, _TEXT):
-        _feed(h, kind, bytes(value) if isinstance(value, bytes | bytearray) else repr(value).encode())
-    elif isinstance(value, re.Pattern):
-        _feed(h, "re", repr((value.pattern, value.flags)).encode())
-    elif isinstance(value, list | tuple):
-        _feed(h, kind, str(len(value)).encode())
-        for item in value:
-            update(h, item, functions, inner)
+class _Digests:
+    """One digestion: what was digested already (an object held in two places is not walked twice), and the path to here."""
+
+    def __init__(self, named: Named) -> None:
+        self.named = named
+        self.known: dict[int, tuple[Any, bytes]] = {}
+        self.path: list[int] = []
+
+    def feed(self, h: Any, value: Any) -> None:
+        kind = type(value).__qualname__
+        if type(value) in _ATOMS:
+            _feed(h, kind, bytes(value) if isinstance(value, bytes | bytearray) else repr(value).encode())
+        elif id(value) in self.path:
+            _feed(h, "cycle", str(len(self.path) - self.path.index(id(value))).encode())
+        else:
+            if id(value) not in self.known:
+                if len(self.path) > _DEEPEST:
+                    raise OpaqueError(f"{kind} in a web of objects")
+                inner = hashlib.sha256()
+                self.path.append(id(value))
+                try:
+                    self._compound(inner, value, kind)
+                finally:
+                    self.path.pop()
+                self.known[id(value)] = (value, inner.digest())  # the value is held, so that its id is not given away
+            h.update(self.known[id(value)][1])
+
+    def _compound(self, h: Any, value: Any, kind: str) -> None:
+        if isinstance(value, enum.Enum):
+            _feed(h, "enum", f"{kind}.{value.name}".encode())
+            self._all(h, [type(value), value.value])
+        elif isinstance(value, _TEXT):
+            _feed(h, kind, repr(value).encode())
+        elif isinstance(value, re.Pattern):
+            _feed(h, "re", repr((value.pattern, value.flags)).encode())
+        elif isinstance(value, types.ModuleType | types.FunctionType | type):
+            _feed(h, "code", self.named(value).encode())
+        elif isinstance(value, types.BuiltinFunctionType):
+            _feed(h, "builtin", f"{value.__module__}.{value.__qualname__}".encode())
+            if not isinstance(value.__self__, types.ModuleType | None):
+                self.feed(h, value.__self__)
+        elif isinstance(value, types.MethodType):
+            self._all(h, ["method", value.__func__, value.__self__])
+        elif isinstance(value, functools.partial):
+            self._all(h, ["partial", value.func, value.args, value.keywords])
+        elif isinstance(value, staticmethod | classmethod):
+            self._all(h, [kind, value.__func__])
+        elif isinstance(value, property):
+            self._all(h, ["property", value.fget, value.fset, value.fdel])
+        elif isinstance(getattr(value, "__wrapped__", None), types.FunctionType):
+            self._all(h, ["wrapper", type(value), value.__wrapped__])
+        elif _is_array(value):
+            _feed(h, "array", f"{value.dtype.str}{value.shape}".encode())
+            _feed(h, "data", value.tobytes())
+        else:
+            self._container(h, value, kind)
+
+    def _container(self, h: Any, value: Any, kind: str) -> None:
+        if isinstance(value, list | tuple):
+            _feed(h, kind, str(len(value)).encode())
+            self._all(h, value)
+        elif isinstance(value, set | frozenset):
+            _feed(h, kind, b"".join(sorted(self.one(item) for item in value)))
+        elif isinstance(value, Mapping):
+            _feed(h, kind, str(len(value)).encode())
+            for pair in value.items():  # order is part of a dictionary's meaning
+                self._all(h, pair)
+        else:
+            self._object(h, value, kind)
+            return
         if hasattr(value, "__dict__"):
-            update(h, vars(value), functions, inner)
-    elif isinstance(value, set | frozenset):
-        _feed(h, kind, "".join(sorted(digest(item, functions, inner) for item in value)).encode())
-    elif isinstance(value, Mapping | types.MappingProxyType):
-        _feed(h, kind, str(len(value)).encode())
-        for key, item in value.items():  # order is part of a dictionary's meaning
-            update(h, key, functions, inner)
-            update(h, item, functions, inner)
-    elif isinstance(value, functools.partial):
-        _feed(h, "partial", b"")
-        update(h, (value.func, value.args, value.keywords), functions, inner)
-    elif isinstance(value, types.ModuleType):
-        _feed(h, "module", value.__name__.encode())
-    elif isinstance(value, types.MethodType):
-        _feed(h, "method", value.__name__.encode())
-        update(h, (value.__func__, value.__self__), functions, inner)
-    elif isinstance(value, types.FunctionType | type):
-        _feed(h, "code", functions(value).encode())
-    elif isinstance(value, types.BuiltinFunctionType):
-        _feed(h, "builtin", f"{value.__module__}.{value.__qualname__}".encode())
-    elif _is_array(value):
-        _feed(h, "array", f"{value.dtype.str}{value.shape}".encode())
-        _feed(h, "data", value.tobytes())
-    elif dataclasses.is_dataclass(value):
-        _feed(h, "dataclass", functions(type(value)).encode())
-        update(h, {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}, functions, inner)
-    elif type(value).__reduce_ex__ is object.__reduce_ex__ and hasattr(value, "__dict__"):
-        _feed(h, "object", functions(type(value)).encode())
-        update(h, {name: held for name, held in vars(value).items() if not name.startswith("__")}, functions, inner)
-    else:
-        raise OpaqueError(kind)
+            self.feed(h, vars(value))
+
+    def _object(self, h: Any, value: Any, kind: str) -> None:
+        """The state of an object: its attributes, or what it says of itself where it has a say (`__getstate__`, `__reduce__`)."""
+        family = [cls for cls in type(value).__mro__ if cls is not object]
+        plain = not any(name in vars(cls) for cls in family for name in _STATEFUL)
+        if plain and all(cls.__flags__ & (1 << 9) for cls in family):  # Py_TPFLAGS_HEAPTYPE: made by a class statement
+            slots = [name for cls in family for name in _slots(cls) if hasattr(value, name)]
+            held = {name: getattr(value, name) for name in sorted(slots)} | dict(getattr(value, "__dict__", {}))
+            self._all(h, ["object", type(value), {n: v for n, v in held.items() if not n.startswith("__")}])
+            return
+        try:
+            parts = value.__reduce_ex__(4)
+        except Exception as error:  # noqa: BLE001 - whatever a class does when it cannot be copied
+            raise OpaqueError(kind) from error
+        listed = [parts] if isinstance(parts, str) else [list(p) if hasattr(p, "__next__") else p for p in parts]
+        self._all(h, ["reduced", type(value), *listed])
+
+    def _all(self, h: Any, items: Any) -> None:
+        for item in items:
+            self.feed(h, item)
+
+    def one(self, value: Any) -> bytes:
+        h = hashlib.sha256()
+        self.feed(h, value)
+        return bytes(h.digest())
+
+
+def _slots(cls: type) -> list[str]:
+    slots = vars(cls).get("__slots__", ())
+    names = [slots] if isinstance(slots, str) else list(slots)
+    return [name for name in names if name not in ("__dict__", "__weakref__")]
 
 
 def _is_array(value: Any) -> bool:
     return type(value).__module__ == "numpy" and hasattr(value, "dtype") and not value.dtype.hasobject
 
 
-def digest(value: Any, functions: Any, seen: tuple[int, ...] = ()) -> str:
-    h = hashlib.sha256()
-    update(h, value, functions, seen)
-    return h.hexdigest()
+def digest(value: Any, named: Named) -> str:
+    """The digest of a value, in hex. `named` is asked for each function, class and module in it. Raises OpaqueError."""
+    try:
+        return _Digests(named).one(value).hex()
+    except RecursionError as error:
+        raise OpaqueError(type(value).__qualname__) from error
 
 
-def digest_or_refuse(value: Any, functions: Any, what: str, where: str) -> str:
+def digest_or_refuse(value: Any, named: Named, what: str, where: str) -> str:
     """The digest of a value a step depends on. Raises UsageError naming it when it has none."""
     try:
-        return digest(value, functions)
+        return digest(value, named)
     except OpaqueError as error:
         raise UsageError(
             f"it depends on {what}, a {error}, which cannot be part of its key",

@@ -1,0 +1,109 @@
+"""Every command and every example of the documentation is run, in order, page by page, in an empty folder.
+
+A block ```python file=NAME writes a file. In a block ```console, lines that begin with "$ " are commands; any other line must be in
+the command's output, with numbers and spacing free. `exit=N` says how the block's last command ends (default 0).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ["README.md", "docs/steward.md", "docs/researcher.md", "docs/verifier.md"]
+BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SLOW = {"docs/verifier.md", "README.md"}
+
+
+def blocks(page: str) -> list[tuple[str, dict[str, str], str]]:
+    """(language, options, text) of each fenced block."""
+    found = []
+    for language, options, text in BLOCK.findall((ROOT / page).read_text()):
+        found.append((language, dict(pair.split("=", 1) for pair in shlex.split(options)), text))
+    return found
+
+
+def loose(line: str) -> str:
+    """A line without its numbers and spacing."""
+    return re.sub(r"\s+", " ", re.sub(r"[0-9][0-9a-f.,:e-]*", "#", line)).strip()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A folder with the demo's files, and an environment with `pellucid` on the path and keys of its own."""
+    demo = tmp_path / "pellucid-demo"
+    demo.mkdir()
+    for entry in (ROOT / "src" / "pellucid" / "cli" / "msweb").iterdir():
+        if entry.is_file():
+            shutil.copy(entry, demo)
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PELLUCID")}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    environment["PELLUCID_KEYS"] = str(tmp_path / "keys")
+    return tmp_path, environment
+
+
+def run_page(page: str, place: tuple[Path, dict[str, str]]) -> int:
+    """Run a page's blocks; the number of commands that were run."""
+    folder, environment = place
+    commands = 0
+    for language, options, text in blocks(page):
+        if "file" in options:
+            (folder / options["file"]).write_text(text)
+            continue
+        if language != "console":
+            continue
+        groups: list[tuple[str, list[str]]] = []
+        for line in text.splitlines():
+            if line.startswith("$ "):
+                groups.append((line[2:], []))
+            elif line.strip() and line.strip() != "...":
+                groups[-1][1].append(line)
+        for at, (command, expected) in enumerate(groups):
+            done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+            wanted = int(options.get("exit", "0")) if at == len(groups) - 1 else 0
+            said = done.stdout + done.stderr
+            assert done.returncode == wanted, f"{page}: $ {command}\n{said}"
+            lines = [loose(line) for line in said.splitlines()]
+            for line in expected:
+                assert any(loose(line) in found for found in lines), f"{page}: $ {command}\ndoes not say: {line}\nbut:\n{said}"
+            commands += 1
+    return commands
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", [pytest.param(p, marks=[pytest.mark.slow] if p in SLOW else []) for p in PAGES])
+def test_every_command_of_the_page_does_what_it_says(page: str, place: tuple[Path, dict[str, str]]) -> None:
+    if page == "README.md":  # its commands follow `make demo`
+        folder, environment = place
+        subprocess.run(["pellucid", "run", "pellucid-demo/areas.py", "--quiet"], cwd=folder, env=environment, check=True)
+        environment["PELLUCID_HOME"] = str(folder / "pellucid-demo" / ".pellucid")
+    assert run_page(page, place) >= 2
+
+
+def test_the_readme_shows_what_the_example_file_says() -> None:
+    example = (ROOT / "src" / "pellucid" / "cli" / "msweb" / "areas.py").read_text()
+    shown = next(text for language, _, text in blocks("README.md") if language == "python")
+    for line in shown.splitlines():
+        if line.strip() and not line.startswith(("pipeline", "from pellucid.models")):
+            assert line in example, f"the README shows a line that areas.py does not have: {line}"
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="the help texts in the reference are those of Python 3.11's argparse")
+def test_the_reference_is_what_the_code_says() -> None:
+    done = subprocess.run([sys.executable, ROOT / "scripts" / "reference", "--check"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    for page in [*PAGES, "docs/README.md", "docs/why-it-holds.md"]:
+        for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
+            assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}, which is not there"
