@@ -10,8 +10,10 @@ from pellucid.cli import options
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("a", metavar="A", help="a run, the start of its name, last or last~1")
-    parser.add_argument("b", metavar="B", help="another run")
+    parser.add_argument(
+        "a", nargs="?", default="last~1", metavar="A", help="a run, the start of its name, last or last~1 (default)"
+    )
+    parser.add_argument("b", nargs="?", default="last", metavar="B", help="another run (default: last)")
     parser.add_argument("--private", action="store_true", help="also metrics that are not open: for the data's steward")
     options.add_home(parser)
 
@@ -31,13 +33,23 @@ def call(arguments: argparse.Namespace) -> int:
         names = [side["run"] for side in sides]
         options.print_json({"runs": names, "settings": settings, "metrics": metrics, "first_difference": parted})
         return 0
-    header = ["", sides[0]["run"], sides[1]["run"]]
+    print(f"A is {_told(sides[0])}\nB is {_told(sides[1])}")
+    header = ["", "A", "B"]
     differing = [[name, *map(options.number, values)] for name, values in settings.items() if values[0] != values[1]]
     print(options.table(differing, ["setting", *header[1:]]) if differing else "settings: the same")
-    if metrics:
-        print(options.table([[name, *map(options.number, values)] for name, values in metrics.items()], ["metric", *header[1:]]))
+    shown = {
+        name: values
+        for name, values in metrics.items()
+        if values[0] != values[1] or not name.partition(".")[0].endswith("_guarantee")
+    }
+    if shown:
+        print(options.table([[name, *map(options.number, values)] for name, values in shown.items()], ["metric", *header[1:]]))
     print(f"the first step where they part: {parted['step']} ({parted['why']})" if parted else "every step gave the same")
     return 0
+
+
+def _told(run: dict[str, Any]) -> str:
+    return f"{run['run']}  {run['pipeline']}  {run['status']}"
 
 
 def _side_by_side(sides: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -10,7 +10,11 @@ from pellucid.cli import options
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument(
-        "--keep", type=int, default=10, metavar="RUNS", help="keep what the latest RUNS of each pipeline use (default 10)"
+        "--keep",
+        type=options.whole(0),
+        default=10,
+        metavar="RUNS",
+        help="keep what the latest RUNS of each pipeline use (default 10)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would go; remove nothing")
     options.add_home(parser)

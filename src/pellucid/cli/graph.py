@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from pellucid.cli import options
+from pellucid.store.saved import writing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +22,8 @@ def call(arguments: argparse.Namespace) -> int:
 
     nodes = drawing.nodes_of(load(arguments.file))
     if arguments.svg:
-        arguments.svg.write_text(drawing.svg(nodes))
+        with writing(arguments.svg):
+            arguments.svg.write_text(drawing.svg(nodes))
     if arguments.json:
         options.print_json({"nodes": [vars(node) for node in nodes], "svg": str(arguments.svg) if arguments.svg else None})
     elif arguments.svg:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import UTC, datetime
 from typing import Any
 
 from pellucid.cli import options
@@ -44,6 +45,9 @@ def call(arguments: argparse.Namespace) -> int:
             {"accounts": {account["name"]: as_json(account) for account in accounts}, "spends": spends, "head": ledger.head()}
         )
         return 0
+    if arguments.action == "cap":
+        accounts = [account for account in accounts if account["name"] == arguments.account]
+        spends = []
     rows = [
         [account["name"], account["unit"], *(_pair(account, word) for word in ("cap", "spent", "left"))] for account in accounts
     ]
@@ -52,12 +56,19 @@ def call(arguments: argparse.Namespace) -> int:
     )
     if spends:
         print()
-        listed = [
-            [s["release"][:12], s["account"], s["description"]["mechanism"], f"{s['epsilon']:g}, {s['delta']:g}", s["state"]]
-            for s in spends
-        ]
-        print(options.table(listed, ["release", "account", "mechanism", "epsilon, delta", "state"]))
+        print(
+            options.table([_row(spend) for spend in spends], ["release", "account", "by", "epsilon, delta", "on (UTC)", "state"])
+        )
+    if any(spend["state"] == "spent" for spend in spends):
+        print("spent: paid for but not given out yet; run its pipeline again to finish it at no further cost")
     return 0
+
+
+def _row(spend: dict[str, Any]) -> list[str]:
+    told = spend["description"]
+    by = f"{told.get('pipeline', '-')}.{told.get('step', '-')} ({told.get('mechanism', '-')})"
+    on = f"{datetime.fromtimestamp(spend['time'], UTC):%Y-%m-%d}"
+    return [spend["release"][:8], spend["account"], by, f"{spend['epsilon']:g}, {spend['delta']:g}", on, spend["state"]]
 
 
 def as_json(account: dict[str, Any]) -> dict[str, Any]:

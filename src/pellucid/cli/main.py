@@ -52,14 +52,12 @@ def parser_for(command: str | None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", required=True)
     for name, (file, purpose) in COMMANDS.items():
         said = purpose[0].upper() + purpose[1:] + "."
-        sub = commands.add_parser(
-            name, help=purpose, description=said, formatter_class=options.Formatter, allow_abbrev=False
-        )
+        sub = commands.add_parser(name, help=purpose, description=said, formatter_class=options.Formatter, allow_abbrev=False)
         if name == command:
             module = import_module(f"pellucid.cli.{file}")
             module.configure(sub)
             sub.add_argument("--json", action="store_true", help="print one JSON object")
-            sub.set_defaults(call=module.call)
+            sub.set_defaults(call=module.call, known=[*sub._option_string_actions])
     return parser
 
 
@@ -71,9 +69,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     arguments, unknown = parser_for(named).parse_known_args(words)
     if unknown:
         if unknown[0].startswith("-"):
-            sub = next(action for action in parser_for(named)._actions if isinstance(action.choices, dict))
-            known = [*sub.choices[named]._option_string_actions] if named and sub.choices else []
-            fix = _meant(unknown[0].partition("=")[0], known, f"pellucid {named} --help")
+            fix = _meant(unknown[0].partition("=")[0], arguments.known, f"pellucid {named} --help")
             raise UsageError(f"there is no option {unknown[0]}", where=named or "", fix=fix)
         raise UsageError(f'"{unknown[0]}" is one word too many', where=named or "", fix=f"See: pellucid {named} --help")
     return arguments
@@ -124,4 +120,6 @@ def _refused(error: sqlite3.Error | OSError) -> StoreError:
         why, fix = str(error), "Check that the disk is not full and the state folder is writable, then run again"
         return StoreError("the state file cannot be used", why=why, fix=f"{fix}: finished steps are kept")
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-    return StoreError(error.strerror or type(error).__name__, where=name, fix="Nothing finished is lost: put it right and run again")
+    return StoreError(
+        error.strerror or type(error).__name__, where=name, fix="Nothing finished is lost: put it right and run again"
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +20,34 @@ class Formatter(argparse.HelpFormatter):
     """Help at the terminal's width, but never wider than reads well."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=28, width=min(100, shutil.get_terminal_size().columns) - 2)
+        super().__init__(prog, max_help_position=28, width=min(100, width()) - 2)
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if isinstance(action.choices, dict):  # commands are indented once more than argparse counts
+            self._action_max_length += self._indent_increment
 
 
-def add_home(parser: argparse.ArgumentParser) -> None:
+def add_home(parser: argparse.ArgumentParser, place: str = "here or in a folder above") -> None:
     """The option that names the state folder."""
-    parser.add_argument(
-        "--home", type=Path, help="the state folder (default: PELLUCID_HOME, or .pellucid here or in a folder above)"
-    )
+    said = f"the state folder (default: PELLUCID_HOME, or .pellucid {place})"
+    parser.add_argument("--home", type=Path, metavar="FOLDER", help=said)
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """The type of an option that takes a whole number from `least` on."""
+
+    def read(text: str) -> int:
+        if not text.removeprefix("-").isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from {least} on')
+        return int(text)
+
+    return read
 
 
 def home_of(arguments: argparse.Namespace) -> Path:
     """The state folder of a command that names no pipeline file: given, in the environment, or found from here upwards."""
-    if arguments.home is not None:
-        home = Path(arguments.home).absolute()
-    else:
-        home = home_for(None)
-        for place in [Path.cwd(), *Path.cwd().parents]:
-            if (home / STATE_FILE).exists():
-                break
-            if (place / ".pellucid" / STATE_FILE).exists():
-                home = place / ".pellucid"
+    home = Path(arguments.home).absolute() if arguments.home is not None else _found()
     if not (home / STATE_FILE).exists():
         raise UsageError(
             "there is no state here",
@@ -49,14 +58,43 @@ def home_of(arguments: argparse.Namespace) -> Path:
     return home
 
 
+def _found() -> Path:
+    home = home_for(None)
+    if not os.environ.get("PELLUCID_HOME"):
+        places = (place / ".pellucid" for place in [Path.cwd(), *Path.cwd().parents])
+        home = next((place for place in places if (place / STATE_FILE).exists()), home)
+    return home
+
+
+def home_words(home: Path) -> str:
+    """The option a later command needs to find this state folder from here; nothing where it finds it by itself."""
+    return "" if _found() == home.absolute() else f" --home {os.path.relpath(home)}"
+
+
+def width() -> int:
+    """How wide a line may be: the terminal's width, or COLUMNS, or 80."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
 def print_json(value: Any) -> None:
-    """One JSON value on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=True))
+    """One JSON value on stdout. NaN and the infinities, for which JSON has no word, are strings, as in a file of metrics."""
+    plain = str(getattr(sys.stdout, "encoding", "utf-8")).lower().replace("-", "") != "utf8"
+    print(json.dumps(_finite(value), indent=2, ensure_ascii=plain, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
 
 
 def fail(error: PellucidError, *, as_json: bool) -> int:
     """One line on stderr; with --json also an object on stdout."""
-    print(f"pellucid: {error}", file=sys.stderr)
+    print(f"pellucid: {' '.join(str(error).split())}", file=sys.stderr)
     if as_json:
         print_json({"status": "failed", "error": {"type": type(error).__name__, "message": str(error)}})
     return error.exit_code
@@ -91,9 +129,13 @@ def number(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def metrics(values: Mapping[str, Any]) -> str:
-    """Metrics on one line."""
-    return ", ".join(f"{name} {number(value)}" for name, value in values.items())
+def metrics(head: str, values: Mapping[str, Any]) -> str:
+    """Metrics on the line of their head where they fit there, else one to a line below it."""
+    line = f"{head}: " + ", ".join(f"{name} {number(value)}" for name, value in values.items())
+    if len(line) <= min(width(), 100):
+        return line
+    longest = max(map(len, values))
+    return "\n".join([f"{head}:", *(f"  {name:<{longest}}  {number(value)}" for name, value in values.items())])
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str], *, right: Sequence[int] = ()) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli import options
@@ -21,7 +22,8 @@ class Plain:
 
     def __call__(self, event: str, report: StepReport) -> None:
         if event in ("end", "retry", "damaged"):
-            print(line(report), file=sys.stderr, flush=True)
+            with suppress(OSError):  # nobody reads any more: no reason to stop a run
+                print(line(report), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Nothing to tidy."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", action="append", default=[], dest="again", metavar="STEP", help="this step and all after it, again"
     )
-    parser.add_argument("--seed", type=int, help="the run's public seed (default: the pipeline's)")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="steps at once (default: one a core)")
+    parser.add_argument("--seed", type=int, metavar="N", help="the run's public seed (default: the pipeline's)")
+    parser.add_argument("--jobs", type=options.whole(1), default=cores(), metavar="N", help="steps at once (default: one a core)")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, and why; run nothing")
     parser.add_argument(
         "--twice", action="store_true", help="run each step twice, apart, and name those that are not deterministic"
     )
     parser.add_argument("--private", action="store_true", help="show metrics that are not open: for the data's steward")
-    parser.add_argument("--quiet", action="store_true", help="no progress")
-    options.add_home(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    options.add_home(parser, "beside FILE")
+
+
+def cores() -> int:
+    """How many cores this process may use: a container or `taskset` may leave it fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def parse_settings(pairs: list[str]) -> dict[str, str]:
@@ -48,8 +54,6 @@ def call(arguments: argparse.Namespace) -> int:
     from pellucid.pipeline.load import load
 
     settings = parse_settings(arguments.set)
-    if arguments.jobs < 1:
-        raise UsageError("at least one step must run at once", where=f"--jobs {arguments.jobs}")
     pipeline = load(arguments.file)
     if arguments.dry_run:
         return _dry_run(pipeline, settings, arguments)
@@ -80,6 +84,9 @@ def call(arguments: argparse.Namespace) -> int:
         options.print_json(done.to_json(private=arguments.private))
     else:
         _print(done, arguments.private)
+    for report in done.steps.values():
+        if report.action == "failed":
+            print(f"pellucid: {_failed(done, report, pipeline.steps[report.step].outspoken)}", file=sys.stderr)
     return 0 if done.status == "done" else 1
 
 
@@ -94,17 +101,20 @@ def _print(done: Any, private: bool) -> None:
                 continue
             if report.label.is_open or private:
                 values = metrics_of(objects, {name: artifact})
-                print(f"{name} ({report.label}): {options.metrics(values)}")
+                print(options.metrics(f"{name} ({report.label})", values))
             else:
                 print(f"{name}: private, for its steward only (--private); to publish it, release it")
     ran = sum(report.action == "ran" for report in done.steps.values())
     reused = sum(report.action == "reused" for report in done.steps.values())
-    failed = next((report for report in done.steps.values() if report.action == "failed"), None)
     print(f"run {done.id}: {done.status} in {options.seconds(done.seconds)}, {ran} ran, {reused} reused")
-    if failed is not None:
-        print(
-            f'step "{failed.step}" failed: {failed.message}. Its log and traceback: pellucid show {done.id} --log {failed.step}'
-        )
+
+
+def _failed(done: Any, report: Any, outspoken: bool) -> str:
+    """What failed, and the command that shows the rest."""
+    said = report.message.removeprefix(f'step "{report.step}": ')
+    private = "" if outspoken else " --private"
+    show = f"pellucid show {done.id} --log {report.step}{private}{options.home_words(done.home)}"
+    return f'step "{report.step}" failed: {" ".join(said.split())}. Its log and traceback: {show}'
 
 
 def _dry_run(pipeline: Any, settings: dict[str, str], arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from pellucid.cli import options
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("--limit", type=int, default=20, help="how many, newest first (default 20)")
+    parser.add_argument("--limit", type=options.whole(1), default=20, metavar="N", help="how many, newest first (default 20)")
     options.add_home(parser)
 
 
@@ -23,6 +23,9 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         keep = ("run", "pipeline", "status", "started", "seconds", "seed", "settings", "git")
         options.print_json({"runs": [{name: run[name] for name in keep} for run in runs]})
+        return 0
+    if not runs:
+        print("no runs yet: pellucid run FILE")
         return 0
     rows = [
         [

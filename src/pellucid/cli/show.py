@@ -11,7 +11,9 @@ from pellucid.errors import LabelError, UsageError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("run", nargs="?", default="last", metavar="RUN", help="a run, the start of its name, last (default) or last~1")
+    parser.add_argument(
+        "run", nargs="?", default="last", metavar="RUN", help="a run, the start of its name, last (default) or last~1"
+    )
     parser.add_argument("--log", metavar="STEP", help="what a step printed or raised")
     parser.add_argument("--private", action="store_true", help="also what is not open: for the data's steward")
     options.add_home(parser)
@@ -36,8 +38,11 @@ def call(arguments: argparse.Namespace) -> int:
     print(
         f"{run['run']}  {run['pipeline']}  {run['status']}" + (f" in {options.seconds(run['seconds'])}" if run["seconds"] else "")
     )
-    print(f"  python {environment['python']}, lock {environment['lock'][:12]} ({environment['lock_file']}), {environment['cpu']}")
-    print(f"  steps held by: {environment.get('confined', 'nothing ran')}; commit {(run['git'] or 'none')[:20]}")
+    print(f"  file:    {run['file'] or 'none: run from Python'}" + (f", commit {run['git'][:20]}" if run["git"] else ""))
+    print(f"  lock:    {environment['lock'][:12]} ({environment['lock_file']}), python {environment['python']}")
+    print(f"  machine: {environment['cpu']}; steps held by {environment.get('confined', 'nothing, for none ran')}")
+    if run["settings"]:
+        print(f"  --set:   {' '.join(f'{name}={value}' for name, value in run['settings'].items())}")
     rows = []
     for name, step in described.items():
         took = options.seconds(step["seconds"]) if step["action"] != "reused" else ""
@@ -45,9 +50,9 @@ def call(arguments: argparse.Namespace) -> int:
     print(options.table(rows, ["step", "kind", "label", "action", "took", "digest"], right=[4]))
     for name, step in described.items():
         if step.get("metrics") and step["kind"] != "release":
-            print(f"{name}: {options.metrics(step['metrics'])}")
+            print(options.metrics(name, step["metrics"]))
         elif step.get("metrics") and name in step["metrics"]:
-            print(f"{name}: {options.metrics(step['metrics'][name])}")
+            print(options.metrics(name, step["metrics"][name]))
         if step.get("message"):
             print(f"{name}: {step['message']}")
     return 0
