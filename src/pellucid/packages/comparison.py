@@ -1,0 +1,138 @@
+"""The comparison: the package's values against the re-run's, by the verifier's own pellucid, in a process that can only read.
+
+Two files of the same bytes hold the same value. Otherwise their canonical digests decide, and where these part, how far the
+values do. Every claimed digest is computed anew from the file it is claimed of.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import PellucidError
+from pellucid.packages import manifest as manifests
+from pellucid.packages.manifest import Entry, Manifest, Value
+from pellucid.packages.untrusted import read_json
+from pellucid.packages.verdict import DIFFERENT, IDENTICAL, WITHIN
+from pellucid.pipeline.artifact import Artifact, collection
+from pellucid.store.objects import Objects
+
+Finding = tuple[str, str, str, str]  # step, output, result, detail
+
+
+def main(package: str, home: str, result: str) -> None:
+    """Entry of the process: print the findings as JSON, or the error."""
+    try:
+        made = _outputs(read_json(Path(result), "the result of the re-run"))
+        manifest = manifests.read(Path(package))
+        found: Any = {"findings": list(compare(manifest, Path(package), made, Objects(Path(home))))}
+    except PellucidError as error:
+        found = {"error": str(error)}
+    print(json.dumps(found))
+
+
+def _outputs(result: Mapping[str, Any]) -> dict[str, Artifact]:
+    """The artifacts of the re-run by name; what is not one is left out, and so found missing."""
+    made: dict[str, Artifact] = {}
+    for step in result["steps"].values():
+        for name, data in step["outputs"].items():
+            try:
+                made[name] = Artifact.from_json(data)
+            except (KeyError, TypeError, ValueError):
+                continue
+    return made
+
+
+def compare(manifest: Manifest, package: Path, made: Mapping[str, Artifact], objects: Objects) -> Iterator[Finding]:
+    """A finding for each output of each open step, in the order of the trace. Nothing here raises for what a file holds."""
+    stated = {name: value.digest for name, value in manifest.open.items()}
+    for entry in manifest.trace:
+        for name, digest in entry.inputs.values():
+            if stated[name] != digest:
+                yield entry.step, name, DIFFERENT, f"by the trace its input {name} was another than the {name} in the package"
+        for name, value in entry.outputs.items():
+            result, detail = IDENTICAL, ""
+            if entry.role == manifests.RERUN:
+                result, detail = _against(entry, value, made.get(name), package, objects)
+            if result == IDENTICAL and manifest.digests == _own_digests():
+                result, detail = _as_stated(value, package)
+            yield entry.step, name, result, detail
+
+
+def _own_digests() -> str:
+    from pellucid.store.digest import FORMAT
+
+    return FORMAT
+
+
+def _against(entry: Entry, value: Value, made: Artifact | None, package: Path, objects: Objects) -> tuple[str, str]:
+    """A value against its re-run: the worst result over its elements."""
+    if made is None:
+        return DIFFERENT, "the re-run gave no such output"
+    if (value.items is None) != (made.items is None) or value.kind != made.kind:
+        return DIFFERENT, "the re-run gave another kind of output"
+    if value.items is None:
+        return _leaf(entry, value, made, package, objects)
+    names, others = [name for name, _ in value.items], [name for name, _ in made.items or ()]
+    if names != others:
+        parted = next((pair for pair in zip(names, others, strict=False) if pair[0] != pair[1]), (len(names), len(others)))
+        return DIFFERENT, f"its elements are not the same: {parted[0]!r} in the package, {parted[1]!r} in the re-run"
+    worst = (IDENTICAL, "")
+    for (name, one), (_, other) in zip(value.items, made.items or (), strict=True):
+        result, detail = _against(entry, one, other, package, objects)
+        if result == DIFFERENT:
+            return DIFFERENT, f"element {name!r}: {detail}"
+        if result == WITHIN:
+            worst = (WITHIN, detail)
+    return worst
+
+
+def _leaf(entry: Entry, value: Value, made: Artifact, package: Path, objects: Objects) -> tuple[str, str]:
+    import pyarrow as pa
+
+    from pellucid.store import kinds
+    from pellucid.store.saved import sha256_of
+
+    published = package / value.path
+    try:
+        rerun = objects.path(made.sha256, made.suffix)
+        if sha256_of(published) == sha256_of(rerun):
+            return IDENTICAL, ""
+        found = kinds.compare(value.kind, published, rerun)
+    except (PellucidError, OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        return DIFFERENT, f"it cannot be read: {error}"
+    if found is None:
+        return IDENTICAL, ""
+    detail = f"{found.where}: {found.detail} (first: the package, second: the re-run)"
+    if entry.tolerance is not None and found.max_rel is not None and found.max_rel <= entry.tolerance:
+        return WITHIN, detail
+    return DIFFERENT, detail
+
+
+def _as_stated(value: Value, package: Path) -> tuple[str, str]:
+    """Whether a file holds what the trace says of it."""
+    actual = _digest(value, package)
+    if actual == value.digest:
+        return IDENTICAL, ""
+    return DIFFERENT, f"the value in the package is not the one its trace states: it has the digest {actual[:24]}…"
+
+
+def _digest(value: Value, package: Path) -> str:
+    import pyarrow as pa
+
+    from pellucid.store import kinds
+
+    if value.items is not None:
+        items = [(name, Artifact(item.kind, _digest(item, package))) for name, item in value.items]
+        return collection(value.kind, items).digest
+    try:
+        return kinds.digest(package / value.path, value.kind)
+    except (PellucidError, OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        return f"unreadable ({type(error).__name__})"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,88 @@
+"""The re-run: in the package's environment, every open step again, each from the inputs the package has on record.
+
+Every step starts from the recorded inputs, not from what the re-run made of them: so a difference names the step that makes it,
+and does not travel. Where all outputs agree, this is the same as running the steps in a row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import PackageError, PellucidError
+from pellucid.packages import manifest as manifests
+from pellucid.packages.manifest import Value
+from pellucid.pipeline.artifact import Artifact
+from pellucid.store.objects import Objects
+
+
+def main(package: str, home: str, out: str) -> None:
+    """Entry of the process: `python -m pellucid.packages.rerun PACKAGE HOME RESULT`; the result, or the error, is JSON."""
+    try:
+        found = _rerun(Path(package), Path(home))
+    except PellucidError as error:
+        found = {"error": str(error)}
+    Path(out).write_text(json.dumps(found))
+
+
+def _rerun(package: Path, home: Path) -> dict[str, Any]:
+    from pellucid.pipeline.load import load
+    from pellucid.pipeline.record import Record
+    from pellucid.pipeline.run import run
+
+    manifest = manifests.read(package)
+    pipeline = load(package / manifest.file)
+    steps = [entry.step for entry in manifest.entries(manifests.RERUN)]
+    used = {name for entry in manifest.trace for name, _ in entry.inputs.values()}
+    objects = Objects(home)
+    given = {name: _take_in(value, package, objects) for name, value in manifest.open.items() if name in used}
+    done = run(
+        pipeline,
+        settings=manifest.settings,
+        home=home,
+        seed=manifest.seed,
+        only=steps,
+        jobs=os.cpu_count() or 1,
+        confined=True,
+        check=False,
+        given=given,
+    )
+    record = Record(home)
+    environment = record.find(done.id)["environment"]
+    record.close()
+    return {
+        "environment": environment,
+        "steps": {
+            name: {
+                "action": report.action,
+                "message": report.message,
+                "outputs": {output: artifact.to_json() for output, artifact in report.outputs.items()},
+            }
+            for name, report in done.steps.items()
+        },
+    }
+
+
+def _take_in(value: Value, package: Path, objects: Objects) -> Artifact:
+    """An artifact of the package in the re-run's own store."""
+    from pellucid.store.saved import Saved, sha256_of
+
+    if value.items is not None:
+        return Artifact(value.kind, value.digest, items=tuple((name, _take_in(v, package, objects)) for name, v in value.items))
+    scratch = objects.scratch()
+    copy = scratch / Path(value.path).name
+    shutil.copyfile(package / value.path, copy)
+    sha256, size = sha256_of(copy), copy.stat().st_size
+    stored = objects.adopt(Saved(value.kind, value.digest, sha256, size, copy))
+    shutil.rmtree(scratch)
+    if not stored.is_file():
+        raise PackageError("the artifact could not be taken in", where=value.path)
+    return Artifact(value.kind, value.digest, sha256, stored.suffix, size)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,115 @@
+"""The environment of a package: a fresh one, exactly what its lock says, by hash, and the wheel of pellucid that came with it."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pellucid.packages import lock
+from pellucid.store.saved import sha256_of
+
+TIMEOUT = 1800.0
+
+
+class NotBuiltError(Exception):
+    """The environment could not be made; the text says why in one line."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A built environment: its interpreter, and the folders that must be readable to use it."""
+
+    python: Path
+    folders: tuple[Path, ...]
+
+
+def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool, shared: bool) -> Environment:
+    """Build the environment in `folder` with uv, from its cache where it can.
+
+    `python` is the version wanted: one of the same minor version is used if there is one, else the verifier's own. Nothing from a
+    package index is built or run, only unpacked.
+
+    With `shared` the files may be shared with uv's cache: only where the re-run cannot write to them. Raises NotBuiltError.
+    """
+    env = _settings(offline)
+    _uv(["venv", "--quiet", "--python", _interpreter(python, env, folder.parent), str(folder)], env, folder.parent)
+    everything = folder.parent / "requirements.txt"
+    own = f"pellucid @ {(package / wheel).as_uri()} --hash=sha256:{sha256_of(package / wheel)}\n"
+    everything.write_text((package / lock.FILE).read_text() + own)
+    # in one go: a second call might ask the interpreter, and so run what the first one installed
+    sharing = [] if shared else ["--link-mode", "copy"]
+    into = ["--quiet", "--python", str(folder / "bin" / "python"), "--no-build", *sharing]
+    _uv(["pip", "sync", *into, "--require-hashes", str(everything)], env, folder.parent)
+    interpreter = folder / "bin" / "python"
+    real = interpreter.resolve().parents[1]
+    return Environment(interpreter, (folder, real) if real != Path("/") else (folder,))
+
+
+def _interpreter(wanted: str, env: dict[str, str], folder: Path) -> str:
+    """An interpreter of the wanted minor version; the verifier's own when it is one, or when there is none."""
+    own = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    minor = re.match(r"3\.\d+", wanted)
+    base = str(getattr(sys, "_base_executable", sys.executable))
+    if minor is None or minor[0] == own:
+        return base
+    try:
+        return _uv(["python", "find", "--quiet", "--no-project", minor[0]], env, folder).strip() or base
+    except NotBuiltError:
+        return base
+
+
+def _uv(arguments: list[str], env: dict[str, str], folder: Path) -> str:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "uv", *arguments],
+            capture_output=True, text=True, errors="replace", env=env, cwd=folder, timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise NotBuiltError(f"uv {arguments[0]} took longer than {TIMEOUT:.0f} s") from None
+    if done.returncode:
+        raise NotBuiltError(_last_lines(done.stderr) or f"uv {arguments[0]} ended with {done.returncode}")
+    return done.stdout
+
+
+def _last_lines(text: str) -> str:
+    lines = [re.sub(r"^[\s×├╰─▶│·]+", "", line).strip() for line in text.splitlines()]
+    return " ".join(line for line in lines[-8:] if line)[-600:]
+
+
+def _settings(offline: bool) -> dict[str, str]:
+    """uv's surroundings: the user's own, and what pip is told about the index here, which uv does not read by itself."""
+    drop = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "UV_CONSTRAINT", "UV_OVERRIDE")
+    env = {name: value for name, value in os.environ.items() if name not in drop}
+    env |= {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    if offline:
+        env["UV_OFFLINE"] = "1"
+    config = Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    told = {"UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE"} & env.keys() or (config / "uv" / "uv.toml").is_file()
+    if not told and (index := _pip(config, "index-url")):
+        env["UV_DEFAULT_INDEX"] = index
+    if host := _pip(config, "trusted-host"):
+        env.setdefault("UV_INSECURE_HOST", host)
+    if certificates := env.get("REQUESTS_CA_BUNDLE") or _pip(config, "cert"):
+        env.setdefault("SSL_CERT_FILE", certificates)
+    return env
+
+
+def _pip(config: Path, setting: str) -> str:
+    """A setting of pip: from its environment variable, else its files, the user's own last."""
+    named = os.environ.get(f"PIP_{setting.upper().replace('-', '_')}")
+    if named:
+        return named
+    parser = configparser.RawConfigParser(strict=False)
+    places = [Path("/etc/pip.conf"), Path.home() / ".pip" / "pip.conf", config / "pip" / "pip.conf"]
+    if "PIP_CONFIG_FILE" in os.environ:
+        places.append(Path(os.environ["PIP_CONFIG_FILE"]))
+    try:
+        parser.read(places)
+    except (configparser.Error, UnicodeDecodeError):
+        return ""
+    return parser.get("global", setting, fallback="")

@@ -1,0 +1,90 @@
+"""The verdict: what came of re-running a package, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+IDENTICAL, WITHIN, DIFFERENT, COULD_NOT = "bit-identical", "within tolerance", "different", "could not run"
+_ROLES = {"re-run": "re-run", "given": "given (open source or release)", "private": "private, not yours to re-run"}
+EXIT = {IDENTICAL: 0, WITHIN: 0, DIFFERENT: 1, COULD_NOT: 2}
+
+
+@dataclass(frozen=True)
+class FirstDifference:
+    """The first step of the trace, and its first output, that part from the package: where in it, and by how much."""
+
+    step: str
+    output: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class StepVerdict:
+    """One step: `role` is re-run, given (an open source or a release) or private; `result` a verdict or ""."""
+
+    step: str
+    kind: str
+    role: str
+    result: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of `reproduce`. `reason` says why it could not run; `seconds` how long each part took.
+
+    `network` and `confined` say how the re-run was held; `runner` whether the pellucid in the package is the verifier's own;
+    `environment` lists where the machine departs from the one the package was made on: (what, there, here).
+    """
+
+    verdict: str
+    first_difference: FirstDifference | None = None
+    reason: str | None = None
+    pipeline: str = ""
+    run: str = ""
+    steps: tuple[StepVerdict, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    network: str = "nothing ran"
+    confined: str = "nothing ran"
+    runner: str = ""
+    environment: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 bit-identical or within tolerance, 1 different, 2 could not run."""
+        return EXIT[self.verdict]
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as `pellucid reproduce --json` prints it."""
+        return {
+            **vars(self),
+            "first_difference": vars(self.first_difference) if self.first_difference else None,
+            "steps": [vars(step) for step in self.steps],
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "environment": [{"what": what, "package": there, "here": here} for what, there, here in self.environment],
+        }
+
+    def __str__(self) -> str:
+        """A few lines for people."""
+        lines = [f"verdict: {self.verdict}"]
+        if self.reason:
+            lines.append(f"  why: {self.reason}")
+        if self.first_difference:
+            parted = self.first_difference
+            lines.append(f"  first difference: step {parted.step}, output {parted.output}: {parted.detail}")
+        for role, word in (
+            ("re-run", "re-run"),
+            ("given", "given (open source or release)"),
+            ("private", "private, not yours to re-run"),
+        ):
+            names = [step.step for step in self.steps if step.role == role]
+            if names:
+                lines.append(f"  {word}: {', '.join(names)}")
+        lines += [f"  {what}: {there} there, {here} here" for what, there, here in self.environment]
+        if self.confined != "nothing ran":
+            took = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())
+            lines.append(f"  network: {self.network}; held by {self.confined}; {took}")
+        if self.runner:
+            lines.append(f"  runner: {self.runner}")
+        return "\n".join(lines)
