@@ -6,6 +6,8 @@ Every error a user can meet derives from `PellucidError`. The command line print
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class PellucidError(Exception):
     """Base of all errors meant for people.
@@ -14,6 +16,7 @@ class PellucidError(Exception):
     """
 
     exit_code = 2
+    run: Any = None  # the run that ended with it (a `pellucid.pipeline.report.Run`), where there was one
 
     def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
         self.what, self.where, self.why, self.fix = what, where, why, fix

@@ -96,7 +96,8 @@ def fail(error: PellucidError, *, as_json: bool) -> int:
     """One line on stderr; with --json also an object on stdout."""
     print(f"pellucid: {' '.join(str(error).split())}", file=sys.stderr)
     if as_json:
-        print_json({"status": "failed", "error": {"type": type(error).__name__, "message": str(error)}})
+        told = error.run.to_json() if error.run is not None else {}
+        print_json({**told, "status": "failed", "error": {"type": type(error).__name__, "message": str(error)}})
     return error.exit_code
 
 

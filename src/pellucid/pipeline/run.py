@@ -79,15 +79,18 @@ def run(
     status = "interrupted"
     try:
         status = scheduler.go()
-    except PellucidError:
+    except PellucidError as error:
         status = "failed"
+        error.run = Run(name, status, place, pipeline.name, scheduler.reports, time.perf_counter() - started)
         raise
     finally:
-        seen = scheduler.seen | ({"blas": engine.blas} if scheduler.seen else {})
-        record.finish(name, status, time.perf_counter() - started, surroundings | seen)
-        if own:
-            engine.close()
-        record.close()
+        try:
+            seen = scheduler.seen | ({"blas": engine.blas} if scheduler.seen else {})
+            record.finish(name, status, time.perf_counter() - started, surroundings | seen)
+        finally:  # also where the disk is full
+            if own:
+                engine.close()
+            record.close()
     finished = Run(name, status, place, pipeline.name, scheduler.reports, time.perf_counter() - started)
     if check and status == "failed":
         report = next(report for report in scheduler.reports.values() if report.action == "failed")

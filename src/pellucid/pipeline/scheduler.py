@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DamagedError, StoreError
+from pellucid.errors import DamagedError, PellucidError, StoreError
 from pellucid.pipeline.artifact import Artifact, collection, present
 from pellucid.pipeline.engines import Engine
 from pellucid.pipeline.graph import Bound, Pipeline
@@ -74,6 +74,7 @@ class Scheduler:
         self.objects = Objects(record.home)
         self.reports: dict[str, StepReport] = {}
         self.seen: dict[str, Any] = {}
+        self.refused: PellucidError | None = None
         self._number = itertools.count()
 
     def go(self) -> str:
@@ -84,7 +85,7 @@ class Scheduler:
             self.calls: dict[int, _Call] = {}
             self.queue: deque[_Call] = deque()
             self.later: list[tuple[float, int, _Call]] = []
-            self.failed = False
+            self.failed, self.refused = False, None
             try:
                 return self._schedule()
             except _Again:
@@ -104,11 +105,21 @@ class Scheduler:
         self.ready = deque(name for name, count in self.missing.items() if not count)
         while True:
             while self.ready and not self.failed:
-                self._begin(self.pipeline.steps[self.ready.popleft()])
+                bound = self.pipeline.steps[self.ready.popleft()]
+                try:
+                    self._begin(bound)
+                except PellucidError as error:
+                    self._refuse(bound, error)
             while self.later and self.later[0][0] <= time.monotonic():
                 self.queue.append(heapq.heappop(self.later)[2])
             while self.queue and len(self.calls) < self.engine.slots and not self.failed:
-                self._launch(self.queue.popleft())
+                call = self.queue.popleft()
+                try:
+                    self._launch(call)
+                except PellucidError as error:
+                    self._refuse(call.job.bound, error)
+            if not self.calls and self.refused is not None:
+                raise self.refused
             if not self.calls and (self.failed or not (self.ready or self.queue or self.later)):
                 return "failed" if self.failed else "done"
             if self.calls or self.later:
@@ -137,6 +148,12 @@ class Scheduler:
             self._complete(job)
         else:
             self.progress("start", StepReport(bound.name, bound.label, "running", why=job.why))
+
+    def _refuse(self, bound: Bound, error: PellucidError) -> None:
+        """A step that must not run, such as a release over budget: what is out may still finish, then the run ends with this."""
+        self.failed, self.refused = True, self.refused or error
+        self.reports[bound.name] = StepReport(bound.name, bound.label, "failed", message=str(error))
+        self.progress("end", self.reports[bound.name])
 
     def _why(self, bound: Bound, branch: Branch) -> tuple[str, ...]:
         return ("asked for",) if bound.name in self.forced else reasons(self.record, self.pipeline.name, bound.name, branch)
