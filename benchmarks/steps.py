@@ -78,8 +78,7 @@ def add(before: pl.Metrics, by: float = 1.0) -> pl.Metrics:
 def chain(count: int, by: float = 1.0) -> pl.Pipeline:
     """`count` trivial steps, each after the one before."""
     steps = [pl.step(one, name="s0")]
-    for at in range(1, count):
-        steps.append(pl.step(add, name=f"s{at}", inputs={"before": f"s{at - 1}"}, settings={"by": by}))
+    steps += [pl.step(add, name=f"s{at}", inputs={"before": f"s{at - 1}"}, settings={"by": by}) for at in range(1, count)]
     return pl.Pipeline("chain", steps)
 
 

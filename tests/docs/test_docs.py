@@ -1,7 +1,7 @@
 """Every command and every example of the documentation is run, in order, page by page, in an empty folder.
 
-A block ```python file=NAME writes a file. In a block ```console, lines that begin with "$ " are commands; any other line must be in
-the command's output, with numbers and spacing free. `exit=N` says how the block's last command ends (default 0).
+A block ```python file=NAME writes a file. In a block ```console, lines that begin with "$ " are commands; any other line must be
+in the command's output, with numbers and spacing free. `exit=N` says how the block's last command ends (default 0).
 """
 
 from __future__ import annotations
