@@ -18,9 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Draw the graph."""
     from pellucid.pipeline import drawing
-    from pellucid.pipeline.load import load
 
-    nodes = drawing.nodes_of(load(arguments.file))
+    nodes = drawing.nodes_of(options.load(arguments.file))
     if arguments.svg:
         with writing(arguments.svg):
             arguments.svg.write_text(drawing.svg(nodes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -10,10 +11,13 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PellucidError, UsageError
 from pellucid.store.database import STATE_FILE, home_for
+
+if TYPE_CHECKING:
+    from pellucid.pipeline.graph import Pipeline
 
 
 class Formatter(argparse.HelpFormatter):
@@ -74,6 +78,14 @@ def home_words(home: Path) -> str:
 def width() -> int:
     """How wide a line may be: the terminal's width, or COLUMNS, or 80."""
     return shutil.get_terminal_size((80, 24)).columns
+
+
+def load(file: Path) -> Pipeline:
+    """The pipeline of a file. What the file prints while it loads goes to stderr: stdout is for results."""
+    from pellucid.pipeline.load import load as load_file
+
+    with contextlib.redirect_stdout(sys.stderr):
+        return load_file(file)
 
 
 def print_json(value: Any) -> None:

@@ -51,10 +51,8 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
 
 def call(arguments: argparse.Namespace) -> int:
     """Run, or plan, or check determinism."""
-    from pellucid.pipeline.load import load
-
     settings = parse_settings(arguments.set)
-    pipeline = load(arguments.file)
+    pipeline = options.load(arguments.file)
     if arguments.dry_run:
         return _dry_run(pipeline, settings, arguments)
     if arguments.twice:

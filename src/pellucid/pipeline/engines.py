@@ -152,6 +152,7 @@ class Workers:
             env=environment,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # the pipeline file has said what it says when the command loaded it
             start_new_session=True,
         )
         theirs.close()

@@ -18,6 +18,8 @@ def load(file: Path) -> Pipeline:
     error, an exception while it ran, no pipeline in it.
     """
     path = file.absolute()
+    if path.is_dir():
+        raise UsageError("this is a folder", where=str(file), fix="Name the pipeline file in it")
     if not path.is_file():
         raise UsageError("there is no such pipeline file", where=str(file), fix="Name a Python file that defines a pl.Pipeline")
     sources.install_fresh_loading(path.parent)
@@ -38,7 +40,7 @@ def load(file: Path) -> Pipeline:
         raise
     except SyntaxError as error:
         raise UsageError("it is not valid Python", where=f"{file}:{error.lineno}", why=error.msg) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         at = _line_in(path, error)
         raise UsageError(f"it raised {type(error).__name__}", where=f"{file}{at}", why=str(error) or "no message") from error
     found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}

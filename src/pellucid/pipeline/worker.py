@@ -39,7 +39,7 @@ def perform(bound: Bound, task: Task, confined: AbstractContextManager[None]) ->
     try:
         with confined:  # saving too: a lazy result is computed while it is saved
             saved = _save_all(bound, task, _call(bound, task))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Outcome(failure=_failure(bound, task, error), seconds=time.perf_counter() - started)
     return Outcome(made=tuple(saved), seconds=time.perf_counter() - started, imported=_imported(known))
 
@@ -54,24 +54,35 @@ def _imported(known: set[str]) -> dict[str, str]:
     return found
 
 
-def _failure(bound: Bound, task: Task, error: Exception) -> Failure:
+def _failure(bound: Bound, task: Task, error: Exception | SystemExit) -> Failure:
     trace = "".join(traceback.format_exception(error))
     undeclared = explain(error)
     if undeclared:
         public, retry = undeclared, False
-    elif isinstance(error, PellucidError):
-        public, retry = str(error if bound.outspoken else _without_data(error)), False
+    elif isinstance(error, PellucidError) and bound.outspoken:
+        public, retry = str(error), False
+    elif isinstance(error, PellucidError) and not _by_project(error):
+        public, retry = str(_without_data(error)), False
     else:
         public, retry = f"it raised {type(error).__name__}{_place(bound, error)}", True
     return Failure(type(error).__name__, str(error), trace, public, retry)
 
 
 def _without_data(error: PellucidError) -> PellucidError:
-    """The error without what it may quote of the data: a DataError says in `why` which cell it could not read."""
-    return DataError(error.what, where=error.where, fix=error.fix) if isinstance(error, DataError) else error
+    """The error without what it may quote of the data: `why` says which cell could not be read, or what a step returned instead."""
+    quotes = isinstance(error, DataError | WrongResultError)
+    return PellucidError(error.what, where=error.where, fix=error.fix) if quotes else error
 
 
-def _place(bound: Bound, error: Exception) -> str:
+def _by_project(error: BaseException) -> bool:
+    """Whether the project's own code raised it: its text is then a text like any other, and may hold anything."""
+    trace, file = error.__traceback__, ""
+    while trace is not None:
+        file, trace = trace.tb_frame.f_code.co_filename, trace.tb_next
+    return bool(file) and sources.is_project_file(file)
+
+
+def _place(bound: Bound, error: BaseException) -> str:
     """Where in the project it was raised: a file and a line say nothing of the data."""
     place, trace = "", error.__traceback__
     while trace is not None:
@@ -175,25 +186,25 @@ def _split(outputs: tuple[Output, ...], returned: Any, where: str) -> list[Any]:
     """A step's return value as one value for each declared output."""
     if len(outputs) == 1 and not outputs[0].name:
         if outputs[0].many and not isinstance(returned, list | tuple | Mapping):
-            raise WrongResultError(f"it returned a {type(returned).__name__}", where=where, why="it declares a list")
+            raise WrongResultError(f"it returned a {type(returned).__name__}, and declares a list", where=where)
         return [returned]
     names = [output.name for output in outputs]
     if isinstance(returned, Mapping):
         if sorted(returned) != sorted(names):
-            raise WrongResultError(
-                f"it returned {', '.join(map(str, returned)) or 'nothing'}", where=where, why=f"it declares {', '.join(names)}"
-            )
+            given = ", ".join(map(str, returned)) or "nothing"
+            raise WrongResultError(f"it did not return its outputs {', '.join(names)}", where=where, why=f"it returned {given}")
         return [returned[name] for name in names]
     if isinstance(returned, tuple) and len(returned) == len(names):
         return list(returned)
-    raise WrongResultError(f"it returned a {type(returned).__name__}", where=where, why=f"it declares outputs {', '.join(names)}")
+    raise WrongResultError(f"it returned a {type(returned).__name__}, and declares the outputs {', '.join(names)}", where=where)
 
 
 def _save(name: str, value: Any, kind: str, folder: Path, where: str) -> Made:
     try:
         saved = kinds.save(value, kind, folder, name)
     except TypeError as error:
-        raise WrongResultError("it returned another type than it declares", where=where, why=str(error)) from error
+        said = f"it returned a {type(value).__name__} that cannot be kept as the {kind} it declares"
+        raise WrongResultError(said, where=where, why=str(error)) from error
     artifact = Artifact(kind, saved.digest, saved.sha256, saved.path.suffix, saved.size)
     return Made(name, artifact, {saved.sha256: os.fspath(saved.path)})
 

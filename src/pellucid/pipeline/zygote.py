@@ -197,6 +197,12 @@ def main() -> None:
     """Entry of the zygote process: `python -m pellucid.pipeline.zygote FD`."""
     sock = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(ConnectionError):  # whoever started us has gone: nobody is left to tell
+        _serve(sock)
+    os._exit(0)  # nothing is left to do, and some libraries are noisy when an interpreter ends
+
+
+def _serve(sock: socket.socket) -> None:
     hello = receive(sock)
     if hello is None:
         return
@@ -219,7 +225,6 @@ def main() -> None:
     texts = {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in _project_modules()}
     send(sock, {"held": held, "loaded": texts, "blas": blas()})
     Zygote(sock, pipeline, held).serve()
-    os._exit(0)  # nothing is left to do, and some libraries are noisy when an interpreter ends
 
 
 def _project_modules() -> list[tuple[str, str]]:
