@@ -9,6 +9,7 @@ A peer is measured in the same run when the Python of an environment that has it
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import statistics
@@ -104,8 +105,9 @@ def four_steps(folder: Path) -> tuple[float, float, float]:
     firsts, nothings, hands = [], [], []
     for turn in range(15):
         pipeline = chain(4, by=float(turn))
-        firsts.append(seconds(lambda: pipeline.run(home=folder / "four", settings={"s1.by": float(turn)}, again=["s0"])))  # noqa: B023
-        nothings.append(seconds(lambda: pipeline.run(home=folder / "four", settings={"s1.by": float(turn)})))  # noqa: B023
+        given = {"home": folder / "four", "settings": {"s1.by": float(turn)}}
+        firsts.append(seconds(lambda: pipeline.run(**given, again=["s0"])))  # noqa: B023
+        nothings.append(seconds(lambda: pipeline.run(**given)))  # noqa: B023
         hands.append(seconds(lambda: by_hand(folder)))
     return statistics.median(firsts), statistics.median(nothings), statistics.median(hands)
 
@@ -137,8 +139,8 @@ def help_time() -> tuple[float, float]:
     """Median seconds of `pellucid --help`, and of Python doing nothing."""
     times = []
     for command in (["-m", "pellucid", "--help"], ["-c", "pass"]):
-        runs = [seconds(lambda: subprocess.run([sys.executable, *command], capture_output=True, check=True)) for _ in range(9)]  # noqa: B023
-        times.append(statistics.median(runs))
+        call = functools.partial(subprocess.run, [sys.executable, *command], capture_output=True, check=True)
+        times.append(statistics.median(seconds(call) for _ in range(9)))
     return times[0], times[1]
 
 
@@ -151,9 +153,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         first, nothing, hand = four_steps(folder)
-        print(
-            f"four trivial steps, durable record, first     {first * 1000:8.1f} ms   {first / hand:6.1f} x writing four files by hand"
-        )
+        print(f"four trivial steps, durable record, first     {first * 1000:8.1f} ms   {first / hand:6.1f} x four files by hand")
         print(f"four trivial steps, nothing to do             {nothing * 1000:8.1f} ms   {nothing / hand:6.1f} x")
         for peer, program in PEERS.items():
             python = getattr(arguments, peer)
@@ -166,7 +166,7 @@ def main() -> None:
         print(f"1,000 steps, first                            {small:8.2f} s    {small:6.3f} ms a step (built in {built:.2f} s)")
         built, large, none = many_steps(folder, 10_000)
         print(
-            f"10,000 steps, first                           {large:8.2f} s    {large / 10:6.3f} ms a step (built in {built:.2f} s)"
+            f"10,000 steps, first                           {large:8.2f} s    {large / 10:6.3f} ms a step (built in {built:.1f})"
         )
         print(f"10,000 steps, time a step against 1,000       {large / 10 / small:8.2f} x")
         print(f"10,000 steps, nothing to do                   {none:8.2f} s")

@@ -1,6 +1,6 @@
 """A mechanism that computes something else must have another version: its noise stream must not serve two statistics.
 
-Each digest below is what one version releases from fixed data under a fixed key. When a change makes this test fail, the change has
+Each digest below is what one version releases from fixed data under a fixed key. When a change makes this test fail, it has
 altered the statistic or its noise: raise the mechanism's `version` and write the new digest under it. Never edit a digest alone.
 """
 

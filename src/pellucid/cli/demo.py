@@ -152,7 +152,6 @@ def _bar(value: float, bounds: dict[str, float]) -> str:
 
 
 def _package(run: Any, folder: Path, say: Any) -> Any:
-    from pellucid.cli.reproduce import text
     from pellucid.packages import publish, reproduce
 
     package = folder / "package"
@@ -162,7 +161,7 @@ def _package(run: Any, folder: Path, say: Any) -> Any:
     say(f"   {os.path.relpath(package)}: {done.files} files, {options.size(done.size)}")
     say(f"   withheld as private: {', '.join(done.withheld)}")
     verdict = reproduce(package)
-    say(_indent(text(verdict)))
+    say(_indent(str(verdict)))
     return verdict
 
 
@@ -173,7 +172,7 @@ def _indent(text: str) -> str:
 def _farewell(place: str, verdict: Any, took: float) -> None:
     print(f"""
 Done in {took:.0f} s: {verdict.to_json()["verdict"]}. Look at
-   {place}/areas.py            the pipeline, forty lines: change something and run it again
+   {place}/areas.py            the pipeline, sixty lines: change something and run it again
    {place}/curve.svg           the privacy-utility curve (private: a simulation)
    {place}/package/README.md   what a stranger gets
 Try next

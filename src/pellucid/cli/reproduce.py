@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from pellucid.cli import options
 
@@ -18,29 +17,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Re-run and compare; exit 0 bit-identical or within tolerance, 1 different, 2 could not run."""
-    from pellucid.errors import PackageError
+    from pellucid.errors import PellucidError
     from pellucid.packages import reproduce
 
     try:
         verdict = reproduce(arguments.package, workspace=arguments.workspace, offline=arguments.offline)
-    except PackageError as error:
-        if arguments.json:
-            detail = {"type": type(error).__name__, "message": str(error)}
-            options.print_json({"verdict": "could not run", "first_difference": None, "error": detail})
-            return error.exit_code
-        raise
+    except PellucidError as error:
+        told = {"verdict": "could not run", "first_difference": None}
+        return options.fail(error, as_json=arguments.json, told=told)
     if arguments.json:
         options.print_json(verdict.to_json())
     else:
-        print(text(verdict))
+        print(verdict)
     return int(verdict.exit_code)
-
-
-def text(verdict: Any) -> str:
-    """The verdict for a person."""
-    shown = verdict.to_json()
-    lines = [f"verdict: {shown['verdict']}"]
-    if shown["first_difference"]:
-        parted = shown["first_difference"]
-        lines.append(f"  first difference: step {parted['step']}, output {parted['output']}: {parted['detail']}")
-    return "\n".join(lines)

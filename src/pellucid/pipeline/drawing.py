@@ -92,7 +92,8 @@ def _layout(nodes: Sequence[Drawn]) -> tuple[dict[str, _Place], float, float]:
     places: dict[str, _Place] = {}
     for level, layer in enumerate(comes_from):
         x = (total - rows[level]) / 2
-        ordered = sorted(layer, key=lambda name: sum(places[n].x for n in layer[name]) / max(1, len(layer[name])))
+        middle = {name: sum(places[above].x for above in found) / max(1, len(found)) for name, found in layer.items()}
+        ordered = sorted(layer, key=lambda name: middle[name])
         for name in ordered:
             width = wide.get(name, 0.0)
             places[name] = _Place(x + width / 2, _GAP + level * _LAYER + _HEIGHT / 2, width)
