@@ -64,8 +64,11 @@ def test_only_the_owner_can_look_in(tmp_path):
 
 def test_adopting_twice_is_adopting_once(tmp_path):
     objects = Objects(tmp_path)
-    assert put(objects, b"same") == put(objects, b"same")
+    sha256 = put(objects, b"same")
+    inode = objects.path(sha256, ".bin").stat().st_ino
+    assert put(objects, b"same") == sha256
     assert len(list(objects)) == 1
+    assert objects.path(sha256, ".bin").stat().st_ino == inode  # a confined reader has leave to read this very file
 
 
 @given(st.binary(min_size=1, max_size=200), st.data())

@@ -52,21 +52,37 @@ class Objects:
     def adopt(self, saved: Saved) -> Path:
         """Take a written file in: rename it to its name, durably. The scratch copy is gone afterwards. Idempotent.
 
-        A file of that name that is already there is replaced, which heals it if it was damaged.
+        A whole file of that name stays as it is: a confined reader has leave to read that very file, and would lose it to another
+        of the same bytes. A damaged one is replaced, which heals it.
         """
         target = self.path(saved.sha256, saved.path.suffix)
         with writing(target):
             saved.path.chmod(0o400)
             try:
-                saved.path.replace(target)
+                self._place(saved, target)
             except FileNotFoundError:
                 if not saved.path.exists():
                     raise
                 self._folder(target.parent)
-                saved.path.replace(target)
+                self._place(saved, target)
                 _sync_folder(target.parent.parent)
             _sync_folder(target.parent)
         return target
+
+    def _place(self, saved: Saved, target: Path) -> None:
+        """Give the file its name, unless a whole one has it."""
+        try:
+            os.link(saved.path, target)  # unlike a rename it never takes the place of another
+        except FileExistsError:
+            if not _holds(target, saved.sha256):
+                saved.path.replace(target)
+                return
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without hard links
+            saved.path.replace(target)
+            return
+        saved.path.unlink()
 
     def has(self, sha256: str, suffix: str) -> bool:
         """Whether a file of that name is there. Cheap: its bytes are not read."""
@@ -141,6 +157,13 @@ class Objects:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for part in (*reversed([parent for parent in folder.parents if self.root in parent.parents]), folder):
             part.mkdir(mode=0o700, exist_ok=True)
+
+
+def _holds(path: Path, sha256: str) -> bool:
+    try:
+        return sha256_of(path) == sha256
+    except OSError:
+        return False
 
 
 def _newest(folder: Path) -> float:
