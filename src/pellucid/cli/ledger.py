@@ -66,7 +66,7 @@ def call(arguments: argparse.Namespace) -> int:
 
 def _row(spend: dict[str, Any]) -> list[str]:
     told = spend["description"]
-    by = f"{told.get('pipeline', '-')}.{told.get('step', '-')} ({told.get('mechanism', '-')})"
+    by = f"{told.get('pipeline', '-')}.{told.get('step', '-')}"
     on = f"{datetime.fromtimestamp(spend['time'], UTC):%Y-%m-%d}"
     return [spend["release"][:8], spend["account"], by, f"{spend['epsilon']:g}, {spend['delta']:g}", on, spend["state"]]
 

@@ -104,12 +104,13 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def fail(error: PellucidError, *, as_json: bool) -> int:
-    """One line on stderr; with --json also an object on stdout."""
+def fail(error: PellucidError, *, as_json: bool, told: Mapping[str, Any] | None = None) -> int:
+    """One line on stderr; with --json also an object on stdout: what is `told` (else the run), and the error."""
     print(f"pellucid: {' '.join(str(error).split())}", file=sys.stderr)
     if as_json:
-        told = error.run.to_json() if error.run is not None else {}
-        print_json({**told, "status": "failed", "error": {"type": type(error).__name__, "message": str(error)}})
+        if told is None:
+            told = {**(error.run.to_json() if error.run is not None else {}), "status": "failed"}
+        print_json({**told, "error": {"type": type(error).__name__, "message": str(error)}})
     return error.exit_code
 
 

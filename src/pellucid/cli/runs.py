@@ -1,9 +1,8 @@
-"""`pellucid runs`: list the runs."""
+"""`pellucid runs`: list the runs. A run's name begins with the date and time it was started (UTC)."""
 
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
 
 from pellucid.cli import options
 
@@ -32,11 +31,10 @@ def call(arguments: argparse.Namespace) -> int:
             run["run"],
             run["pipeline"],
             run["status"],
-            f"{datetime.fromtimestamp(run['started'], UTC):%Y-%m-%d %H:%M}",
             options.seconds(run["seconds"]) if run["seconds"] is not None else "",
             " ".join(f"{name}={value}" for name, value in run["settings"].items()),
         ]
         for run in runs
     ]
-    print(options.table(rows, ["run", "pipeline", "status", "started (UTC)", "took", "settings"], right=[4]))
+    print(options.table(rows, ["run", "pipeline", "status", "took", "settings"], right=[3]))
     return 0
