@@ -348,3 +348,15 @@ def test_every_name_of_the_front_page_is_there():
     assert set(pellucid.store.__all__) == set(pellucid.store._HOMES)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = pellucid.store.nonsense
+
+
+def test_a_dictionary_of_arrays_and_settings_is_a_model(tmp_path: Path) -> None:
+    saved = save({"weights": np.eye(2), "rate": 0.5}, "model", tmp_path, "m")
+    model = load(saved.path, "model")
+    assert model.kind == "arrays" and model["rate"] == 0.5 and (model["weights"] == np.eye(2)).all()
+    same = save(Model("arrays", {"weights": np.eye(2)}, {"rate": 0.5}), "model", tmp_path, "n")
+    assert same.digest == saved.digest
+    with pytest.raises(TypeError, match="'deep' is a dict"):
+        save({"weights": np.eye(2), "deep": {}}, "model", tmp_path, "o")
+    with pytest.raises(KeyError):
+        model["missing"]

@@ -42,13 +42,22 @@ class Model:
     arrays: Mapping[str, np.ndarray[Any, Any]]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def __getitem__(self, name: str) -> Any:
+        """An array or a setting by name."""
+        return self.arrays[name] if name in self.arrays else self.settings[name]
+
 
 def write(value: Any, path: Path) -> str:
-    """Write one model; return its canonical digest."""
+    """Write one model; return its canonical digest. A plain dictionary of arrays and settings is a model of kind "arrays"."""
     import numpy as np
 
+    if isinstance(value, Mapping):
+        held = {name: part for name, part in value.items() if isinstance(part, np.ndarray)}
+        value = Model("arrays", held, {name: part for name, part in value.items() if name not in held})
     if not isinstance(value, Model):
-        raise TypeError(f"returned {named_type(value)}, declared a model: return pl.Model(kind, arrays, settings)")
+        raise TypeError(
+            f"returned {named_type(value)}, declared a model: return pl.Model(kind, arrays, settings) or a dictionary of arrays"
+        )
     if not isinstance(value.kind, str):
         raise TypeError(f"returned a model whose kind is {named_type(value.kind)}: it must be a string")
     about = _about(value)
