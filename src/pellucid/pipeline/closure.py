@@ -1,25 +1,27 @@
 """The import closure of a step: everything of the project that its result can depend on, by content.
 
-From the step's function go: the statements of its file that it can reach (`slicing`), every project module these import, and what
-those import, whole; the values it closes over; the globals it reads. Each becomes a named part with a digest, so that a re-run can
-say which of them changed. Comments, docstrings, time stamps and the place of the checkout are in none of them.
+From the step's function go: the statements of its file that it can reach (`slicing`), every project module these import, and
+what those import, whole; and the live values behind the text: what functions close over, their defaults, the attributes of
+classes, the globals that are read. Each becomes a named part with a digest, so that a re-run can say which of them changed.
+Comments, docstrings, time stamps and the place of the checkout are in none of them.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
-import inspect
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
-from pellucid.pipeline import slicing, sources, values
+from pellucid.pipeline import mentions, slicing, sources, values
+from pellucid.pipeline.step import Step
 
 
 @dataclass(frozen=True)
@@ -36,65 +38,122 @@ class Closure:
 
 
 class _Walk:
-    """One traversal: parts found so far, and functions and modules still to visit."""
+    """One traversal: the parts found so far, what was visited, and what is still to be looked at."""
 
     def __init__(self, where: str) -> None:
         self.where = where
         self.parts: dict[str, str] = {}
         self.files: set[Path] = set()
+        self.named: dict[str, Path] = {}
         self.modules: set[str] = set()
         self.packages: set[str] = set()
-        self.named: dict[str, Path] = {}
-        self.visited: set[object] = set()
+        self.whole: dict[str, ast.Module] = {}  # modules whose whole text is a part
+        self.sliced: dict[str, set[ast.stmt]] = {}  # statements that are in a part, by module
+        self.mentioned: set[str] = set()
+        self.visited: dict[int, Any] = {}  # held, so that no id is given away
 
-    def function(self, fn: Any) -> str:
-        """Visit a function or class; return the name it goes by in values that hold it."""
-        if isinstance(fn, type):
-            return self._class(fn)
-        code: types.CodeType = fn.__code__
-        module = getattr(fn, "__module__", None) or "?"
+    def _add(self, part: str, value: str) -> None:
+        """Note a part; two of one name (a factory called twice) are told apart by number, in the order they were met."""
+        name, number = part, 1
+        while self.parts.get(name, value) != value:
+            number += 1
+            name = f"{part} #{number}"
+        self.parts[name] = value
+
+    def _first_visit(self, held: Any) -> bool:
+        known = id(held) in self.visited
+        self.visited[id(held)] = held
+        return not known
+
+    def name_of(self, held: Any) -> str:
+        """Visit a function, class or module that a value holds; return the name it goes by in the value's digest."""
+        if isinstance(held, types.ModuleType):
+            self.module(held.__name__, None)
+            return held.__name__
+        return self._class(held) if isinstance(held, type) else self.function(held)
+
+    def value(self, shown: str, held: Any) -> None:
+        """Visit what a name stands for at this moment."""
+        if isinstance(held, Step):
+            held = held.fn if held.gate is None else None  # a step may call another as the function it is
+        if _is_declaration(held):
+            return
+        if isinstance(held, types.ModuleType | types.FunctionType | type):
+            self.name_of(held)
+            return
+        try:
+            self._add(f"global {shown}", values.digest(held, self.name_of))
+        except values.OpaqueError:
+            return  # a lock, an open file: how it is made is in the statements
+
+    # functions and classes -----------------------------------------------------------------------------------------------
+
+    def function(self, fn: types.FunctionType) -> str:
+        code = fn.__code__
         name = f"{_shown(fn.__globals__)}:{code.co_qualname}"
-        if code in self.visited:
+        if not self._first_visit(fn):
             return name
-        self.visited.add(code)
+        foreign = not sources.is_project_file(code.co_filename)
+        self._state(fn, name, refuse=not foreign)
+        path = Path(code.co_filename)
+        if code.co_filename.startswith("<") or not (foreign or path.is_file()):
+            self._bytecode(fn, name)
+        elif not foreign:
+            self._text(fn, name, path)
+        return name
+
+    def _state(self, fn: types.FunctionType, name: str, *, refuse: bool) -> None:
+        """What a function carries besides its text: the function it wraps, closed-over values, evaluated defaults."""
         wrapped = getattr(fn, "__wrapped__", None)
         if isinstance(wrapped, types.FunctionType):
             self.function(wrapped)
-        for variable, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+        for variable, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
             try:
                 held = cell.cell_contents
             except ValueError:
                 continue
-            if not _is_declaration(held):
-                what = f'the closed-over "{variable}"'
-                self.parts[f"closure {name} {variable}"] = values.digest_or_refuse(held, self.function, what, self.where)
+            if isinstance(held, Step) or _is_declaration(held):
+                self.value(variable, held)
+                continue
+            what = f'the closed-over "{variable}"'
+            try:
+                self._add(f"closure {name} {variable}", values.digest(held, self.name_of))
+            except values.OpaqueError:
+                if refuse:
+                    values.digest_or_refuse(held, self.name_of, what, self.where)
         for which, defaults in (("defaults", fn.__defaults__), ("defaults by name", fn.__kwdefaults__)):
             if defaults:
-                try:
-                    self.parts[f"{which} {name}"] = values.digest(defaults, self.function)
-                except values.OpaqueError:
-                    pass  # its text is in the statement; settings are checked one by one
-        if not sources.is_project_file(code.co_filename):
-            self.parts[f"library {module}:{code.co_qualname}"] = "in the environment"
-            if code.co_filename.startswith("<"):
-                self._bytecode(fn, name)
-            return name
-        path = Path(code.co_filename)
+                with contextlib.suppress(values.OpaqueError):  # its text is in the statement; settings are checked one by one
+                    self._add(f"{which} {name}", values.digest(defaults, self.name_of))
+
+    def _text(self, fn: types.FunctionType, name: str, path: Path) -> None:
+        module = str(fn.__globals__.get("__name__", ""))
         data = sources.read(path, self.where)
-        sources.check_unchanged(fn.__globals__.get("__name__", ""), data, self.where)
-        self.files.add(path)
-        roots = _statement_names(sources.parse(data, path.name), code)
+        sources.check_unchanged(module, data, self.where)
+        sources.check_code(fn, data, self.where)
+        roots = mentions.bound_at(sources.parse(data, path.name), fn.__code__.co_firstlineno)
+        if module in self.whole and roots:
+            return
         if not roots:
             self._bytecode(fn, name)
-            return name
-        nodes, reads = slicing.reachable(sources.parse(data, path.name), roots)
-        shown = _shown(fn.__globals__)
+            return
+        self._slice(fn.__globals__, path, data, roots, name)
+
+    def _slice(self, scope: dict[str, Any], path: Path, data: bytes, roots: frozenset[str], name: str) -> None:
+        """The statements of a file that some names depend on, what they import, and the values they read."""
+        shown, tree = _shown(scope), sources.parse(data, path.name)
+        known = self.sliced.setdefault(shown, set())
+        self.files.add(path)
         self.named[shown] = path
-        self.parts[f"code {shown}:{code.co_qualname}"] = sources.text_digest(tuple(nodes))
-        self._globals(fn.__globals__, reads, shown)
-        package = fn.__globals__.get("__package__") or None
-        self._imports(nodes, package)
-        return name
+        nodes, reads = slicing.reachable(tree, roots)
+        if known.issuperset(nodes):
+            return
+        known.update(nodes)
+        self._add(f"code {name}", sources.text_digest(tuple(nodes)))
+        self.mentioned |= mentions.names(tuple(nodes))
+        self._imports(nodes, scope.get("__package__") or None)
+        for read in sorted(reads & scope.keys()):
+            self.value(f"{shown}:{read}", scope[read])
 
     def _class(self, cls: type) -> str:
         module = sys.modules.get(cls.__module__)
@@ -102,49 +161,38 @@ class _Walk:
         if module is None or not file or not sources.is_project_file(file):
             return f"{cls.__module__}.{cls.__qualname__}"
         name = f"{_shown(vars(module))}:{cls.__qualname__}"
-        if cls not in self.visited:
-            self.visited.add(cls)
-            data = sources.read(Path(file), self.where)
+        if not self._first_visit(cls):
+            return name
+        for base in cls.__mro__[1:]:
+            self._class(base)
+        for attribute, held in sorted(vars(cls).items()):
+            functions = [] if isinstance(held, type) else list(mentions.functions_in(held))
+            for fn in functions:
+                self._state(fn, f"{name}.{attribute}", refuse=False)
+            if not functions and not attribute.startswith("__"):
+                self.value(f"{name}.{attribute}", held)
+        path = Path(file)
+        if module.__name__ not in self.whole and path.is_file():
+            data = sources.read(path, self.where)
             sources.check_unchanged(module.__name__, data, self.where)
-            tree = sources.parse(data, Path(file).name)
-            nodes, reads = slicing.reachable(tree, frozenset([cls.__qualname__.split(".")[0]]))
-            self.files.add(Path(file))
-            self.parts[f"code {name}"] = sources.text_digest(tuple(nodes))
-            self._globals(vars(module), reads, _shown(vars(module)))
-            self._imports(nodes, module.__package__ or None)
+            for fn in [fn for held in vars(cls).values() for fn in mentions.functions_in(held)]:
+                if fn.__code__.co_filename == file:
+                    sources.check_code(fn, data, self.where)
+            self._slice(vars(module), path, data, frozenset([cls.__qualname__.split(".")[0]]), name)
         return name
 
     def _bytecode(self, fn: types.FunctionType, name: str) -> None:
         """Code typed into a console or made by exec: no file to read, so the compiled form and the globals it names."""
-        h = hashlib.sha256()
-        reads: set[str] = set()
-        for code in slicing._codes(fn.__code__):
-            reads.update(code.co_names)
-            constants = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
-            h.update(repr((code.co_code, code.co_names, code.co_varnames, constants)).encode())
-        self.parts[f"bytecode {name}"] = h.hexdigest()
-        for read in sorted(reads):
-            held = fn.__globals__.get(read)
-            if isinstance(held, types.FunctionType):
-                self.function(held)
-            elif isinstance(held, types.ModuleType):
-                self.module(held.__name__, None)
-        self._globals(fn.__globals__, frozenset(reads), _shown(fn.__globals__))
+        digest, reads = slicing.compiled(fn.__code__)
+        self._add(f"bytecode {name}", digest)
+        self.mentioned |= reads
+        for read in sorted(reads & fn.__globals__.keys()):
+            self.value(f"{_shown(fn.__globals__)}:{read}", fn.__globals__[read])
 
-    def _globals(self, scope: dict[str, Any], reads: frozenset[str], shown: str) -> None:
-        for name in sorted(reads):
-            held = scope.get(name)
-            if isinstance(held, types.FunctionType) and held.__closure__:
-                self.function(held)
-            if name not in scope or _is_declaration(held) or isinstance(held, types.ModuleType | types.FunctionType | type):
-                continue
-            try:
-                self.parts[f"global {shown}:{name}"] = values.digest(held, self.function)
-            except values.OpaqueError:
-                continue  # a logger or a lock: how it is made is in the statements
+    # modules -------------------------------------------------------------------------------------------------------------
 
-    def _imports(self, nodes: list[ast.stmt], package: str | None) -> None:
-        for name, level in _imported(nodes):
+    def _imports(self, nodes: Sequence[ast.stmt], package: str | None) -> None:
+        for name, level in mentions.imported(nodes):
             self.module("." * level + name, package)
 
     def module(self, name: str, package: str | None) -> None:
@@ -169,27 +217,44 @@ class _Walk:
             self.packages.add(absolute)
         if not spec.origin or spec.origin in ("built-in", "frozen") or not sources.is_project_file(spec.origin):
             return
+        if absolute.startswith("_pellucid_file_"):
+            return  # a pipeline file is never taken whole: what it says of other steps does not matter
         path = Path(spec.origin)
         data = sources.read(path, self.where)
         self.files.add(path)
-        self.named[spec.name] = path
-        if path.suffix != ".py":
-            self.parts[f"module {spec.name}"] = hashlib.sha256(data).hexdigest()
+        self.named[absolute] = path
+        tree = sources.parse_or_none(data, path.name) if path.suffix == ".py" else None
+        if tree is None:  # an extension module, or a file that is not valid Python and that somebody guards against
+            self._add(f"module {absolute}", hashlib.sha256(data).hexdigest())
             return
-        sources.check_unchanged(spec.name, data, self.where)
-        self.parts[f"module {spec.name}"] = sources.module_digest(data, path.name)
-        tree = sources.parse(data, path.name)
-        inside = spec.name if spec.submodule_search_locations is not None else parent
+        sources.check_unchanged(absolute, data, self.where)
+        self._add(f"module {absolute}", sources.text_digest(tuple(tree.body)))
+        self.whole[absolute] = tree
+        self.mentioned |= mentions.names(tuple(tree.body))
+        inside = absolute if spec.submodule_search_locations is not None else parent
         self._imports(tree.body, inside or None)
-        loaded = sys.modules.get(spec.name)
-        if loaded is not None:
-            self._constants(loaded, tree)
 
-    def _constants(self, module: types.ModuleType, tree: ast.Module) -> None:
-        """Values a helper's functions read whose text does not tell them (`LIMIT = int(os.environ["LIMIT"])`)."""
-        inner = frozenset[str]().union(*(s.inner_reads for s in slicing.statements(tree)))
-        atoms = {n: v for n, v in vars(module).items() if n in inner and isinstance(v, int | float | str | bytes | bool | tuple)}
-        self._globals(atoms, frozenset(atoms), module.__name__)
+    def settle(self) -> None:
+        """Visit the values held by modules that are in the key whole: of every name that a function of theirs reads, or that is
+        mentioned elsewhere. (`LIMIT = int(os.environ["LIMIT"])`: the text does not tell.) A value may lead to further modules."""
+        done: set[tuple[str, str]] = set()
+        while True:
+            found = [
+                (module, name)
+                for module, tree in sorted(self.whole.items())
+                if module in sys.modules
+                for name in sorted(vars(sys.modules[module]).keys() & self._readable(module, tree))
+                if not name.startswith("__") and (module, name) not in done
+            ]
+            if not found:
+                return
+            for module, name in found:
+                done.add((module, name))
+                self.value(f"{module}:{name}", vars(sys.modules[module]).get(name))
+
+    def _readable(self, module: str, tree: ast.Module) -> set[str]:
+        all_of_it = set(vars(sys.modules[module])) if "*" in self.mentioned else set[str]()
+        return all_of_it | mentions.read_inside(tree) | self.mentioned
 
 
 def _shown(scope: dict[str, Any]) -> str:
@@ -203,42 +268,23 @@ def _is_declaration(held: Any) -> bool:
     return type(held).__module__.startswith("pellucid.pipeline")
 
 
-def _statement_names(tree: ast.Module, code: types.CodeType) -> frozenset[str]:
-    """The names bound by the top-level statement that holds a function."""
-    for node in tree.body:
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-        if first <= code.co_firstlineno <= (node.end_lineno or node.lineno):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                return frozenset([node.name])
-            return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
-    return frozenset()
+def closure_of(fn: Callable[..., Any], where: str, settings: Iterable[Any] = ()) -> Closure:
+    """The closure of a step's function, and of the classes of its settings.
 
-
-def _imported(nodes: list[ast.stmt]) -> Iterator[tuple[str, int]]:
-    """(module name, level) of every import anywhere inside, with a constant `import_module("...")` among them."""
-    for top in nodes:
-        for node in ast.walk(top):
-            if isinstance(node, ast.Import):
-                yield from ((alias.name, 0) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                yield node.module or "", node.level
-                for alias in node.names:
-                    yield (f"{node.module}.{alias.name}" if node.module else alias.name), node.level
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")) and node.args:
-                if isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-                    yield node.args[0].value, 0
-
-
-def closure_of(fn: Callable[..., Any], where: str) -> Closure:
-    """The closure of a step's function. Raises UsageError for state that cannot be part of a key, or code changed in memory."""
+    Raises UsageError for state that cannot be part of a key, or code changed in memory.
+    """
     walk = _Walk(where)
-    target: Any = fn
-    if isinstance(target, functools.partial | types.MethodType) or not inspect.isroutine(target):
-        walk.parts["callable"] = values.digest_or_refuse(target, walk.function, "its own state", where)
-        if not isinstance(target, functools.partial | types.MethodType):
-            walk.function(type(target).__call__)
-    elif isinstance(target, types.BuiltinFunctionType):
-        walk.parts["callable"] = f"{target.__module__}.{target.__qualname__}"
+    if isinstance(fn, types.FunctionType):
+        name = walk.function(fn)
+        if not walk.parts:
+            walk.parts["callable"] = name  # a library's function: the lock speaks for what it does
     else:
-        walk.function(target)
+        walk.parts["callable"] = values.digest_or_refuse(fn, walk.name_of, "its own state", where)
+        call = type(fn).__call__
+        if isinstance(call, types.FunctionType):
+            walk.function(call)
+    for setting in settings:
+        walk.value("a setting", setting)
+    walk.parts.pop("global a setting", None)  # the value is a part of its own; here its classes count
+    walk.settle()
     return Closure(walk.parts, tuple(sorted(walk.files)), tuple(sorted(walk.named.items())))

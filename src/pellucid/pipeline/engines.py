@@ -1,4 +1,4 @@
-"""Engines: where tasks run. `InProcess` calls them here, one after another; `Workers` has a zygote fork a confined worker for each."""
+"""Engines: where tasks run. `InProcess` calls them here, one by one; `Workers` has a zygote fork a confined worker for each."""
 
 from __future__ import annotations
 

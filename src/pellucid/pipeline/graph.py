@@ -7,72 +7,24 @@ twins, unknown names and settings of the wrong type with one line each, before a
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import functools
-import heapq
-import inspect
 import sys
-import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import LabelError, UsageError
 from pellucid.pipeline import settings as values
-from pellucid.pipeline.step import Node, OutputOf, Source, Step, hints_of, proved_per_unit
-from pellucid.store.kinds import kind_of
+from pellucid.pipeline import sources
+from pellucid.pipeline.bound import Bound
+from pellucid.pipeline.order import order
+from pellucid.pipeline.step import Node, Source, Step
+from pellucid.pipeline.wiring import check_kinds, provided_by, suggest, wire
 from pellucid.store.labels import OPEN, Label, join
 
 if TYPE_CHECKING:
-    from pellucid.pipeline.run import Run
+    from pellucid.pipeline.report import Run
 
-
-@dataclass(frozen=True)
-class Edge:
-    """A parameter fed by one output of a node; `many` when it takes a whole collection."""
-
-    parameter: str
-    node: str
-    output: str
-    kind: str
-    many: bool
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A node placed in a graph: its name, its edges, its settings with their types, and the label its outputs carry."""
-
-    name: str
-    node: Node
-    edges: tuple[Edge, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    hints: Mapping[str, Any] = field(default_factory=dict)
-    seeded: bool = False
-    fanned: bool = False
-    label: Label = OPEN
-    closed: frozenset[str] = frozenset()  # the parameters whose artifact is not open
-
-    @property
-    def outspoken(self) -> bool:
-        """Whether what the step prints or raises may be shown to anyone. A release gives open data, but it has seen private ones."""
-        return self.label.is_open and not self.closed
-
-    @functools.cached_property
-    def outputs(self) -> tuple[tuple[str, str, bool], ...]:
-        """(artifact name, kind, whether a collection) for each output; a step's only output bears the step's name."""
-        if isinstance(self.node, Source):
-            return ((self.name, "file" if self.node.format == "file" else "table", False),)
-        prefix = f"{self.name}_" if self.node.gate is not None else ""
-        return tuple(
-            (f"{prefix}{output.name}" if output.name else self.name, output.kind, output.many or self.fanned)
-            for output in self.node.outputs
-        )
-
-
-def _suggest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(sorted(known)) or 'none'}"
+__all__ = ["Bound", "Pipeline"]
 
 
 class Pipeline:
@@ -90,6 +42,7 @@ class Pipeline:
         self.file = Path(frame.f_globals["__file__"]).absolute() if "__file__" in frame.f_globals else None
         self._declared = _named(name, nodes, [frame.f_locals, frame.f_globals])
         self.steps: dict[str, Bound] = _bind(name, self._declared, {})
+        sources.note_loaded()
 
     def with_settings(self, given: Mapping[str, Any]) -> Pipeline:
         """The same pipeline with settings replaced: {"step.setting": value}. Text is read as the setting's type."""
@@ -99,11 +52,11 @@ class Pipeline:
         for path, value in given.items():
             step, _, setting = path.partition(".")
             if step not in self.steps or not setting:
-                raise UsageError(f'there is no step "{step}"', where=f"--set {path}", fix=_suggest(step, list(self.steps)))
+                raise UsageError(f'there is no step "{step}"', where=f"--set {path}", fix=suggest(step, list(self.steps)))
             bound = self.steps[step]
             if setting not in bound.settings:
                 known = list(bound.settings)
-                raise UsageError(f'step "{step}" has no setting "{setting}"', where=f"--set {path}", fix=_suggest(setting, known))
+                raise UsageError(f'step "{step}" has no setting "{setting}"', where=f"--set {path}", fix=suggest(setting, known))
             hint = bound.hints[setting]
             parsed = values.parse(value, hint, f"--set {path}") if isinstance(value, str) else value
             changes.setdefault(step, {})[setting] = values.check(parsed, hint, f"--set {path}")
@@ -149,17 +102,17 @@ def _named(pipeline: str, nodes: Sequence[Node], scopes: Sequence[Mapping[str, A
 
 def _bind(pipeline: str, declared: Mapping[str, Node], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Bound]:
     """Wire the nodes and put them in an order in which every input comes before its use."""
-    provided = _provided(pipeline, declared)
+    provided = provided_by(pipeline, declared)
     names = {id(node): name for name, node in declared.items()}
     unsorted = {
-        name: Bound(name, node) if isinstance(node, Source) else _wire(name, node, provided, names, changes.get(name, {}))
+        name: Bound(name, node) if isinstance(node, Source) else wire(name, node, provided, names, changes.get(name, {}))
         for name, node in declared.items()
     }
     ordered: dict[str, Bound] = {}
-    for name in _order(pipeline, {name: [edge.node for edge in bound.edges] for name, bound in unsorted.items()}):
+    for name in order(pipeline, {name: [edge.node for edge in bound.edges] for name, bound in unsorted.items()}):
         bound = unsorted[name]
         ordered[name] = _labelled(bound, [ordered[edge.node].label for edge in bound.edges])
-    _check_kinds(ordered)
+    check_kinds(ordered)
     return ordered
 
 
@@ -205,134 +158,3 @@ def _check_release(bound: Bound, inputs: list[Label]) -> None:
                 why="its source names no unit, or a step between may mix people (only pl.step(per_unit=True) keeps them apart)",
                 fix='Give the source unit="<column>", and release before people are mixed',
             )
-
-
-def _provided(pipeline: str, declared: Mapping[str, Node]) -> dict[str, tuple[str, str, bool]]:
-    """Artifact name -> (node, kind, many), for all artifacts of the pipeline."""
-    provided: dict[str, tuple[str, str, bool]] = {}
-    for name, node in declared.items():
-        bound = Bound(name, node, fanned=isinstance(node, Step) and node.over is not None)
-        for artifact, kind, many in bound.outputs:
-            if artifact in provided or (artifact != name and artifact in declared):
-                other = provided[artifact][0] if artifact in provided else artifact
-                raise UsageError(
-                    f'two steps give an output named "{artifact}": {other} and {name}', where=f'Pipeline("{pipeline}")'
-                )
-            provided[artifact] = (name, kind, many)
-    return provided
-
-
-def _wire(
-    name: str,
-    node: Step,
-    provided: Mapping[str, tuple[str, str, bool]],
-    names: Mapping[int, str],
-    changes: Mapping[str, Any],
-) -> Bound:
-    """Tell a step's edges from its settings."""
-    where = f'step "{name}"'
-    hints = hints_of(node.fn)
-    try:
-        parameters = inspect.signature(node.fn).parameters
-    except (TypeError, ValueError) as error:
-        raise UsageError("its parameters cannot be read", where=where, why=str(error)) from error
-    edges, settings, types = [], {}, {}
-    listed = dict(node.over) if isinstance(node.over, Mapping) else {}
-    for extra in [*node.inputs, *node.settings, *listed, *([node.over] if isinstance(node.over, str) else [])]:
-        if extra not in parameters:
-            raise UsageError(f'it has no parameter "{extra}"', where=where, fix=_suggest(extra, list(parameters)))
-    for parameter, spec in parameters.items():
-        if spec.kind in (spec.VAR_POSITIONAL, spec.VAR_KEYWORD, spec.POSITIONAL_ONLY):
-            raise UsageError(f'parameter "{parameter}" cannot be wired by name', where=where, fix="Name every parameter")
-        wired = node.inputs.get(parameter, parameter if parameter in provided and parameter != name else None)
-        if wired is not None and parameter not in node.settings:
-            edges.append(_edge(where, parameter, wired, provided, names, hints.get(parameter), node.over))
-            continue
-        if parameter in listed or parameter == "seed" or (parameter == "unit" and proved_per_unit(node.fn)):
-            continue
-        if parameter in node.settings:
-            settings[parameter] = node.settings[parameter]
-        elif spec.default is not spec.empty:
-            settings[parameter] = spec.default
-        else:
-            raise UsageError(
-                f'parameter "{parameter}" is not a source, a step or an output of one, and has no default',
-                where=where,
-                fix=_suggest(parameter, list(provided)),
-            )
-        types[parameter] = values.hint_for(hints, parameter, settings[parameter])
-        values.check(settings[parameter], types[parameter], f"{where}, setting {parameter}")
-    settings.update(changes)
-    for parameter, items in listed.items():
-        settings[parameter] = list(items)
-        types[parameter] = list
-    if isinstance(node.over, str) and node.over in settings:
-        if not isinstance(settings[node.over], list | tuple):
-            raise UsageError(f'over="{node.over}" needs a list of values', where=where)
-    return Bound(name, node, tuple(edges), settings, types, "seed" in parameters, node.over is not None)
-
-
-def _edge(
-    where: str,
-    parameter: str,
-    wired: Any,
-    provided: Mapping[str, tuple[str, str, bool]],
-    names: Mapping[int, str],
-    hint: Any,
-    over: Any,
-) -> Edge:
-    if isinstance(wired, OutputOf):
-        wired = wired.output
-    elif isinstance(wired, Source | Step):
-        if id(wired) not in names:
-            raise UsageError(
-                f'the input of parameter "{parameter}" is not in the pipeline', where=where, fix="Add it to the list"
-            )
-        wired = names[id(wired)]
-    if wired not in provided:
-        raise UsageError(f'there is no input "{wired}"', where=where, fix=_suggest(str(wired), list(provided)))
-    node, kind, many = provided[wired]
-    return Edge(parameter, node, wired, kind, many and over != parameter)
-
-
-def _order(pipeline: str, needs: Mapping[str, list[str]]) -> list[str]:
-    """Topological order, stable: what was listed first comes first. Raises UsageError that spells out a cycle."""
-    waiting = {name: {need for need in found} for name, found in needs.items()}
-    users: dict[str, list[str]] = {name: [] for name in needs}
-    for name, found in waiting.items():
-        for need in found:
-            users[need].append(name)
-    rank = {name: at for at, name in enumerate(needs)}
-    ready = [rank[name] for name, found in waiting.items() if not found]
-    heapq.heapify(ready)
-    listed, order = list(needs), []
-    while ready:
-        name = listed[heapq.heappop(ready)]
-        order.append(name)
-        for user in users[name]:
-            waiting[user].discard(name)
-            if not waiting[user]:
-                heapq.heappush(ready, rank[user])
-    if len(order) < len(needs):
-        at = next(name for name in needs if waiting[name])
-        path: list[str] = []
-        while at not in path:
-            path.append(at)
-            at = min(waiting[at], key=lambda need: rank[need])
-        raise UsageError(f"the steps form a cycle: {' <- '.join([*path[path.index(at) :], at])}", where=f'Pipeline("{pipeline}")')
-    return order
-
-
-def _check_kinds(steps: Mapping[str, Bound]) -> None:
-    """Refuse an edge whose two ends are annotated with different kinds."""
-    for bound in steps.values():
-        for edge in bound.edges:
-            hint = bound.node.fn if isinstance(bound.node, Source) else hints_of(bound.node.fn).get(edge.parameter)
-            wants_many = typing.get_origin(hint) is list
-            wanted = kind_of(typing.get_args(hint)[0]) if wants_many else kind_of(hint)
-            where = f'step "{bound.name}", parameter {edge.parameter}'
-            if wanted is not None and wanted != edge.kind:
-                raise UsageError(f'it wants a {wanted}, but "{edge.output}" is a {edge.kind}', where=where)
-            if wanted is not None and wants_many != edge.many:
-                have, fix = ("a collection", "Annotate it list[...], or fan out with over=") if edge.many else ("one value", "")
-                raise UsageError(f'"{edge.output}" is {have}', where=where, fix=fix)

@@ -1,4 +1,4 @@
-"""What a step may touch, as seen by Python: an audit hook that stops undeclared files, sockets and processes, and says how to declare.
+"""What a step may touch, as seen by Python: an audit hook that stops undeclared files and sockets, and says how to declare.
 
 In process it is the only guard (native code is not held by it). In a confined worker the kernel holds everything; there the hook
 gives the better message, because it knows the path before the kernel says no.
@@ -117,7 +117,7 @@ def explain(error: BaseException) -> str | None:
             path = getattr(at, "filename", None)
             match = _QUOTED.search(text)
             return _how(os.fsdecode(path) if path else match[1] if match else "a file")
-        if isinstance(at, OSError) and at.errno in (101, 111, 113) or "etwork is unreachable" in text:
+        if (isinstance(at, OSError) and at.errno in (101, 111, 113)) or "etwork is unreachable" in text:
             return "it used the network; steps have none: fetch the data first and declare it with pl.source"
         if "nable to open database file" in text:
             return _how("a database file")

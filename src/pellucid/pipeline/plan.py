@@ -14,6 +14,7 @@ from typing import Any
 
 from pellucid.errors import DataError
 from pellucid.pipeline import key as keys
+from pellucid.pipeline import sources
 from pellucid.pipeline.artifact import Artifact
 from pellucid.pipeline.closure import Closure, closure_of
 from pellucid.pipeline.environment import key_part
@@ -96,7 +97,8 @@ class Plan:
     def __init__(self, pipeline: Pipeline, record: Record, lock: Path, *, seed: int, hash_seed: str) -> None:
         self.pipeline, self.record, self.seed, self.hash_seed = pipeline, record, seed, hash_seed
         self.environment = key_part(lock)
-        self._closures: dict[int, Closure] = {}
+        sources.note_loaded()
+        self._closures: dict[tuple[int, ...], Closure] = {}
         self.budgets: dict[str, tuple[str, Budget]] = {}
         for bound in pipeline.steps.values():
             if isinstance(bound.node, Source):
@@ -108,9 +110,11 @@ class Plan:
         if isinstance(bound.node, Source) or bound.node.gate is not None:
             return _NO_CLOSURE
         fn: Callable[..., Any] = bound.node.fn
-        if id(fn) not in self._closures:
-            self._closures[id(fn)] = closure_of(fn, f'step "{bound.name}"')
-        return self._closures[id(fn)]
+        settings = [value for value in bound.settings.values() if _has_class(value)]
+        at = (id(fn), *map(id, settings))
+        if at not in self._closures:
+            self._closures[at] = closure_of(fn, f'step "{bound.name}"', settings)
+        return self._closures[at]
 
     def branches(self, bound: Bound, artifacts: Mapping[str, Artifact]) -> list[Branch]:
         """The calls a step stands for, now that its inputs are known."""
@@ -195,6 +199,15 @@ class Plan:
             shape="release",
         )
         return Branch("", identity, parts, inputs)
+
+
+def _has_class(setting: Any) -> bool:
+    """Whether a setting brings code along: an instance of a class that is not one of Python's own."""
+    if isinstance(setting, list | tuple | set | frozenset):
+        return any(_has_class(item) for item in setting)
+    if isinstance(setting, dict):
+        return any(_has_class(item) for item in setting.values())
+    return type(setting).__module__ not in ("builtins", "numpy", "pathlib")
 
 
 @functools.lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import hashlib
 import opcode
 import types
 from collections.abc import Iterator, Set
@@ -43,6 +44,22 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _codes(constant)
+
+
+def compiled(code: types.CodeType) -> tuple[str, frozenset[str]]:
+    """A digest of compiled code, for functions that have no file; and the names it may look up."""
+    h = hashlib.sha256()
+    names: set[str] = set()
+    for part in _codes(code):
+        names.update(part.co_names)
+        constants = [_constant(held) for held in part.co_consts if not isinstance(held, types.CodeType)]
+        h.update(repr((part.co_code, part.co_names, part.co_varnames, constants)).encode())
+    return h.hexdigest(), frozenset(names)
+
+
+def _constant(held: object) -> str:
+    """A constant of compiled code; the order of a set depends on the hash seed."""
+    return f"frozenset({sorted(map(repr, held))})" if isinstance(held, frozenset) else repr(held)
 
 
 def _named(code: types.CodeType) -> Iterator[tuple[int, str]]:
@@ -110,24 +127,37 @@ def _run_at_definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassD
                 yield inner
     else:
         defaults = [*node.args.defaults, *(default for default in node.args.kw_defaults if default is not None)]
-        yield from (default for default in defaults if any(isinstance(part, ast.Call | ast.NamedExpr) for part in ast.walk(default)))
+        yield from (
+            default for default in defaults if any(isinstance(part, ast.Call | ast.NamedExpr) for part in ast.walk(default))
+        )
 
 
 def _names(node: ast.AST) -> Iterator[str]:
     return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
 
 
-def _may_change(statement: Statement, relevant: Set[str], touchable: Set[str], api: Set[str]) -> bool:
+@dataclass(frozen=True)
+class _Module:
+    """What the cut must know of a module: names that stand for pellucid, and names that stand for a plain container or constant."""
+
+    api: frozenset[str]
+    plain: frozenset[str]
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Call | ast.Await | ast.NamedExpr) for part in ast.walk(node))
+
+
+def _may_change(node: ast.stmt, relevant: Set[str], touchable: Set[str], module: _Module) -> bool:
     """Whether a statement that is not itself needed might change something that is.
 
     `touchable` are the needed names and the functions that read one. Names of imported things are not among them: a helper module is
     in the key whole, with the values it holds.
     """
-    node = statement.node
     if isinstance(node, _IMPORTS):
         return False
     if isinstance(node, _DEFINITIONS):
-        parts = [part for part in _run_at_definition(node) if isinstance(part, ast.stmt) or not _is_api_call(part, api)]
+        parts = [part for part in _run_at_definition(node) if isinstance(part, ast.stmt) or not _is_api_call(part, module.api)]
         return any(name in touchable for part in parts for name in _names(part))
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -139,14 +169,59 @@ def _may_change(statement: Statement, relevant: Set[str], touchable: Set[str], a
                         base = base.value
                     if not isinstance(base, ast.Name) or base.id in relevant:
                         return True
-        if node.value is None or _is_api_call(node.value, api):
+        if node.value is None or _is_api_call(node.value, module.api):
             return False
         return any(name in touchable for name in _names(node.value))  # a call may change it, another name for it lets others
     if isinstance(node, ast.Expr):
-        return not isinstance(node.value, ast.Constant) and not _is_api_call(node.value, api)
-    if isinstance(node, ast.If) and not node.orelse and ast.unparse(node.test) in _NEVER:
-        return False
+        return not (
+            isinstance(node.value, ast.Constant) or _is_api_call(node.value, module.api) or _on_plain(node, touchable, module)
+        )
+    if isinstance(node, ast.If):
+        if not node.orelse and ast.unparse(node.test) in _NEVER:
+            return False
+        return _calls(node.test) or any(_may_change(inner, relevant, touchable, module) for inner in [*node.body, *node.orelse])
+    if isinstance(node, ast.Try):
+        blocks = [*node.body, *node.orelse, *node.finalbody, *(inner for handler in node.handlers for inner in handler.body)]
+        return any(_may_change(inner, relevant, touchable, module) for inner in blocks)
     return not isinstance(node, ast.Pass)
+
+
+def _on_plain(node: ast.Expr, touchable: Set[str], module: _Module) -> bool:
+    """`SIZES.append(4)` where SIZES is a list that is not needed: it changes that list and nothing else."""
+    call = node.value
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name)):
+        return False
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return call.func.value.id in module.plain - touchable and not any(_calls(each) for each in given)
+
+
+def _touchable(found: list[Statement], names: Set[str]) -> Set[str]:
+    """The names, and the functions and classes by which they can be reached."""
+    reached = set(names)
+    while True:
+        more = {name for s in found if isinstance(s.node, _DEFINITIONS) and s.reads & reached for name in s.binds} - reached
+        if not more:
+            return reached
+        reached |= more
+
+
+@functools.lru_cache(maxsize=1024)
+def _module(tree: ast.Module) -> _Module:
+    found, api, plain = statements(tree), set[str](), set[str]()
+    for s in found:
+        if isinstance(s.node, ast.Import):
+            api |= {alias.asname or alias.name.split(".")[0] for alias in s.node.names if alias.name == "pellucid"}
+        elif isinstance(s.node, ast.ImportFrom) and s.node.module == "pellucid" and not s.node.level:
+            api |= {alias.asname or alias.name for alias in s.node.names}
+        elif isinstance(s.node, ast.Assign | ast.AnnAssign) and isinstance(
+            s.node.value, ast.Dict | ast.List | ast.Set | ast.Constant
+        ):
+            plain |= s.binds
+    others = {name for s in found if not isinstance(s.node, ast.Assign | ast.AnnAssign) for name in s.binds}
+    several = (
+        {name for s in found for name in s.binds if sum(name in other.binds for other in found) > 1} if plain else set[str]()
+    )
+    return _Module(frozenset(api), frozenset(plain - others - several))
 
 
 @functools.lru_cache(maxsize=65536)
@@ -155,31 +230,18 @@ def reachable(tree: ast.Module, roots: frozenset[str]) -> tuple[list[ast.stmt], 
 
     A function nested in another is reached through the outer one's name.
     """
-    found = statements(tree)
-    api = {
-        alias.asname or alias.name.split(".")[0]
-        for s in found
-        if isinstance(s.node, ast.Import)
-        for alias in s.node.names
-        if alias.name == "pellucid"
-    } | {
-        alias.asname or alias.name
-        for s in found
-        if isinstance(s.node, ast.ImportFrom) and s.node.module == "pellucid" and not s.node.level
-        for alias in s.node.names
-    }
-    imported = {name for s in found if isinstance(s.node, _IMPORTS) for name in s.binds}
+    found, module = statements(tree), _module(tree)
+    own = {name for s in found if not isinstance(s.node, _IMPORTS) for name in s.binds}
     star = any(isinstance(s.node, ast.ImportFrom) and any(a.name == "*" for a in s.node.names) for s in found)
     relevant, kept = set(roots), set[int]()
     grew = True
     while grew:
         grew = False
-        touchable = relevant - imported
-        touchable |= {name for s in found if isinstance(s.node, _DEFINITIONS) and s.reads & touchable for name in s.binds}
+        touchable = _touchable(found, relevant & own)
         for at, statement in enumerate(found):
             if at in kept:
                 continue
-            wanted = bool(statement.binds & relevant) or _may_change(statement, relevant, touchable, api)
+            wanted = bool(statement.binds & relevant) or _may_change(statement.node, relevant, touchable, module)
             if wanted or (star and isinstance(statement.node, ast.ImportFrom)):
                 kept.add(at)
                 relevant |= statement.reads | statement.binds

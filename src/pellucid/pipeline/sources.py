@@ -14,7 +14,7 @@ import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import find_spec
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from pellucid.errors import UsageError
@@ -62,19 +62,19 @@ def install_fresh_loading(folder: Path) -> None:
         del sys.path_importer_cache[path]
 
 
-# first seen: module name -> (identity of its load, digest of its text then); a reload makes a new spec
-_loaded: dict[str, tuple[int, str]] = {}
+# first seen: module name -> (what stands for its load, digest of its text then); a reload makes a new spec
+_loaded: dict[str, tuple[object, str]] = {}
 
 
-def _load_of(module: ModuleType) -> int:
-    return id(module.__spec__) if module.__spec__ is not None else id(module)
+def _load_of(module: ModuleType) -> object:
+    return module.__spec__ if module.__spec__ is not None else module
 
 
 def note_loaded() -> None:
     """Remember the text of every project module that is loaded by now, to see later whether a file changed under it."""
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not file or not is_project_file(file) or _loaded.get(name, (None,))[0] == _load_of(module):
+        if not file or not is_project_file(file) or (name in _loaded and _loaded[name][0] is _load_of(module)):
             continue
         try:
             _loaded[name] = (_load_of(module), hashlib.sha256(Path(file).read_bytes()).hexdigest())
@@ -82,18 +82,45 @@ def note_loaded() -> None:
             continue
 
 
+def _changed(name: str, where: str) -> UsageError:
+    return UsageError(
+        f"{name} was changed after it was imported",
+        where=where,
+        why="the code in memory is not the code in the file, so the result would be filed under the wrong key",
+        fix="Restart Python (or importlib.reload it, and what imported from it)",
+    )
+
+
 def check_unchanged(name: str, data: bytes, where: str) -> None:
     """Refuse to run code that is no longer what its file says. Raises UsageError."""
     module = sys.modules.get(name)
-    if module is None or name not in _loaded or _loaded[name][0] != _load_of(module):
+    if module is None or name not in _loaded or _loaded[name][0] is not _load_of(module):
         return
     if _loaded[name][1] != hashlib.sha256(data).hexdigest():
-        raise UsageError(
-            f"{name} was changed after it was imported",
-            where=where,
-            why="the code in memory is not the code in the file, so the result would be filed under the wrong key",
-            fix="Restart Python (or importlib.reload it)",
-        )
+        raise _changed(name, where)
+
+
+def check_code(fn: FunctionType, data: bytes, where: str) -> None:
+    """Refuse a function that its file does not hold as it is in memory: the file changed before anyone looked, its module was
+    reloaded and the function is the old one, or Python took a stale .pyc. Raises UsageError."""
+    if type(fn.__globals__.get("__loader__")) not in (SourceFileLoader, _FreshLoader):
+        return  # compiled in a way of its own (pytest's rewritten assertions, a notebook)
+    if fn.__code__ not in _codes_in(data, Path(fn.__code__.co_filename).name):
+        raise _changed(str(fn.__globals__.get("__name__")), where)
+
+
+@functools.lru_cache(maxsize=4096)
+def _codes_in(data: bytes, name: str) -> frozenset[CodeType]:
+    """Every code object of a source file; they compare by content."""
+    try:
+        found, seen = [compile(data, name, "exec", dont_inherit=True)], set[CodeType]()
+    except (SyntaxError, ValueError):
+        return frozenset()
+    while found:
+        code = found.pop()
+        seen.add(code)
+        found.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return frozenset(seen)
 
 
 def read(path: Path, where: str) -> bytes:
@@ -129,14 +156,20 @@ def text_digest(nodes: tuple[ast.stmt, ...]) -> str:
     return h.hexdigest()
 
 
-@functools.lru_cache(maxsize=4096)
-def module_digest(data: bytes, name: str) -> str:
-    return text_digest(tuple(parse(data, name).body))
+def parse_or_none(data: bytes, name: str) -> ast.Module | None:
+    """As `parse`; None where the text is not valid Python."""
+    try:
+        return parse(data, name)
+    except (SyntaxError, ValueError):
+        return None
 
 
 def spec_of(name: str, package: str | None) -> ModuleSpec | None:
     """Find a module without running it (its parent packages may run). None when there is no such module."""
     try:
         return find_spec(name, package)
-    except (ImportError, AttributeError, ValueError):
+    except ImportError:
         return None
+    except (AttributeError, ValueError):  # a module that was put into sys.modules by hand, without a spec
+        file = getattr(sys.modules.get(name), "__file__", None)
+        return ModuleSpec(name, None, origin=file) if file else None

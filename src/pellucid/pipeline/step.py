@@ -15,21 +15,29 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pellucid.errors import UsageError
+from pellucid.pipeline.gate import Budget, Gate, GateRequest, Grant
 from pellucid.store.kinds import kind_of
 from pellucid.store.labels import Label, Level
 
+__all__ = [
+    "Budget",
+    "Gate",
+    "GateRequest",
+    "Grant",
+    "Node",
+    "Output",
+    "OutputOf",
+    "Source",
+    "Step",
+    "keeps_units_apart",
+    "source",
+    "step",
+]
+
 KIND_NAMES = "pl.Table, pl.Array, pl.Model, pl.Metrics, pl.File, a NamedTuple of these, or list[one of these]"
-
-
-@dataclass(frozen=True)
-class Budget:
-    """The most a source's account may ever spend: user-level epsilon and delta, over all releases of its data."""
-
-    epsilon: float = 10.0
-    delta: float = 1e-4
 
 
 @dataclass(frozen=True)
@@ -39,49 +47,6 @@ class Output:
     name: str
     kind: str
     many: bool = False
-
-
-@dataclass(frozen=True)
-class GateRequest:
-    """What the runner tells a gate before a release may run: the input's canonical digest (private), and, once the release is to
-    run, the verified file that holds it."""
-
-    home: Path
-    step: str
-    pipeline: str
-    label: Label
-    digest: str
-    settings: Mapping[str, Any]
-    budgets: Mapping[str, tuple[str, Budget]]
-    path: Path | None = None
-
-
-@dataclass(frozen=True)
-class Grant:
-    """A durable spend: the release's identity and the key of its noise stream (never stored, never printed)."""
-
-    release_id: str
-    stream_key: bytes = field(repr=False)
-
-
-class Gate(Protocol):
-    """The only thing that lowers a label. Made by `pellucid.privacy` alone; the runner asks it before and after."""
-
-    def check(self, request: GateRequest) -> str:
-        """Refuse unusable parameters or data without a unit; return the release's identity, which is its key."""
-        ...
-
-    def authorize(self, request: GateRequest) -> Grant:
-        """Make the spend durable, or refuse. Called before anything of the release runs."""
-        ...
-
-    def perform(self, arguments: Mapping[str, Any], *, unit: str, key: bytes, scratch: Path) -> Mapping[str, Any]:
-        """Compute the release in a worker: the outputs by name. `key` seeds its noise stream."""
-        ...
-
-    def settle(self, home: Path, grant: Grant, digests: Mapping[str, str]) -> None:
-        """Note what was released; refuse a second, different value under one spend."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -104,7 +104,14 @@ def twice(
         engine = _Double(pipeline.file, dict(settings or {}), jobs, Path(scratch))
         try:
             done = run(
-                pipeline, settings=settings, home=home, seed=seed, only=only, again=list(pipeline.steps), engine=engine, check=False
+                pipeline,
+                settings=settings,
+                home=home,
+                seed=seed,
+                only=only,
+                again=list(pipeline.steps),
+                engine=engine,
+                check=False,
             )
         finally:
             engine.close()

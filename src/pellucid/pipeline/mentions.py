@@ -1,0 +1,65 @@
+"""What a piece of source mentions: modules it imports anywhere inside, and names it may look up in another module."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import types
+from collections.abc import Iterator, Sequence
+
+from pellucid.pipeline import slicing
+
+
+def imported(nodes: Sequence[ast.stmt]) -> Iterator[tuple[str, int]]:
+    """(module name, level) of every import anywhere inside, with a constant `import_module("...")` among them."""
+    for top in nodes:
+        for node in ast.walk(top):
+            if isinstance(node, ast.Import):
+                yield from ((alias.name, 0) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield node.module or "", node.level
+                for alias in node.names:
+                    yield (f"{node.module}.{alias.name}" if node.module else alias.name), node.level
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")) and node.args:
+                if isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
+                    name = node.args[0].value
+                    yield name.lstrip("."), len(name) - len(name.lstrip("."))
+
+
+@functools.lru_cache(maxsize=65536)
+def names(nodes: tuple[ast.stmt, ...]) -> frozenset[str]:
+    """Names by which something of another module may be reached: attributes, imported names, and text that could be one of them."""
+    found: set[str] = set()
+    for top in nodes:
+        for node in ast.walk(top):
+            if isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            elif isinstance(node, ast.ImportFrom):
+                found.update(alias.name for alias in node.names)  # "*" stands for all of them
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+                found.add(node.value)
+    return frozenset(found)
+
+
+@functools.lru_cache(maxsize=4096)
+def read_inside(tree: ast.Module) -> frozenset[str]:
+    """The global names that the functions of a module read."""
+    return frozenset[str]().union(*(statement.inner_reads for statement in slicing.statements(tree)))
+
+
+@functools.lru_cache(maxsize=65536)
+def bound_at(tree: ast.Module, line: int) -> frozenset[str]:
+    """The names bound by the top-level statements that cover a line: for a function, the names it may be reached by."""
+    found: set[str] = set()
+    for statement in slicing.statements(tree):
+        node = statement.node
+        first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+        if first <= line <= (node.end_lineno or node.lineno):
+            found |= statement.binds
+    return frozenset(found)
+
+
+def functions_in(value: object) -> Iterator[types.FunctionType]:
+    """The functions behind an attribute of a class: itself, or what a static method, class method or property calls."""
+    inner = [getattr(value, name, None) for name in ("__func__", "fget", "fset", "fdel", "func")]
+    yield from (each for each in [value, *inner] if isinstance(each, types.FunctionType))

@@ -1,0 +1,7 @@
+"""One import away."""
+
+import further
+
+
+def one():
+    return further.two() + 1

@@ -1,0 +1,7 @@
+"""Two imports away."""
+
+from furthest import THREE
+
+
+def two():
+    return THREE + 1

@@ -1,0 +1,3 @@
+"""Three imports away."""
+
+THREE = 3

@@ -1,0 +1,3 @@
+"""One of two."""
+
+SIZE = 100

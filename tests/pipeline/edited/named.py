@@ -1,0 +1,3 @@
+"""Imported by import_module."""
+
+VALUE = 1

@@ -1,0 +1,3 @@
+"""What a sibling imports."""
+
+RATE = 5

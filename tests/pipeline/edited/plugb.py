@@ -1,0 +1,5 @@
+"""A plug-in."""
+
+
+def give():
+    return 1

@@ -1,0 +1,3 @@
+"""The other of two."""
+
+SIZE = 1

@@ -1,0 +1,3 @@
+"""What a star import brings."""
+
+STAR = 6
