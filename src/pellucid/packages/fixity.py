@@ -19,6 +19,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f\x7f\\]+)")
 def write(package: Path) -> int:
     """List every file below `package` but the list itself; return how many there are with it."""
     paths = sorted(path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file())
+    paths = [path for path in paths if path != FILE]
     (package / FILE).write_text("".join(f"{sha256_of(package / path)}  {path}\n" for path in paths))
     return len(paths) + 1
 

@@ -136,7 +136,7 @@ def _judged(
     at = time.perf_counter()
     work = folder / "rerun"
     ended, result = _rerun(package, environment, work)
-    seconds["re-run"] = time.perf_counter() - at
+    seconds["rerun"] = time.perf_counter() - at
     held = ended.held
     verdict = replace(
         verdict, network=held.network_words, confined=_confined(result, held), environment=_departures(manifest, result)

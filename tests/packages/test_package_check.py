@@ -1,0 +1,154 @@
+"""A package that is not whole is refused by the name of what is wrong, before anything of it is run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pellucid.errors import PackageError
+from pellucid.packages import fixity, reproduce, venv
+from pellucid.packages.untrusted import MAX_BYTES
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(*_: object, **__: object) -> None:
+        raise AssertionError("it went on to build an environment")
+
+    monkeypatch.setattr(venv, "build", build)
+
+
+def flip(path: Path) -> None:
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 1
+    path.write_bytes(body)
+
+
+def rehashed(change: Callable[[Path], object]) -> Callable[[Path], None]:
+    """A change by someone who can also write the list of files."""
+
+    def changed(package: Path) -> None:
+        change(package)
+        fixity.write(package)
+
+    return changed
+
+
+def line(text: str) -> Callable[[Path], None]:
+    def add(package: Path) -> None:
+        with (package / "MANIFEST.sha256").open("a") as file:
+            file.write(text)
+
+    return add
+
+
+def edit(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+    def edited(package: Path) -> None:
+        manifest = json.loads((package / "manifest.json").read_text())
+        change(manifest)
+        (package / "manifest.json").write_text(json.dumps(manifest))
+
+    return rehashed(edited)
+
+
+def into_wheel(name: str) -> Callable[[Path], None]:
+    def add(package: Path) -> None:
+        (wheel,) = (package / "environment").glob("*.whl")
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr(name, "import os")
+
+    return rehashed(add)
+
+
+def locked(text: str) -> Callable[[Path], None]:
+    return rehashed(lambda package: (package / "environment" / "requirements.lock").write_text(text))
+
+
+def output(manifest: dict[str, object]) -> dict[str, object]:
+    (entry,) = (entry for entry in manifest["trace"] if entry["step"] == "best")  # type: ignore[attr-defined]
+    found: dict[str, object] = entry["outputs"]["best"]
+    return found
+
+
+ZEROS = "0" * 64
+SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a changed artifact": (lambda p: flip(p / "artifacts/counts.parquet"), r"artifacts/counts\.parquet: the file was changed"),
+    "changed code": (lambda p: flip(p / "code/shop.py"), r"code/shop\.py: the file was changed"),
+    "a changed manifest": (lambda p: flip(p / "manifest.json"), r"manifest\.json: the file was changed"),
+    "a changed readme": (lambda p: flip(p / "README.md"), r"README\.md: the file was changed"),
+    "a missing file": (lambda p: (p / "code/shop_cellar.py").unlink(), r"code/shop_cellar\.py: the file is missing"),
+    "an extra file": (lambda p: (p / "code/json.py").write_text(""), r"code/json\.py: the file is not listed"),
+    "a link to a file": (lambda p: (p / "code/x.py").symlink_to("/etc/passwd"), r"code/x\.py: it is a link"),
+    "a listed link": (rehashed(lambda p: (p / "x").symlink_to("/etc/hostname")), "x: it is a link"),
+    "a link to a folder": (lambda p: (p / "more").symlink_to(p / "code"), "more: it is a link"),
+    "a pipe": (lambda p: os.mkfifo(p / "pipe"), "pipe: it is not a plain file"),
+    "a path that leaves": (line(f"{ZEROS}  ../secret\n"), r"MANIFEST\.sha256, line .*'\.\./secret' leads out"),
+    "a path that leaves later": (line(f"{ZEROS}  code/../../x\n"), "leads out of the package"),
+    "an absolute path": (line(f"{ZEROS}  /etc/passwd\n"), "'/etc/passwd' leads out"),
+    "a line that is none": (line("hello\n"), "it is not a SHA-256, two spaces and a path"),
+    "a backslash": (line(f"{ZEROS}  a\\b\n"), "it is not a SHA-256"),
+    "a file listed twice": (lambda p: line((p / "MANIFEST.sha256").read_text())(p), "listed twice"),
+    "an empty list": (lambda p: (p / "MANIFEST.sha256").write_text(""), "lists 0 files"),
+    "no list": (lambda p: (p / "MANIFEST.sha256").unlink(), "there is no MANIFEST.sha256"),
+    "truncated JSON": (rehashed(lambda p: os.truncate(p / "manifest.json", 900)), r"manifest\.json: it is not JSON"),
+    "an array for JSON": (rehashed(lambda p: (p / "manifest.json").write_text("[]")), "not a JSON object"),
+    "deep JSON": (rehashed(lambda p: (p / "manifest.json").write_text("[" * 99999)), "nested 99999 deep"),
+    "large JSON": (rehashed(lambda p: (p / "manifest.json").write_bytes(b" " * (MAX_BYTES + 1))), "larger than"),
+    "twin members": (rehashed(lambda p: (p / "manifest.json").write_text('{"a":1,"a":2}')), "two members of one name"),
+    "no JSON numbers": (rehashed(lambda p: (p / "manifest.json").write_text('{"a":NaN}')), "NaN is not JSON"),
+    "another format": (edit(lambda m: m.update(format="pellucid package 9")), "its format is 'pellucid package 9'"),
+    "no trace": (edit(lambda m: m.pop("trace")), 'it has no "trace"'),
+    "a number for a name": (edit(lambda m: m.update(pipeline=1)), 'its "pipeline" is not a str'),
+    "a pipeline file elsewhere": (edit(lambda m: m.update(file="../areas.py")), "is not one in code/"),
+    "a pipeline file that is not there": (edit(lambda m: m.update(file="code/../../a.py")), "missing from the package"),
+    "an artifact elsewhere": (edit(lambda m: output(m).update(path="code/shop.py")), "is not that of a metrics in artifacts/"),
+    "an artifact outside": (edit(lambda m: output(m).update(path="artifacts/../../x.json")), "missing from the package"),
+    "an unknown kind": (edit(lambda m: output(m).update(kind="pickle")), "no kind of artifact named 'pickle'"),
+    "no manifest": (rehashed(lambda p: (p / "manifest.json").unlink()), r"manifest\.json: the file is missing"),
+    "no lock": (rehashed(lambda p: (p / "environment/requirements.lock").unlink()), "requirements.lock: the file is missing"),
+    "a lock with an address": (locked("--index-url http://x.example\na==1 --hash=sha256:" + ZEROS), "more than names, versions"),
+    "a lock with a path": (locked("-e ."), "is not name==version"),
+    "a lock with a link": (locked("a @ http://x.example/a.whl"), "is not name==version"),
+    "two wheels": (rehashed(lambda p: (p / "environment/b.whl").write_text("")), "holds 2 wheels"),
+    "no wheel": (rehashed(lambda p: [w.unlink() for w in p.rglob("*.whl")]), "holds 0 wheels"),
+    "a wheel that runs by itself": (into_wheel("now.pth"), r"holds 'now\.pth', which is no part of pellucid"),
+    "a wheel that leaves": (into_wheel("pellucid/../../x.py"), "which is no part of pellucid"),
+    "a wheel that is none": (rehashed(lambda p: [w.write_text("x") for w in p.rglob("*.whl")]), "it is not a wheel"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SPOILED)
+def test_a_spoiled_package_is_refused(case: str, package: Path) -> None:
+    spoil, said = SPOILED[case]
+    spoil(package)
+    with pytest.raises(PackageError, match=said) as caught:
+        reproduce(package)
+    assert caught.value.exit_code == 2
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="there is no such folder"):
+        reproduce(tmp_path / "nowhere")
+
+
+def test_a_file_name_from_a_stranger_does_not_reach_the_terminal_raw(package: Path) -> None:
+    (package / "\x1b[2Jgone").write_text("")
+    with pytest.raises(PackageError) as caught:
+        reproduce(package)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_moved_copy_is_still_whole(package: Path, tmp_path: Path) -> None:
+    from pellucid.packages.reproduce import checked
+
+    moved = Path(shutil.copytree(package, tmp_path / "else where"))
+    manifest, wheel = checked(moved)
+    assert manifest.pipeline == "shop"
+    assert wheel.startswith("environment/pellucid-")
