@@ -46,8 +46,9 @@ def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool
     into = ["--quiet", "--python", str(folder / "bin" / "python"), "--no-build", *sharing]
     _uv(["pip", "sync", *into, "--require-hashes", str(everything)], env, folder.parent)
     interpreter = folder / "bin" / "python"
-    real = interpreter.resolve().parents[1]
-    return Environment(interpreter, (folder, real) if real != Path("/") else (folder,))
+    home = interpreter.resolve()
+    folders = [folder, home.parents[1], Path("/etc", home.name)]  # Debian links its sitecustomize to /etc/python3.11
+    return Environment(interpreter, tuple(path for path in folders if path != Path("/") and path.exists()))
 
 
 def _interpreter(wanted: str, env: dict[str, str], folder: Path) -> str:
@@ -71,6 +72,8 @@ def _uv(arguments: list[str], env: dict[str, str], folder: Path) -> str:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise NotBuiltError(f"uv {arguments[0]} took longer than {TIMEOUT:.0f} s") from None
+    except OSError as error:
+        raise NotBuiltError(f"uv cannot be run: {error.strerror}") from error
     if done.returncode:
         raise NotBuiltError(_last_lines(done.stderr) or f"uv {arguments[0]} ended with {done.returncode}")
     return done.stdout
