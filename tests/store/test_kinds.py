@@ -356,7 +356,7 @@ def test_a_dictionary_of_arrays_and_settings_is_a_model(tmp_path: Path) -> None:
     assert model.kind == "arrays" and model["rate"] == 0.5 and (model["weights"] == np.eye(2)).all()
     same = save(Model("arrays", {"weights": np.eye(2)}, {"rate": 0.5}), "model", tmp_path, "n")
     assert same.digest == saved.digest
-    with pytest.raises(TypeError, match="'deep' is a dict"):
+    with pytest.raises(TypeError, match="'deep' is dict"):
         save({"weights": np.eye(2), "deep": {}}, "model", tmp_path, "o")
     with pytest.raises(KeyError):
         model["missing"]
