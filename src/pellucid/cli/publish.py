@@ -26,5 +26,7 @@ def call(arguments: argparse.Namespace) -> int:
     print(f"{arguments.destination}: {done.files} files, {options.size(done.size)}; open artifacts: {', '.join(done.open)}")
     if done.withheld:
         print(f"withheld, because not open: {', '.join(done.withheld)}")
+    for note in done.notes:
+        print(f"note: {note}")
     print(f"anyone can check it: pellucid reproduce {arguments.destination}")
     return 0
