@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +34,11 @@ class Engine(Protocol):
 
     slots: int
     hash_seed: str
-    blas: list[dict[str, Any]]  # the libraries steps compute with, known once one has run
+
+    @property
+    def blas(self) -> list[dict[str, Any]]:
+        """The libraries steps compute with, known once one has run."""
+        ...
 
     def submit(self, ticket: int, task: Task, closure: Closure) -> None: ...
     def wait(self, timeout: float | None = None) -> tuple[int, Outcome] | None: ...
@@ -66,13 +71,17 @@ class InProcess:
         from pellucid.pipeline.guard import guarded
         from pellucid.pipeline.worker import perform
 
-        printed = io.StringIO()
-        with _single_threaded(task.threads), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            with _alarm(task.timeout) as alarm:
-                outcome = perform(self.pipeline.steps[task.name], task, guarded(task.read, [task.scratch]))
-        if alarm and outcome.failure and outcome.failure.type == "_TimedOut":
+        printed, outcome = io.StringIO(), Outcome()
+        with (
+            _single_threaded(task.threads),
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+            _alarm(task.timeout) as timed,
+        ):
+            outcome = perform(self.pipeline.steps[task.name], task, guarded(task.read, [task.scratch]))
+        if timed.late:
             said = f"it took longer than its timeout of {task.timeout:g} s"
-            outcome = replace(outcome, failure=replace(outcome.failure, public=said))
+            outcome = Outcome(failure=Failure("TimedOut", said, timed.trace, said), seconds=task.timeout or 0.0)
         log = printed.getvalue()[-LOG_LIMIT:]
         self._done.append((ticket, replace(outcome, log=log, confined="audit hook, in process")))
 
@@ -91,27 +100,37 @@ class InProcess:
         """Nothing to tidy."""
 
 
-class _TimedOut(Exception):
-    pass
+class _Timed:
+    """Whether a block ran out of time, and where it was then."""
+
+    late, trace = False, ""
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float | None) -> Iterator[bool]:
-    """Interrupt what runs after `seconds` (main thread only: elsewhere Python has no way to stop it)."""
+def _alarm(seconds: float | None) -> Iterator[_Timed]:
+    """Leave the block after `seconds` (main thread only: elsewhere Python cannot). Another's timer goes on afterwards."""
+    from pellucid.pipeline.worker import TimedOut
+
+    timed = _Timed()
     if seconds is None or threading.current_thread() is not threading.main_thread():
-        yield False
+        yield timed
         return
 
     def ring(*_: Any) -> None:
-        raise _TimedOut(f"longer than {seconds:g} s")
+        raise TimedOut(f"longer than {seconds:g} s")
 
+    started = time.monotonic()
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        yield True
+        yield timed
+    except TimedOut as error:
+        timed.late, timed.trace = True, "".join(traceback.format_exception(error))
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - started)), interval)
 
 
 @contextlib.contextmanager
@@ -157,7 +176,11 @@ class Workers:
         )
         theirs.close()
         self._sock = mine
-        zygote.send(mine, {"file": str(self._file), "settings": self._settings})
+        try:
+            zygote.send(mine, {"file": str(self._file), "settings": self._settings, "environment": dict(os.environ)})
+        except TypeError as error:
+            fix = "Give numbers, text, lists and dictionaries, or set it in the file"
+            raise UsageError("a setting cannot be handed to workers", where=str(self._file), why=str(error), fix=fix) from error
 
     def _ready(self) -> socket.socket:
         self.start()
@@ -188,8 +211,9 @@ class Workers:
         message = zygote.receive(self._sock)
         if message is None:
             ticket = next(iter(self._scratch))
-            said = "the zygote process ended"
-            return ticket, Outcome(failure=Failure("Died", said, "", said, retry=False))
+            log = read_log(self._scratch.pop(ticket))
+            said = "the process that starts its workers ended (out of memory?)"
+            return ticket, Outcome(failure=Failure("Died", said, "", said, retry=False), log=log)
         ticket = message["ticket"]
         log = read_log(self._scratch.pop(ticket))
         return ticket, replace(Outcome.from_json(message["outcome"]), log=log)

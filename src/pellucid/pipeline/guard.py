@@ -1,4 +1,4 @@
-"""What a step may touch, as seen by Python: an audit hook that stops undeclared files and sockets, and says how to declare.
+"""What a step may touch, as seen by Python: an audit hook that stops undeclared files, sockets and programs.
 
 In process it is the only guard (native code is not held by it). In a confined worker the kernel holds everything; there the hook
 gives the better message, because it knows the path before the kernel says no.
@@ -11,25 +11,30 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pellucid.pipeline.landlock import environment_paths
 
-_active = threading.local()
+_everywhere: _Rules | None = None
+_threads: dict[int, _Rules] = {}  # by thread; those a guarded thread starts are guarded too
 _installed = threading.Lock()
-_READS = ("open", "os.listdir", "os.scandir", "sqlite3.connect", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate")
-_NETWORK = ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo")
+_READS = ("open", "os.listdir", "os.scandir", "sqlite3.connect")
+_WRITES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink", "os.chmod", "os.utime")
+_TWO_PATHS = ("os.rename", "os.link")
+_NETWORK = ("socket.connect", "socket.bind", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo")
+_PROCESSES = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty")
 
 
 class UndeclaredError(Exception):
-    """A step reached for something it had not declared. `path` is what it reached for."""
+    """A step reached for something it had not declared: a file, the network, or (in process) another program."""
 
-    def __init__(self, path: str, *, network: bool = False) -> None:
-        self.path, self.network = path, network
-        super().__init__(f"{'network ' if network else ''}{path}")
+    def __init__(self, path: str, what: str = "file") -> None:
+        self.path, self.what = path, what
+        super().__init__(path)
 
 
 @functools.lru_cache(maxsize=1)
@@ -38,7 +43,8 @@ def _environment() -> tuple[str, ...]:
 
 
 class _Rules:
-    def __init__(self, read: Iterable[str], write: Iterable[str]) -> None:
+    def __init__(self, read: Iterable[str], write: Iterable[str], processes: bool) -> None:
+        self.processes = processes
         self.read = (*_environment(), *(os.path.realpath(path) for path in read))
         self.write = tuple(os.path.realpath(path) for path in write)
 
@@ -50,31 +56,58 @@ class _Rules:
         return any(real == place or real.startswith(place.rstrip("/") + "/") for place in places)
 
 
+def _rules() -> _Rules | None:
+    if _everywhere is not None or not _threads:
+        return _everywhere
+    ident = threading.get_ident()
+    if ident in _threads:
+        return _threads[ident]
+    return getattr(threading._active.get(ident), "_pellucid_rules", None)  # type: ignore[attr-defined]
+
+
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    rules: _Rules | None = getattr(_active, "rules", None)
-    if rules is None:
+    if _everywhere is None and not _threads:
         return
     if event in _NETWORK:
-        address = arguments[1] if event.startswith("socket.") and len(arguments) > 1 else arguments[:1]
-        raise UndeclaredError(str(address), network=True)
-    if event not in _READS:
-        return
+        if _rules() is not None:
+            address = arguments[1] if event.startswith("socket.") and len(arguments) > 1 else arguments[:1]
+            raise UndeclaredError(str(address), "network")
+    elif event in _PROCESSES:
+        rules = _rules()
+        if rules is not None and not rules.processes:
+            raise UndeclaredError(str(arguments[0]) if arguments else event, "program")
+    elif event in _READS or event in _WRITES:
+        rules = _rules()
+        if rules is not None:
+            _check(rules, event, arguments)
+
+
+def _check(rules: _Rules, event: str, arguments: tuple[Any, ...]) -> None:
     path = arguments[0] if arguments else None
-    if path is None:
-        path = "."
-    if isinstance(path, int) or path == ":memory:":
+    if isinstance(path, int) or path in (":memory:", ""):
         return
     flags = arguments[2] if event == "open" and len(arguments) > 2 and isinstance(arguments[2], int) else 0
     mode = arguments[1] if event == "open" and len(arguments) > 1 and isinstance(arguments[1], str) else ""
-    writing = event not in ("open", "os.listdir", "os.scandir") or bool(
+    writing = event in _WRITES or bool(
         flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC) or any(c in mode for c in "wax+")
     )
-    shown = os.path.abspath(os.fsdecode(path))
-    if not rules.allows(shown, writing):
-        raise UndeclaredError(shown)
+    for each in arguments[:2] if event in _TWO_PATHS else [path]:
+        name = os.fsdecode(each) if each is not None else "."
+        if event == "sqlite3.connect" and name.startswith("file:"):
+            name = urllib.parse.unquote(name[5:].partition("?")[0])
+        shown = os.path.abspath(name)
+        if not rules.allows(shown, writing):
+            raise UndeclaredError(shown)
 
 
 _hooked = False
+_start_thread = threading.Thread.start
+
+
+def _start_guarded(self: threading.Thread) -> None:
+    """Start a thread under the rules of the one that starts it."""
+    self._pellucid_rules = _rules()  # type: ignore[attr-defined]
+    _start_thread(self)
 
 
 def install() -> None:
@@ -84,39 +117,53 @@ def install() -> None:
     with _installed:
         if not _hooked:
             sys.addaudithook(_hook)
+            threading.Thread.start = _start_guarded  # type: ignore[method-assign]
             _hooked = True
 
 
 @contextmanager
-def guarded(read: Iterable[str], write: Iterable[str]) -> Iterator[None]:
-    """Within this block and thread, Python opens nothing but `read`, `write` and the environment, and no socket."""
+def guarded(read: Iterable[str], write: Iterable[str], *, everywhere: bool = False, processes: bool = False) -> Iterator[None]:
+    """Within this block, Python opens nothing but `read`, `write` and the environment, and no socket.
+
+    That goes for this thread and those started in it, or for all of the process (`everywhere`). It starts no program either,
+    unless the kernel holds what this process starts (`processes`).
+    """
+    global _everywhere
     install()
-    rules = _Rules(read, write)
-    _active.rules = rules
+    rules = _Rules(read, write, processes)
+    if everywhere:
+        _everywhere = rules
+    else:
+        _threads[threading.get_ident()] = rules
     try:
         yield
     finally:
-        _active.rules = None
+        _everywhere = None
+        _threads.pop(threading.get_ident(), None)
 
 
 _QUOTED = re.compile(r"""['"`]?(/[^'"`\s:]+)""")
 
 
-def explain(error: BaseException) -> str | None:
-    """How to declare what an error says was not allowed; None for an error of another kind."""
+def explain(error: BaseException, shown: Callable[[str], str] = lambda path: path) -> str | None:
+    """How to declare what an error says was not allowed; None for other errors. `shown` is asked how to name a path."""
     seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
         seen.add(id(at))
         if isinstance(at, UndeclaredError):
-            if at.network:
-                return f"it used the network ({at.path}); steps have none: fetch the data first and declare it with pl.source"
-            return _how(at.path)
+            if at.what == "network":
+                return (
+                    f"it used the network ({shown(at.path)}); steps have none: fetch the data first and declare it with pl.source"
+                )
+            if at.what == "program":
+                return f"it started a program ({shown(at.path)}), which nothing would hold here: use `pellucid run`"
+            return _how(shown(at.path))
         text = str(at)
         if isinstance(at, PermissionError) or "ermission denied" in text or "EACCES" in text:
             path = getattr(at, "filename", None)
             match = _QUOTED.search(text)
-            return _how(os.fsdecode(path) if path else match[1] if match else "a file")
+            return _how(shown(os.fsdecode(path)) if path else shown(match[1]) if match else "a file")
         if (isinstance(at, OSError) and at.errno in (101, 111, 113)) or "etwork is unreachable" in text:
             return "it used the network; steps have none: fetch the data first and declare it with pl.source"
         if "nable to open database file" in text:

@@ -1,8 +1,8 @@
 """Confinement by the kernel: a process that gives up, for good, all files but those it is told, and the network.
 
-Linux Landlock (Documentation/userspace-api/landlock.rst), by raw system calls. It holds native code and child processes as well as
-Python. What it does not cover is said in the record: it does not hide that a path exists (stat), and its network part covers TCP,
-so the parent also takes the process out of every network where namespaces are allowed.
+Linux Landlock (Documentation/userspace-api/landlock.rst), by raw system calls. It holds native code and child processes as well
+as Python. What it does not cover: it does not hide that a path exists (stat), and its network part covers TCP alone, so the
+process is also taken out of every network where namespaces are allowed. The record says which.
 """
 
 from __future__ import annotations

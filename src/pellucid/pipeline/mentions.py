@@ -20,15 +20,15 @@ def imported(nodes: Sequence[ast.stmt]) -> Iterator[tuple[str, int]]:
                 yield node.module or "", node.level
                 for alias in node.names:
                     yield (f"{node.module}.{alias.name}" if node.module else alias.name), node.level
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")) and node.args:
-                if isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str):
-                    name = node.args[0].value
+            elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                name = node.args[0].value
+                if isinstance(name, str) and ast.unparse(node.func).endswith(("import_module", "__import__")):
                     yield name.lstrip("."), len(name) - len(name.lstrip("."))
 
 
 @functools.lru_cache(maxsize=65536)
 def names(nodes: tuple[ast.stmt, ...]) -> frozenset[str]:
-    """Names by which something of another module may be reached: attributes, imported names, and text that could be one of them."""
+    """Names by which something of another module may be reached: attributes, imported names, text that could be a name."""
     found: set[str] = set()
     for top in nodes:
         for node in ast.walk(top):

@@ -1,8 +1,8 @@
 """Run a step person by person, so that no row of its result can depend on another person's rows.
 
-This is what lets a release promise something per person about a computed table. The function sees one person's rows and open inputs,
-nothing else; each row of the result is stamped with that person's unit. (State that a function keeps between calls would break the
-promise; steps are pure functions, and a determinism check in another order, `pellucid run --twice`, finds such state.)
+This is what lets a release promise something per person about a computed table. The function sees one person's rows and open
+inputs, nothing else; each row of the result is stamped with that person's unit. (State that a function keeps between calls would
+break the promise; steps are pure functions, and a determinism check in another order, `pellucid run --twice`, finds such state.)
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class UnitTable(Table):
 def one_by_one(fn: Callable[..., Any], arguments: Mapping[str, Any], closed: str, unit: str, names: list[str]) -> Any:
     """Call `fn` for every unit of `arguments[closed]`, in the order of the units' values; join the results for each output.
 
-    Units with null are refused. `PYTHONHASHSEED` other than 0 reverses the order of calls: a function that keeps state between people
-    then gives another result, and `--twice` names it.
+    Units with null are refused. `PYTHONHASHSEED` other than 0 reverses the order of calls: a function that keeps state between
+    people then gives another result, and `--twice` names it.
     """
     import polars
 
@@ -71,6 +71,8 @@ def one_by_one(fn: Callable[..., Any], arguments: Mapping[str, Any], closed: str
         )
     frame = polars.from_arrow(table.arrow())
     assert isinstance(frame, polars.DataFrame)
+    if not len(frame):
+        raise PellucidError("its table has no rows", fix="Check what made it")
     if frame[unit].null_count():
         raise PellucidError(f'the unit column "{unit}" has empty values', fix="Every row must say whose it is")
     groups = sorted(frame.partition_by(unit, as_dict=True, maintain_order=True).items())
@@ -90,4 +92,4 @@ def _stamped(part: Any, unit: str, value: Any, dtype: Any) -> Any:
     import polars
 
     frame = polars.DataFrame([part]) if isinstance(part, dict) else polars.DataFrame(part)
-    return frame.select(polars.lit(value, dtype=dtype).alias(unit), polars.exclude(unit))
+    return frame.with_columns(polars.lit(value, dtype=dtype).alias(unit)).select(unit, polars.exclude(unit))

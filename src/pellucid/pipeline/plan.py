@@ -64,8 +64,8 @@ def file_digest(path: Path, record: Record, where: str) -> str:
     """The content digest of a source's file, or of all files in its folder.
 
     The digest of a large file is remembered by its identity (device, inode, size, modification and change time); a file changed
-    within the last two seconds is not, since the clock of a file system ticks coarsely. The change time moves with every write, also
-    when the modification time is set back. Raises DataError.
+    within the last two seconds is not, since the clock of a file system ticks coarsely. The change time moves with every write,
+    also when the modification time is set back. Raises DataError.
     """
     if not path.exists():
         raise DataError("there is no such file", where=f"{where} ({path})", fix="Put it there, or correct the path of the source")
@@ -187,7 +187,8 @@ class Plan:
         return Branch("", keys.key_of(parts), parts, {})
 
     def _release(self, bound: Bound, inputs: Mapping[str, Artifact], settings: Mapping[str, Any]) -> Branch:
-        assert isinstance(bound.node, Step) and bound.node.gate is not None
+        assert isinstance(bound.node, Step)
+        assert bound.node.gate is not None
         (edge,) = bound.edges
         identity = bound.node.gate.check(self.request(bound, {edge.output: inputs[edge.parameter]}))
         parts = keys.parts(

@@ -51,11 +51,7 @@ def run(
     seed = pipeline.seed if seed is None else seed
     record = Record(place)
     own = engine is None
-    if engine is None and confined:
-        if pipeline.file is None:
-            raise UsageError("workers need a pipeline file to load", fix="Run in process, or write the pipeline into a file")
-        engine = Workers(pipeline.file, settings or {}, slots=jobs)
-    engine = engine or InProcess(pipeline)
+    engine = engine or _engine(pipeline, settings or {}, jobs=jobs, confined=confined)
     lock = environment.find_lock(folder)
     plan = Plan(pipeline, record, lock, seed=seed, hash_seed=engine.hash_seed)
     wanted, forced = chosen(pipeline, only, given or {}), downstream(pipeline, again)
@@ -90,12 +86,21 @@ def run(
         finally:  # also where the disk is full
             if own:
                 engine.close()
+                scheduler.abandon()
             record.close()
     finished = Run(name, status, place, pipeline.name, scheduler.reports, time.perf_counter() - started)
     if check and status == "failed":
         report = next(report for report in scheduler.reports.values() if report.action == "failed")
         raise StepError(f'step "{report.step}" failed', why=report.message, fix=f"See: pellucid show {name}")
     return finished
+
+
+def _engine(pipeline: Pipeline, settings: Mapping[str, Any], *, jobs: int, confined: bool) -> Engine:
+    if not confined:
+        return InProcess(pipeline)
+    if pipeline.file is None:
+        raise UsageError("workers need a pipeline file to load", fix="Run in process, or write the pipeline into a file")
+    return Workers(pipeline.file, settings, slots=jobs)
 
 
 def chosen(pipeline: Pipeline, only: Iterable[str], given: Container[str] = ()) -> set[str]:

@@ -75,6 +75,9 @@ class Scheduler:
         self.reports: dict[str, StepReport] = {}
         self.seen: dict[str, Any] = {}
         self.refused: PellucidError | None = None
+        self.fresh: set[str] = set()  # keys of results made in this run: also a step that is forced runs once
+        self.healed: dict[str, int] = {}
+        self.calls: dict[int, _Call] = {}
         self._number = itertools.count()
 
     def go(self) -> str:
@@ -82,10 +85,11 @@ class Scheduler:
             self.artifacts: dict[str, Artifact] = dict(self.given)
             self.makers: dict[str, str] = {}  # file -> key of the result that names it
             self.cuts: dict[str, dict[str, Artifact]] = {}
-            self.calls: dict[int, _Call] = {}
+            self.calls = {}
             self.queue: deque[_Call] = deque()
             self.later: list[tuple[float, int, _Call]] = []
             self.failed, self.refused = False, None
+            self.reports = {name: report for name, report in self.reports.items() if report.action != "failed"}
             try:
                 return self._schedule()
             except _Again:
@@ -137,7 +141,8 @@ class Scheduler:
         else:
             job = _Job(bound, self.plan.branches(bound, {**self.artifacts, **self.cuts.get(bound.name, {})}))
         for at, branch in enumerate(job.branches):
-            found = None if bound.name in self.forced else self.record.result(branch.key)
+            again = bound.name in self.forced and branch.key not in self.fresh
+            found = None if again else self.record.result(branch.key)
             if found is not None and all(present(self.objects, artifact) for artifact in found):
                 job.done[at] = found
                 self._made_by(found, branch.key)
@@ -205,6 +210,9 @@ class Scheduler:
             except StoreError as error:  # damaged, or gone since we looked
                 if leaf.sha256 not in self.makers:  # given from outside: nothing here can make it again
                     raise
+                self.healed[leaf.sha256] = self.healed.get(leaf.sha256, 0) + 1
+                if self.healed[leaf.sha256] > 2:  # it does not stay whole: this disk cannot be trusted
+                    raise
                 if isinstance(error, DamagedError):
                     self.objects.quarantine(leaf.sha256, leaf.suffix)
                 self.record.forget(self.makers[leaf.sha256])
@@ -213,6 +221,12 @@ class Scheduler:
                 )
                 raise _Again from error
         return Input(artifact.kind, tuple(paths), artifact.items is not None)
+
+    def abandon(self) -> None:
+        """Remove the working folders of what was under way when the run was interrupted. Its workers must be gone by then."""
+        for call in self.calls.values():
+            if call.scratch is not None:
+                shutil.rmtree(call.scratch, ignore_errors=True)
 
     # an outcome comes in -------------------------------------------------------------------------------------------------
 
@@ -231,7 +245,7 @@ class Scheduler:
         finally:
             if call.scratch is not None:
                 shutil.rmtree(call.scratch, ignore_errors=True)
-        if failure is None and len(call.job.done) == len(call.job.branches) and bound.name not in self.reports:
+        if failure is None and len(call.job.done) == len(call.job.branches):
             self._complete(call.job)
 
     def _undeclared_import(self, call: _Call, outcome: Outcome) -> Failure | None:
@@ -256,6 +270,7 @@ class Scheduler:
             bound.node.gate.settle(self.record.home, call.grant, {name: artifact.digest for name, artifact in named.items()})
         call.job.done[call.at] = artifacts
         call.job.ran += 1
+        self.fresh.add(branch.key)
         self._made_by(artifacts, branch.key)
         self.record.add(self.run, self._record(call, "ran", outcome, named))
 
@@ -319,10 +334,14 @@ class Scheduler:
             else:
                 outputs[name] = job.done[0][position]
         self.artifacts |= outputs | self.given
-        action = "ran" if job.ran else "reused"
+        before = self.reports.get(bound.name)
+        if before is not None and not job.ran:  # it ran in this run, before a damaged file made us plan again
+            action, job.seconds, job.why = before.action, before.seconds, before.why
+        else:
+            action = "ran" if job.ran else "reused"
         report = StepReport(bound.name, bound.label, action, outputs, job.seconds, len(order) if bound.fanned else 0, why=job.why)
         self.reports[bound.name] = report
-        if bound.fanned or not job.ran:
+        if bound.fanned or action == "reused":
             self._note(job, report)
         self.progress("end", report)
         for user in self.users.get(bound.name, ()):
@@ -337,5 +356,7 @@ class Scheduler:
         first = job.branches[0] if len(job.branches) == 1 and not bound.fanned else None
         parts = first.parts if first else {f"branch {branch.name}": branch.key for branch in job.branches}
         key = first.key if first else ""
-        done = StepRecord(bound.name, kind, report.label.level.word, key, parts, "reused", report.outputs, job.seconds)
-        self.record.add(self.run, done if not job.ran else StepRecord(**{**vars(done), "action": "fanned"}))
+        action = "reused" if report.action == "reused" else "fanned"
+        self.record.add(
+            self.run, StepRecord(bound.name, kind, report.label.level.word, key, parts, action, report.outputs, job.seconds)
+        )

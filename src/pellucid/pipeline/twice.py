@@ -16,7 +16,7 @@ from pellucid.pipeline.run import run
 from pellucid.pipeline.task import Outcome, Task
 from pellucid.store import kinds
 
-SEEDS = ("1", "4242")
+SEEDS = ("0", "4242")  # the first is that of every run; per-unit steps take people in another order under the second
 
 
 @dataclass(frozen=True)

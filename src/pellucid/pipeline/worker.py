@@ -26,6 +26,10 @@ from pellucid.pipeline.task import Failure, Input, Made, Outcome, Task
 from pellucid.store import kinds
 
 
+class TimedOut(BaseException):
+    """Raised inside a step that takes too long, where it cannot be killed; no `except Exception` of its own stops it."""
+
+
 class WrongResultError(PellucidError):
     """A step returned something else than it declares."""
 
@@ -33,13 +37,16 @@ class WrongResultError(PellucidError):
 
 
 def perform(bound: Bound, task: Task, confined: AbstractContextManager[None]) -> Outcome:
-    """Do a task inside `confined`. Never raises for what the step did: a failure is part of the outcome (KeyboardInterrupt passes)."""
+    """Do a task inside `confined`. Never raises for what the step did: a failure is part of the outcome. KeyboardInterrupt and
+    TimedOut pass."""
     started = time.perf_counter()
     known = set(sys.modules)
     try:
         with confined:  # saving too: a lazy result is computed while it is saved
             saved = _save_all(bound, task, _call(bound, task))
-    except (Exception, SystemExit) as error:
+    except (KeyboardInterrupt, TimedOut):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a panic in Rust and sys.exit() are no Exceptions, and fail a step all the same
         return Outcome(failure=_failure(bound, task, error), seconds=time.perf_counter() - started)
     return Outcome(made=tuple(saved), seconds=time.perf_counter() - started, imported=_imported(known))
 
@@ -54,9 +61,9 @@ def _imported(known: set[str]) -> dict[str, str]:
     return found
 
 
-def _failure(bound: Bound, task: Task, error: Exception | SystemExit) -> Failure:
+def _failure(bound: Bound, task: Task, error: BaseException) -> Failure:
     trace = "".join(traceback.format_exception(error))
-    undeclared = explain(error)
+    undeclared = explain(error, lambda path: path if bound.outspoken else _as_written(path, bound, task))
     if undeclared:
         public, retry = undeclared, False
     elif isinstance(error, PellucidError) and bound.outspoken:
@@ -64,8 +71,23 @@ def _failure(bound: Bound, task: Task, error: Exception | SystemExit) -> Failure
     elif isinstance(error, PellucidError) and not _by_project(error):
         public, retry = str(_without_data(error)), False
     else:
-        public, retry = f"it raised {type(error).__name__}{_place(bound, error)}", True
+        named = bound.outspoken or _is_declared(type(error))
+        public, retry = f"it raised {type(error).__name__ if named else 'an error'}{_place(bound, error)}", True
     return Failure(type(error).__name__, str(error), trace, public, retry)
+
+
+def _as_written(path: str, bound: Bound, task: Task) -> str:
+    """A path as far as it stands in the code, in a setting or on the way to something declared: a step on private data may make up
+    the rest from the data (`f"{name}.txt"`)."""
+    known = {part for declared in [*task.read, task.scratch] for part in Path(declared).parts}
+    texts = [Path(declared).read_text(errors="replace") for declared in task.read if declared.endswith(".py")]
+    written = "\n".join([*texts, *map(repr, bound.settings.values())])
+    shown: list[str] = []
+    for part in Path(path).parts:
+        if part not in known and part not in written:
+            return "/".join([*shown, "…"]).replace("//", "/")
+        shown.append(part)
+    return path
 
 
 def _without_data(error: PellucidError) -> PellucidError:
@@ -80,6 +102,14 @@ def _by_project(error: BaseException) -> bool:
     while trace is not None:
         file, trace = trace.tb_frame.f_code.co_filename, trace.tb_next
     return bool(file) and sources.is_project_file(file)
+
+
+def _is_declared(cls: type) -> bool:
+    """Whether a class stands in its module by its name; one that a step makes up may be named after anything."""
+    at: Any = sys.modules.get(cls.__module__)
+    for name in cls.__qualname__.split("."):
+        at = getattr(at, name, None)
+    return at is cls
 
 
 def _place(bound: Bound, error: BaseException) -> str:
@@ -210,7 +240,8 @@ def _save(name: str, value: Any, kind: str, folder: Path, where: str) -> Made:
 
 
 def _save_many(name: str, kind: str, pairs: list[tuple[str, Any]], folder: Path, where: str) -> Made:
-    items, files = [], {}
+    items: list[tuple[str, Artifact]] = []
+    files: dict[str, str] = {}
     for at, (label, value) in enumerate(pairs):
         made = _save(f"{name or 'part'}-{at}", value, kind, folder, where)
         items.append((str(label), made.artifact))

@@ -68,11 +68,27 @@ def confinement(landlocked: int, network: bool) -> str:
 
 
 class _Child:
+    """A worker: the pipe its outcome comes through, and `end`, a descriptor that tells when it has ended. What a step leaves running
+    may hold the pipe open, so the end of the worker counts, not that of the pipe."""
+
     def __init__(self, pid: int, pipe: int, timeout: float | None) -> None:
         self.pid, self.pipe, self.body = pid, pipe, bytearray()
+        self.end = os.pidfd_open(pid)
         self.timeout = timeout
         self.deadline = time.monotonic() + timeout if timeout else None
         self.late = False
+        os.set_blocking(pipe, False)
+
+    def drain(self) -> bool:
+        """Read what there is; whether more may come."""
+        while True:
+            try:
+                part = os.read(self.pipe, 1 << 20)
+            except BlockingIOError:
+                return True
+            if not part:
+                return False
+            self.body += part
 
 
 class Zygote:
@@ -83,36 +99,49 @@ class Zygote:
         self.children: dict[int, _Child] = {}
 
     def serve(self) -> None:
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        watched: dict[int, tuple[int, bool]] = {}  # descriptor -> (ticket, whether it tells the end)
         while True:
-            pipes = {child.pipe: ticket for ticket, child in self.children.items()}
             deadlines = [c.deadline for c in self.children.values() if c.deadline and not c.late]
-            wait = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
-            ready, _, _ = select.select([self.sock, *pipes], [], [], wait)
-            for fd in ready:
-                if fd is self.sock:
+            wait = max(0.0, min(deadlines) - time.monotonic()) * 1000 if deadlines else None
+            for fd, _ in poll.poll(wait):
+                if fd == self.sock.fileno():
                     message = receive(self.sock)
                     if message is None:
                         for child in self.children.values():
                             _kill(child.pid)
                         return
-                    self._fork(message["ticket"], Task.from_json(message["task"]), message["modules"])
-                else:
-                    self._read(pipes[fd])
+                    ticket = message["ticket"]
+                    self._fork(ticket, Task.from_json(message["task"]), message["modules"])
+                    for each, ends in ((self.children[ticket].pipe, False), (self.children[ticket].end, True)):
+                        poll.register(each, select.POLLIN)
+                        watched[each] = (ticket, ends)
+                    continue
+                if fd not in watched:
+                    continue
+                ticket, ends = watched[fd]
+                child = self.children[ticket]
+                if ends:
+                    child.drain()
+                    for each in (child.pipe, child.end):
+                        if watched.pop(each, None):
+                            poll.unregister(each)
+                    self._ended(ticket)
+                elif not child.drain():
+                    poll.unregister(fd)
+                    del watched[fd]
             for child in self.children.values():
                 if child.deadline and not child.late and time.monotonic() >= child.deadline:
                     child.late = True
                     _kill(child.pid)
 
-    def _read(self, ticket: int) -> None:
-        child = self.children[ticket]
-        part = os.read(child.pipe, 1 << 20)
-        if part:
-            child.body += part
-            return
+    def _ended(self, ticket: int) -> None:
+        child = self.children.pop(ticket)
         os.close(child.pipe)
+        os.close(child.end)
         _kill(child.pid)  # and whatever it started
         _, status = os.waitpid(child.pid, 0)
-        del self.children[ticket]
         try:
             outcome = json.loads(child.body.decode())
         except ValueError:
@@ -129,6 +158,9 @@ class Zygote:
         try:  # nothing of the parent may run on in the child, whatever happens
             os.close(readable)
             self.sock.close()
+            for child in self.children.values():
+                os.close(child.pipe)
+                os.close(child.end)
             outcome = _work(self.pipeline, task, modules, self.held)
             body = json.dumps(outcome.to_json()).encode()
             while body:
@@ -165,7 +197,8 @@ def _work(pipeline: Pipeline, task: Task, modules: list[str], held: str) -> Outc
     os.dup2(log, 2)
     try:
         for name in modules:
-            importlib.import_module(name)
+            with suppress(Exception):  # one that a step guards against (`try: import fast`), or never comes to
+                importlib.import_module(name)
         sys.path[:] = [path for path in sys.path if not sources.is_project_file(str(Path(path or ".", "x.py")))]
         work = scratch / "work"
         work.mkdir()
@@ -177,7 +210,8 @@ def _work(pipeline: Pipeline, task: Task, modules: list[str], held: str) -> Outc
             landlock.restrict(task.read, [str(scratch)])
         from pellucid.pipeline.worker import perform
 
-        outcome = perform(pipeline.steps[task.name], task, guarded(task.read, [str(scratch)]))
+        guard = guarded(task.read, [str(scratch)], everywhere=True, processes=landlock.abi() > 0)
+        outcome = perform(pipeline.steps[task.name], task, guard)
     except BaseException as error:
         said = f"its worker could not be set up ({type(error).__name__})"
         outcome = Outcome(failure=Failure(type(error).__name__, str(error), "", said))
@@ -211,7 +245,12 @@ def _serve(sock: socket.socket) -> None:
 
         for name in _WARM:
             importlib.import_module(name)
+        # what the file reads from the environment while it loads is part of keys as a value; steps see a bare environment
+        bare = dict(os.environ)
+        os.environ.update({name: value for name, value in hello["environment"].items() if name not in bare})
         pipeline = load(Path(hello["file"])).with_settings(hello["settings"])
+        for name in os.environ.keys() - bare.keys():
+            del os.environ[name]
         network = landlock.leave_network()
     except PellucidError as error:
         send(sock, {"error": str(error)})
