@@ -45,7 +45,8 @@ def call(arguments: argparse.Namespace) -> int:
         shown = {
             "run": run.id, "status": run.status, "seconds": round(took, 2), "account": account, "guarantee": guarantee,
             "quality": quality, "curve": curve, "package": str(folder / "package"),
-            "verdict": verdict.verdict, "first_difference": verdict.to_json()["first_difference"], "reproduction": verdict.to_json(),
+            "verdict": verdict.verdict, "first_difference": verdict.to_json()["first_difference"],
+            "reproduction": verdict.to_json(),
         }  # fmt: skip
         options.print_json(shown)
     else:

@@ -50,7 +50,10 @@ def whole(least: int) -> Callable[[str], int]:
 
 
 def home_of(arguments: argparse.Namespace) -> Path:
-    """The state folder of a command that names no pipeline file: given, in the environment, or found from here upwards."""
+    """The state folder of a command that names no pipeline file.
+
+    Given, in the environment, found here or in a folder above, or in the one folder below that has any.
+    """
     home = Path(arguments.home).absolute() if arguments.home is not None else _found()
     if not (home / STATE_FILE).exists():
         raise UsageError(
@@ -65,7 +68,10 @@ def home_of(arguments: argparse.Namespace) -> Path:
 def _found() -> Path:
     home = home_for(None)
     if not os.environ.get("PELLUCID_HOME"):
-        places = (place / ".pellucid" for place in [Path.cwd(), *Path.cwd().parents])
+        places = [place / ".pellucid" for place in [Path.cwd(), *Path.cwd().parents]]
+        below = sorted(path.parent for path in Path.cwd().glob(f"*/.pellucid/{STATE_FILE}"))
+        if len(below) == 1:
+            places.append(below[0])
         home = next((place for place in places if (place / STATE_FILE).exists()), home)
     return home
 

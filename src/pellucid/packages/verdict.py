@@ -84,7 +84,7 @@ class Verdict:
         lines += [f"  {what}: {there} there, {here} here" for what, there, here in self.environment]
         if self.confined != "nothing ran":
             took = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())
-            lines.append(f"  network: {self.network}; held by {self.confined}; {took}")
+            lines += [f"  network: {self.network}", f"  held by: {self.confined}", f"  took: {took}"]
         if self.runner:
             lines.append(f"  runner: {self.runner}")
         return "\n".join(lines)
