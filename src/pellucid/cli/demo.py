@@ -6,6 +6,7 @@ import argparse
 import math
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -178,5 +179,14 @@ Done in {took:.0f} s: {verdict.to_json()["verdict"]}. Look at
    {place}/curve.svg           the privacy-utility curve (private: a simulation)
    {place}/package/README.md   what a stranger gets
 Try next
-   pellucid run {place}/areas.py --set matrix.cap=3 --dry-run
-   pellucid ledger --home {place}/.pellucid""")
+   {_command()} run {place}/areas.py --set matrix.cap=3 --dry-run
+   {_command()} ledger --home {place}/.pellucid""")
+
+
+def _command() -> str:
+    """How to call pellucid from here: by name where that finds it, else as it was called."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m pellucid"
+    found = shutil.which(called.name)
+    return called.name if found and Path(found).resolve() == called.resolve() else os.path.relpath(called)
