@@ -14,6 +14,7 @@ from pellucid.packages import lock
 from pellucid.store.saved import sha256_of
 
 TIMEOUT = 1800.0
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")  # uv trusts its own list alone unless told otherwise
 
 
 class NotBuiltError(Exception):
@@ -97,7 +98,8 @@ def _settings(offline: bool) -> dict[str, str]:
         env["UV_DEFAULT_INDEX"] = index
     if host := _pip(config, "trusted-host"):
         env.setdefault("UV_INSECURE_HOST", host)
-    if certificates := env.get("REQUESTS_CA_BUNDLE") or _pip(config, "cert"):
+    system = str(SYSTEM_CERTIFICATES) if SYSTEM_CERTIFICATES.is_file() else ""
+    if certificates := _pip(config, "cert") or env.get("REQUESTS_CA_BUNDLE") or system:
         env.setdefault("SSL_CERT_FILE", certificates)
     return env
 
