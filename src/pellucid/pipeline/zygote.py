@@ -243,6 +243,7 @@ def _serve(sock: socket.socket) -> None:
     try:
         from pellucid.pipeline.load import load
 
+        network = landlock.leave_network()  # before any library starts a thread: then only root would be allowed to
         for name in _WARM:
             importlib.import_module(name)
         # what the file reads from the environment while it loads is part of keys as a value; steps see a bare environment
@@ -251,7 +252,6 @@ def _serve(sock: socket.socket) -> None:
         pipeline = load(Path(hello["file"])).with_settings(hello["settings"])
         for name in os.environ.keys() - bare.keys():
             del os.environ[name]
-        network = landlock.leave_network()
     except PellucidError as error:
         send(sock, {"error": str(error)})
         return
