@@ -140,7 +140,7 @@ def rows(home: Path, query: str) -> list[tuple[Any, ...]]:
 
 
 def results(home: Path) -> dict[str, tuple[Any, ...]]:
-    return {key: rest for key, *rest in rows(home, "SELECT key, outputs, made, run FROM results")}
+    return {row[0]: row[1:] for row in rows(home, "SELECT key, outputs, made, run FROM results")}
 
 
 Moment = Callable[[Path, float], bool]  # (home, seconds since the start) -> is it time?
@@ -164,11 +164,13 @@ def once_results(count: int) -> Moment:
     return lambda home, gone: rows(home, "SELECT COUNT(*) FROM results") >= [(count,)]
 
 
-def killed(bench: Bench, home: Path, moment: Moment, whom: str) -> int:
-    """Start a run, kill -9 it when the moment has come, see that nothing of it goes on; its exit code, 0 where it was faster."""
+def killed(bench: Bench, home: Path, moment: Moment, whom: str) -> tuple[int, set[str]]:
+    """Start a run, kill -9 it when the moment has come, see that nothing of it goes on.
+
+    Its exit code (0 where it was faster), and the steps it had reported as done."""
     desk = bench.at(home)
     child = subprocess.Popen(
-        [sys.executable, "-m", "pellucid", "run", "killed.py", "--quiet", "--jobs", "2"], cwd=desk.folder, env=desk.environment,
+        [sys.executable, "-m", "pellucid", "run", "killed.py", "--jobs", "2"], cwd=desk.folder, env=desk.environment,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     started = time.monotonic()
@@ -191,7 +193,7 @@ def killed(bench: Bench, home: Path, moment: Moment, whom: str) -> int:
     while marked(home) and time.monotonic() < deadline:
         time.sleep(0.005)
     assert not marked(home), "processes were left behind"
-    return child.returncode
+    return child.returncode, {line.split()[1] for line in err.splitlines() if line.startswith(("✓", "·"))}
 
 
 def check_books(home: Path, settled: bool) -> None:
@@ -216,8 +218,10 @@ def check_books(home: Path, settled: bool) -> None:
 def trial(bench: Bench, home: Path, kills: list[tuple[Moment, str]]) -> None:
     """Kill a run, and the run that resumes it, and so on; then let one finish and look at everything."""
     kept: dict[str, tuple[Any, ...]] = {}
+    reported: set[str] = set()
     for moment, whom in kills:
-        code = killed(bench, home, moment, whom)
+        code, ended = killed(bench, home, moment, whom)
+        reported |= ended
         assert code in (0, -signal.SIGKILL) or (whom == "zygote" and code in (1, 2)), code
         check_books(home, settled=False)
         found = results(home)
@@ -230,6 +234,7 @@ def trial(bench: Bench, home: Path, kills: list[tuple[Moment, str]]) -> None:
     done = bench.at(home)("run", "killed.py", "--json", "--quiet", "--jobs", "2")
     assert done.code == 0, done.err
     assert digests(done.json) == bench.expected
+    assert {actions(done.json)[name] for name in reported} <= {"reused"}, "a step that was reported as done was run again"
     assert kept.items() <= results(home).items(), "a finished step was run again"
     reran = {row[0] for row in rows(home, f"SELECT key FROM steps WHERE run = '{done.json['run']}' AND action = 'ran'")}
     assert not reran & kept.keys()
@@ -274,3 +279,29 @@ def test_a_run_killed_after_each_of_its_results(bench: Bench, tmp_path: Path) ->
 
 def test_a_run_whose_workers_are_killed_fails_and_can_be_resumed(bench: Bench, tmp_path: Path) -> None:
     trial(bench, tmp_path / "home", [(once_results(3), "zygote"), (after(0.7 * bench.seconds), "zygote")])
+
+
+def test_workers_die_with_the_zygote_and_the_zygote_with_the_command(bench: Bench, tmp_path: Path) -> None:
+    bench.desk.write("sleeps.py", PIPELINE.replace("time.sleep(0.02)", "time.sleep(100)"))
+    for whom in ("zygote", "command"):
+        home = tmp_path / whom
+        desk = bench.at(home)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pellucid", "run", "sleeps.py", "--only", "ceiling"], cwd=desk.folder, env=desk.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while not (once_results(2)(home, 0) and len(marked(home)) >= 3):  # the command, the zygote, a worker
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        parents = {pid: int(Path(f"/proc/{pid}/stat").read_text().split(") ")[1].split()[1]) for pid in marked(home)}
+        (zygote,) = [pid for pid, parent in parents.items() if parent == child.pid]
+        os.kill(zygote if whom == "zygote" else child.pid, signal.SIGKILL)
+        _, err = child.communicate(timeout=30)
+        assert child.returncode == (1 if whom == "zygote" else -signal.SIGKILL)
+        assert "Traceback" not in err
+        assert whom == "command" or "the process that starts its workers ended" in err
+        deadline = time.monotonic() + 5
+        while marked(home) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not marked(home)

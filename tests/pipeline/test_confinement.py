@@ -9,7 +9,8 @@ import ctypes
 import sqlite3
 
 import pytest
-from conftest import actions
+from workshop import actions
+
 from pellucid.errors import StepError
 from pellucid.pipeline import landlock
 
@@ -393,7 +394,7 @@ def test_where_the_kernel_has_no_landlock_the_record_says_so_and_python_is_held(
     import subprocess
     import sys
 
-    from conftest import environ
+    from workshop import environ
 
     project.write(pipeline=steps_of({"fine": "return {'n': 1}", reads: READS[reads]}, PATH=str(undeclared)))
     done = subprocess.run(
@@ -441,7 +442,7 @@ def test_in_process_the_audit_hook_stops_what_python_opens(tmp_path, undeclared,
 
     names = {"pl": pl, "PATH": str(undeclared)}
     exec(compile(f"def reads() -> pl.Metrics:\n    {READS[reads]}\n", "<test>", "exec", dont_inherit=True), names)
-    with pytest.raises(StepError, match="does not declare|started a program"):
+    with pytest.raises(StepError, match=r"does not declare|started a program"):
         pl.Pipeline("reads", [pl.step(names["reads"])]).run(home=tmp_path / "home")
     assert undeclared.read_text() == "a\n1\n", "outside of steps nothing is guarded"
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from conftest import environ
+from workshop import environ
 
 EDITED = Path(__file__).parent / "edited"
 SERVER = """

@@ -51,6 +51,10 @@ def collect(home: Path, *, keep: int = 10, dry_run: bool = False) -> Collected:
     total = sum(1 for _ in objects)
     if not dry_run:
         with transaction(record.db):
+            # the rows of old runs go; what they released is remembered apart, or the next collection would not know it
+            record.db.execute(
+                "INSERT OR IGNORE INTO releases SELECT key, outputs FROM steps WHERE kind = 'release' AND outputs != '{}'"
+            )
             record.db.executemany("DELETE FROM steps WHERE run = ?", [(run,) for run in old])
             record.db.executemany("DELETE FROM runs WHERE run = ?", [(run,) for run in old])
             stale = [(key,) for (key,) in record.db.execute("SELECT key FROM results").fetchall() if key not in keys]
@@ -67,10 +71,13 @@ def _needed(record: Record, old: set[str]) -> tuple[set[tuple[str, str]], set[tu
     needed: set[tuple[str, str]] = set()
     released: set[tuple[str, str]] = set()
     keys: set[str] = set()
-    for run, kind, key, outputs in record.db.execute("SELECT run, kind, key, outputs FROM steps").fetchall():
+    rows = record.db.execute("SELECT run, kind, key, outputs, parts FROM steps").fetchall()
+    rows += record.db.execute("SELECT '', 'release', key, outputs, '{}' FROM releases").fetchall()
+    for run, kind, key, outputs, parts in rows:
         if run in old and kind != "release":
             continue
         keys.add(key)
+        keys.update(value for part, value in json.loads(parts).items() if part.startswith("branch "))
         files = {(leaf.sha256, leaf.suffix) for data in json.loads(outputs).values() for leaf in Artifact.from_json(data).leaves}
         needed |= files
         if kind == "release":

@@ -90,10 +90,10 @@ def _layout(nodes: Sequence[Drawn]) -> tuple[dict[str, _Place], float, float]:
     rows = [sum(wide.get(name, 0.0) + _GAP for name in layer) - _GAP for layer in comes_from]
     total = max(rows, default=0.0) + 2 * _GAP
     places: dict[str, _Place] = {}
-    for level, layer in enumerate(comes_from):
+    for level, members in enumerate(comes_from):
         x = (total - rows[level]) / 2
-        middle = {name: sum(places[above].x for above in found) / max(1, len(found)) for name, found in layer.items()}
-        ordered = sorted(layer, key=lambda name: middle[name])
+        middle = {name: sum(places[above].x for above in found) / max(1, len(found)) for name, found in members.items()}
+        ordered = sorted(members, key=lambda name: middle[name])
         for name in ordered:
             width = wide.get(name, 0.0)
             places[name] = _Place(x + width / 2, _GAP + level * _LAYER + _HEIGHT / 2, width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import os
 import select
 import signal
@@ -150,6 +151,12 @@ class Workers:
 
     def __init__(self, file: Path, settings: Mapping[str, Any], *, slots: int, hash_seed: str = "0") -> None:
         self.slots, self.hash_seed = max(1, slots), hash_seed
+        try:
+            json.dumps(dict(settings))
+        except TypeError as error:
+            raise UsageError(
+                "a setting cannot be handed to workers", why=str(error), fix="Give it as text, or plain data"
+            ) from error
         self._file, self._settings = file, dict(settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None

@@ -6,6 +6,7 @@ gives the better message, because it knows the path before the kernel says no.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
@@ -160,7 +161,8 @@ def explain(error: BaseException, shown: Callable[[str], str] = lambda path: pat
                 return f"it started a program ({shown(at.path)}), which nothing would hold here: use `pellucid run`"
             return _how(shown(at.path))
         text = str(at)
-        if isinstance(at, PermissionError) or "ermission denied" in text or "EACCES" in text:
+        refused = isinstance(at, PermissionError) and (at.errno == errno.EACCES or at.filename is not None)
+        if refused or "ermission denied" in text or "EACCES" in text:
             path = getattr(at, "filename", None)
             match = _QUOTED.search(text)
             return _how(shown(os.fsdecode(path)) if path else shown(match[1]) if match else "a file")
@@ -173,6 +175,8 @@ def explain(error: BaseException, shown: Callable[[str], str] = lambda path: pat
 
 
 def _how(path: str) -> str:
+    if path.endswith(".py"):
+        return f"it imported {Path(path).stem} in a way that cannot be seen beforehand; import it by name at the top of its file"
     name = re.sub(r"\W", "_", Path(path).stem) or "data"
     return (
         f"it used {path}, which it does not declare: add {name} = pl.source({path!r}, label=...) to the pipeline "

@@ -91,5 +91,7 @@ def one_by_one(fn: Callable[..., Any], arguments: Mapping[str, Any], closed: str
 def _stamped(part: Any, unit: str, value: Any, dtype: Any) -> Any:
     import polars
 
+    if isinstance(part, polars.LazyFrame):
+        part = part.collect()
     frame = polars.DataFrame([part]) if isinstance(part, dict) else polars.DataFrame(part)
     return frame.with_columns(polars.lit(value, dtype=dtype).alias(unit)).select(unit, polars.exclude(unit))

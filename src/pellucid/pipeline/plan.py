@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -30,23 +31,32 @@ _NO_CLOSURE = Closure({}, (), ())
 
 @dataclass(frozen=True)
 class Branch:
-    """One call to make: its name within the step ("" for a step that is not fanned out), its key, and what goes in."""
+    """One call to make: its name within the step ("" for a step that is not fanned out), its key, and what goes in.
+
+    `public` stands for a name that may not be shown: a partition is named by a value of the data.
+    """
 
     name: str
     key: str
     parts: Mapping[str, str]
     inputs: Mapping[str, Artifact]
     element: tuple[str, int] | None = None
+    public: str = ""
+
+    @property
+    def shown(self) -> str:
+        return self.public or self.name
 
     def of(self, step: str) -> str:
         """The name the branch goes by: its step's, and which branch of it."""
-        return f"{step}[{self.name}]" if self.name else step
+        return f"{step}[{self.shown}]" if self.name else step
 
 
 def reasons(record: Record, pipeline: str, step: str, branch: Branch) -> tuple[str, ...]:
     """Why a branch must run: which parts of its key are new, against the last time it appeared."""
     for _, last in record.history(branch.of(step), 1, pipeline):
-        return tuple(keys.changed(last.parts, branch.parts)) or ("its stored result is gone",)
+        same = "it failed the last time" if last.action == "failed" else "its stored result is gone"
+        return tuple(keys.changed(last.parts, branch.parts)) or (same,)
     return ("new",)
 
 
@@ -134,7 +144,10 @@ class Plan:
                 for at, value in enumerate(settings[parameter])
             ]
         items = inputs[parameter].items or ()
-        return [self._branch(bound, name, {**inputs, parameter: item}, settings) for name, item in items]
+        found = [self._branch(bound, name, {**inputs, parameter: item}, settings) for name, item in items]
+        if bound.outspoken:
+            return found
+        return [dataclasses.replace(branch, public=f"part {number}") for number, branch in enumerate(found, 1)]
 
     def partition(self, bound: Bound, artifacts: Mapping[str, Artifact]) -> Branch:
         """The cut that comes before a fan-out over the partitions of a table."""

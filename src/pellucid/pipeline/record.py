@@ -34,6 +34,9 @@ CREATE INDEX IF NOT EXISTS steps_by_name ON steps (step, run);
 CREATE TABLE IF NOT EXISTS results (
     key TEXT PRIMARY KEY, outputs TEXT NOT NULL, seconds REAL NOT NULL, made REAL NOT NULL, run TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS releases (
+    key TEXT PRIMARY KEY, outputs TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
     path TEXT NOT NULL, identity TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (path)
 ) STRICT, WITHOUT ROWID;
@@ -120,8 +123,8 @@ class Record:
         self._position += 1
         outputs = _json({name: artifact.to_json() for name, artifact in done.outputs.items()})
         self._pending.append((
-            run, self._position, done.step, done.kind, done.label, done.key, _json(done.parts), done.action, outputs, done.seconds,
-            done.attempts, done.confined, done.message, done.private,
+            run, self._position, done.step, done.kind, done.label, done.key, _json(done.parts), done.action, outputs,
+            done.seconds, done.attempts, done.confined, done.message, done.private,
         ))  # fmt: skip
         if done.action == "ran":
             result = _json([artifact.to_json() for artifact in done.outputs.values()])
@@ -162,7 +165,7 @@ class Record:
         return [self._run(row) for row in rows]
 
     def find(self, wanted: str = "last") -> dict[str, Any]:
-        """A run by its name, the start of its name, "last", or "last~N" (N before the last). UsageError when none or several fit."""
+        """A run by its name, the start of its name, "last", or "last~N" (N before it). UsageError when none or several fit."""
         back = re.fullmatch(r"last(?:~(\d{1,6}))?", wanted)
         if back:
             query = "SELECT * FROM runs ORDER BY started DESC, run DESC LIMIT 1 OFFSET ?"

@@ -39,7 +39,7 @@ Progress = Callable[[str, StepReport], None]
 def load_artifact(objects: Objects, artifact: Artifact) -> Any:
     """An artifact as a value; a list for a collection.
 
-    Raises DamagedError for bytes that are not what was stored; the damaged file is moved aside, so that the next run makes it anew.
+    Raises DamagedError for bytes that are not what was stored; the damaged file is moved aside, and the next run makes it anew.
     """
     if artifact.items is not None:
         return [load_artifact(objects, item) for _, item in artifact.items]
@@ -69,7 +69,7 @@ class Run:
         raise UsageError(f'this run has no artifact "{artifact}"', fix=f"There are: {', '.join(known)}")
 
     def to_json(self, *, private: bool = False) -> dict[str, Any]:
-        """The run as `pellucid run --json` prints it. Metrics that are not open are left out unless `private` (for their steward)."""
+        """The run as `pellucid run --json` prints it. Metrics that are not open are left out unless `private` (for the steward)."""
         objects = Objects(self.home)
         return {
             "run": self.id,

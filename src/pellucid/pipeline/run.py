@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
@@ -38,12 +39,13 @@ def run(
 ) -> Run:
     """Run `pipeline` and return its run; see `Run` for what it tells.
 
-    `settings` maps "step.setting" to values. `home` is the state folder (by default `.pellucid` beside the pipeline file, or
-    `PELLUCID_HOME`). `only` names steps or outputs to bring up to date, with what they need; `again` names steps to run again with
-    all that follows, though nothing changed. `confined` runs each step in a worker, up to `jobs` at once; otherwise steps run in this
-    process. `given` names artifacts (present in the store) that every step takes as they are, instead of waiting for the step that
-    makes them; a step that is chosen runs all the same. `check` raises StepError when a step failed. Other errors (UsageError,
-    DataError, BudgetError, StoreError) are raised before or instead of the step they stand for.
+    `settings` maps "step.setting" to values. `home` is the state folder (by default `.pellucid` beside the pipeline file,
+    or `PELLUCID_HOME`). `only` names steps or outputs to bring up to date, with what they need; `again` names steps to run
+    again with all that follows, though nothing changed. `confined` runs each step in a worker, up to `jobs` at once;
+    otherwise steps run in this process. `given` names artifacts (present in the store) that every step takes as they are,
+    instead of waiting for the step that makes them; a step that is chosen runs all the same. `check` raises StepError when
+    a step failed. Other errors (UsageError, DataError, BudgetError, StoreError) are raised before or instead of the step
+    they stand for.
     """
     pipeline = pipeline.with_settings(settings or {})
     folder = pipeline.file.parent if pipeline.file else Path.cwd()
@@ -65,7 +67,9 @@ def run(
         pipeline=pipeline.name,
         file=pipeline.file,
         seed=seed,
-        settings={key: str(value) for key, value in (settings or {}).items()},
+        settings={
+            key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in (settings or {}).items()
+        },
         environment=surroundings,
         git=environment.git_commit(folder, status=git_status),
         graph=described(pipeline),

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import shutil
 import time
-from collections import deque
+from collections import ChainMap, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +139,7 @@ class Scheduler:
         if isinstance(bound.node, Step) and bound.node.by is not None and bound.name not in self.cuts:
             job = _Job(bound, [self.plan.partition(bound, self.artifacts)], cutting=True)
         else:
-            job = _Job(bound, self.plan.branches(bound, {**self.artifacts, **self.cuts.get(bound.name, {})}))
+            job = _Job(bound, self.plan.branches(bound, ChainMap(self.cuts.get(bound.name, {}), self.artifacts)))
         for at, branch in enumerate(job.branches):
             again = bound.name in self.forced and branch.key not in self.fresh
             found = None if again else self.record.result(branch.key)
@@ -232,7 +232,6 @@ class Scheduler:
 
     def _arrive(self, ticket: int, outcome: Outcome) -> None:
         call = self.calls.pop(ticket)
-        bound = call.job.bound
         call.job.seconds += outcome.seconds
         if outcome.confined:
             self.seen["confined"] = outcome.confined
@@ -354,7 +353,7 @@ class Scheduler:
         bound, node = job.bound, job.bound.node
         kind = "source" if isinstance(node, Source) else "release" if node.gate else node.kind
         first = job.branches[0] if len(job.branches) == 1 and not bound.fanned else None
-        parts = first.parts if first else {f"branch {branch.name}": branch.key for branch in job.branches}
+        parts = first.parts if first else {f"branch {branch.shown}": branch.key for branch in job.branches}
         key = first.key if first else ""
         action = "reused" if report.action == "reused" else "fanned"
         self.record.add(

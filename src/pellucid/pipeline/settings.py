@@ -76,6 +76,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def shown(hint: Any) -> str:
+    """A type as people write it."""
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 

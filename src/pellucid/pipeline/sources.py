@@ -34,6 +34,8 @@ def is_project_file(path: str) -> bool:
     """Whether a source file belongs to the user's project."""
     if path.startswith("<"):
         return False
+    if str(Path(path).absolute()).startswith(_FOREIGN):  # Debian links some of the standard library's files elsewhere
+        return False
     resolved = str(Path(path).resolve())
     return not resolved.startswith(_FOREIGN) and "/site-packages/" not in resolved and "/dist-packages/" not in resolved
 
@@ -124,6 +126,7 @@ def _codes_in(data: bytes, name: str) -> frozenset[CodeType]:
 
 
 def read(path: Path, where: str) -> bytes:
+    """A source file's bytes. Raises UsageError when it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -123,7 +123,7 @@ class _Digests:
             return
         try:
             parts = value.__reduce_ex__(4)
-        except Exception as error:  # noqa: BLE001 - whatever a class does when it cannot be copied
+        except Exception as error:
             raise OpaqueError(kind) from error
         listed = [parts] if isinstance(parts, str) else [list(p) if hasattr(p, "__next__") else p for p in parts]
         self._all(h, ["reduced", type(value), *listed])

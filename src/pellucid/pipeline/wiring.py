@@ -16,6 +16,7 @@ from pellucid.store.kinds import kind_of
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
+    """The way out from a name that is not known: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     return f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(sorted(known)) or 'none'}"
 

@@ -147,7 +147,8 @@ def _call(bound: Bound, task: Task) -> Any:
         arguments["seed"] = task.seed
     _seed(task.seed)
     if node.gate is not None:
-        assert task.secret is not None and task.unit is not None
+        assert task.secret is not None
+        assert task.unit is not None
         return node.gate.perform(arguments, unit=task.unit, key=task.secret, scratch=Path(task.scratch))
     if node.per_unit:
         if not proved_per_unit(node.fn):

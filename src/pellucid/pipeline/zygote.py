@@ -36,6 +36,7 @@ _WARM = ("numpy", "numpy.random", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "
 
 
 def send(sock: socket.socket, message: Any) -> None:
+    """One message: its length, then its JSON."""
     body = json.dumps(message).encode()
     sock.sendall(struct.pack("<I", len(body)) + body)
 
@@ -212,7 +213,7 @@ def _work(pipeline: Pipeline, task: Task, modules: list[str], held: str) -> Outc
 
         guard = guarded(task.read, [str(scratch)], everywhere=True, processes=landlock.abi() > 0)
         outcome = perform(pipeline.steps[task.name], task, guard)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the parent must hear of whatever it was
         said = f"its worker could not be set up ({type(error).__name__})"
         outcome = Outcome(failure=Failure(type(error).__name__, str(error), "", said))
     sys.stdout.flush()

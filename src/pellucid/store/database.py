@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,20 +47,7 @@ def connect(home: Path, ddl: str, *, durable: bool = False) -> sqlite3.Connectio
             fix="Make it writable, or set PELLUCID_HOME to a folder that is",
         ) from error
     try:
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise StoreError(
-                f"the state file has format {version}, this pellucid reads up to {VERSION}",
-                where=str(path),
-                fix="Upgrade pellucid, or set PELLUCID_HOME to another folder",
-            )
-        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            db.execute("PRAGMA journal_mode=WAL")
-        db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-        db.execute("PRAGMA foreign_keys=ON")
-        db.executescript(ddl)
-        if version == 0:
-            db.execute(f"PRAGMA user_version={VERSION}")
+        _prepare(db, path, ddl, durable)
     except sqlite3.Error as error:
         db.close()
         raise StoreError(
@@ -73,6 +61,36 @@ def connect(home: Path, ddl: str, *, durable: bool = False) -> sqlite3.Connectio
         raise
     db.row_factory = sqlite3.Row
     return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path, ddl: str, durable: bool) -> None:
+    """Check the version, set the modes, create the tables.
+
+    Taking the file to write-ahead logging answers "locked" at once while another process does the same, whatever the time-out,
+    so that is tried again here.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise StoreError(
+                    f"the state file has format {version}, this pellucid reads up to {VERSION}",
+                    where=str(path),
+                    fix="Upgrade pellucid, or set PELLUCID_HOME to another folder",
+                )
+            if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                db.execute("PRAGMA journal_mode=WAL")
+            db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            db.execute("PRAGMA foreign_keys=ON")
+            db.executescript(ddl)
+            if version == 0:
+                db.execute(f"PRAGMA user_version={VERSION}")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager
