@@ -36,5 +36,5 @@ lock: .dev ## resolve the dependencies again (ARGS=--upgrade for newer ones)
 	@scripts/lock $(ARGS)
 
 clean: ## remove the environment and all caches; .pellucid holds ledgers and stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo-out
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist demo-out
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

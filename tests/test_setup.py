@@ -109,7 +109,7 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "a checkout"
         self.calls = folder / "calls"
-        for name in ("pyproject.toml", "scripts/setup", *LOCKS):
+        for name in ("pyproject.toml", "scripts/setup", "scripts/network", *LOCKS):
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, self.root / name)
         (folder / "bin").mkdir()
