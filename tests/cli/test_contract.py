@@ -149,6 +149,45 @@ def test_ledger(worked: Worked) -> None:
     assert desk("ledger", "verify", "--json").json["verified"] is True
 
 
+def test_a_plan_says_what_releases_would_cost_and_spends_nothing(desk: Desk) -> None:
+    told = desk("ledger", "plan", "small.py", "--json").json
+    (account,) = told["accounts"]
+    assert told["fits"] and (account["spent"], account["after"]) == ([0.0, 0.0], [1.0, 1e-6])
+    assert not (desk.folder / ".pellucid").exists()
+    desk.run("--only", "counts")
+    twice = desk("ledger", "plan", "small.py", "--times", "2", "--set", "counts.epsilon=0.75", "--json")
+    (account,) = twice.json["accounts"]
+    assert (twice.code, account["fits"]) == (1, False)
+    assert account["spent"] == [1.0, 1e-6] and account["after"] == [2.5, 3e-6]
+    assert account["together"]["pld"] < account["together"]["basic"] == 2.5
+    assert "DOES NOT FIT" in desk("ledger", "plan", "small.py", "--times", "3").out
+    assert desk("ledger", "plan").complaint.startswith("pellucid: ledger: plan needs a pipeline file")
+
+
+def test_a_ledger_is_exported_and_verified_elsewhere(desk: Desk) -> None:
+    desk.run("--only", "counts")
+    assert desk("ledger", "export", "out.jsonl").code == 0
+    assert "it is there already" in desk("ledger", "export", "out.jsonl").complaint
+    head = desk("ledger", "--json").json["head"]
+    assert desk("ledger", "verify", "--file", "out.jsonl", "--head", head).code == 0
+    assert "cut off" in desk("ledger", "verify", "--file", "out.jsonl", "--head", "ab" * 32).complaint
+    (desk.folder / "card.json").write_text("{}")
+    assert "it is no card of a release" in desk("ledger", "verify", "--card", "card.json").complaint
+    text = (desk.folder / "out.jsonl").read_text()
+    (desk.folder / "out.jsonl").write_text(text.replace('"epsilon":1000000000', '"epsilon":100000000'))
+    assert "altered at event" in desk("ledger", "verify", "--file", "out.jsonl").complaint
+
+
+def test_a_release_waits_for_its_sign_off(desk: Desk) -> None:
+    file = desk.folder / "small.py"
+    file.write_text(file.read_text().replace("delta=1e-5))", "delta=1e-5, sign_off=True))"))
+    refused = desk("run", "small.py", "--only", "counts")
+    assert refused.code == 2 and "nobody has signed for this release" in refused.complaint
+    told = desk("ledger", "--json").json
+    assert told["accounts"]["visits"]["spent"] == 0.0
+    assert told["refusals"][0]["why"] == "nobody has signed for this release"
+
+
 def test_a_steward_raises_a_cap(desk: Desk) -> None:
     desk.run("--only", "counts")
     told = desk("ledger", "cap", "visits", "--epsilon", "4", "--delta", "1e-5", "--json").json["accounts"]["visits"]

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "docs/steward.md", "docs/researcher.md", "docs/verifier.md"]
+ALL = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
+PAGES = [page for page in ALL if "```console" in (ROOT / page).read_text()]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SLOW = {"docs/verifier.md", "README.md"}
 
@@ -85,7 +86,7 @@ def test_every_command_of_the_page_does_what_it_says(page: str, place: tuple[Pat
     if page == "README.md":  # its commands follow `make demo`
         folder, environment = place
         subprocess.run(["pellucid", "run", "pellucid-demo/areas.py", "--quiet"], cwd=folder, env=environment, check=True)
-    assert run_page(page, place) >= 2
+    assert run_page(page, place) >= 1
 
 
 def test_the_readme_shows_what_the_example_file_says() -> None:
@@ -103,6 +104,12 @@ def test_the_reference_is_what_the_code_says() -> None:
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:
-    for page in [*PAGES, "docs/README.md", "docs/why-it-holds.md"]:
+    for page in ALL:
         for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
             assert (ROOT / page).parent.joinpath(target).exists(), f"{page} links to {target}, which is not there"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        assert path.name == "README.md" or f"({path.name})" in index, f"docs/README.md does not lead to {path.name}"

@@ -3,57 +3,64 @@
 from __future__ import annotations
 
 import argparse
+import json
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pellucid.cli import options
+
+if TYPE_CHECKING:
+    from pellucid.privacy.ledger import Ledger
+
+ACTIONS = ("show", "plan", "cap", "export", "verify")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument(
-        "action", nargs="?", choices=["show", "verify", "cap"], default="show", help="show (default), verify, or cap"
+    said = (
+        "show (default) accounts and spends; plan: what a pipeline's releases would cost; cap: change what an account may spend;"
     )
-    parser.add_argument("account", nargs="?", help="for cap: whose")
+    parser.add_argument(
+        "action", nargs="?", choices=ACTIONS, default="show", help=f"{said} export every event; verify the chain of events"
+    )
+    parser.add_argument("subject", nargs="?", help="plan: a pipeline file; cap: an account; export: a new file")
     parser.add_argument("--epsilon", type=float, help="for cap: the most it may ever spend")
     parser.add_argument("--delta", type=float, help="for cap: the most it may ever spend")
+    parser.add_argument(
+        "--each",
+        nargs=3,
+        metavar=("PERIOD", "EPSILON", "DELTA"),
+        help="for cap: and the most in each day, week, month or year (UTC)",
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="STEP.SETTING=VALUE", help="for plan: change a setting")
+    parser.add_argument("--times", type=options.whole(1), default=1, metavar="N", help="for plan: run it N times, on new data")
+    parser.add_argument("--file", type=Path, metavar="EXPORT", help="for verify: an export, instead of the state folder")
+    parser.add_argument("--card", action="append", default=[], type=Path, help="for verify: a card whose event must be there")
+    parser.add_argument("--head", action="append", default=[], metavar="HASH", help="for verify: an event that must be there")
     options.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Show accounts and spends, check the chain, or set a cap."""
-    from pellucid.errors import UsageError
-    from pellucid.privacy.ledger import Ledger
+    """Do one of the actions."""
+    return {"show": show, "plan": plan, "cap": cap, "export": export, "verify": verify}[arguments.action](arguments)
 
-    ledger = Ledger(options.home_of(arguments))
-    if arguments.action == "cap":
-        if not arguments.account or arguments.epsilon is None or arguments.delta is None:
-            raise UsageError(
-                "cap needs an account, --epsilon and --delta", fix="Such as: pellucid ledger cap visits --epsilon 4 --delta 1e-5"
-            )
-        ledger.set_cap(arguments.account, arguments.epsilon, arguments.delta)
-    if arguments.action == "verify":
-        ledger.verify()
-        head = ledger.head()
-        options.print_json({"verified": True, "head": head}) if arguments.json else print(
-            f"the chain is whole; its head is {head}"
-        )
-        return 0
-    accounts, spends = ledger.accounts(), ledger.spends()
-    if arguments.json:
-        options.print_json(
-            {"accounts": {account["name"]: as_json(account) for account in accounts}, "spends": spends, "head": ledger.head()}
-        )
-        return 0
-    if arguments.action == "cap":
-        accounts = [account for account in accounts if account["name"] == arguments.account]
-        spends = []
-    rows = [
-        [account["name"], account["unit"], *(_pair(account, word) for word in ("cap", "spent", "left"))] for account in accounts
-    ]
-    print(
-        options.table(rows, ["account", "unit", "cap", "spent", "left"]) if rows else "no account: nothing private was released"
-    )
+
+def show(arguments: argparse.Namespace) -> int:
+    """Print accounts and spends."""
+    with _opened(arguments) as ledger:
+        accounts, spends = ledger.accounts(), ledger.spends()
+        if arguments.json:
+            told = {account["name"]: as_json(account) | {"together": _together(ledger, account)} for account in accounts}
+            options.print_json({"accounts": told, "spends": spends, "refusals": ledger.refusals(), "head": ledger.head()})
+            return 0
+        _print_accounts(accounts)
+        for account in accounts:
+            epsilon = _together(ledger, account)
+            if epsilon is not None and epsilon < account["spent_epsilon"] * 0.999:
+                print(
+                    f"{account['name']}: together epsilon {epsilon:.4g} at delta {account['cap_delta']:g}, losses composed (pld)"
+                )
     if spends:
         print()
         print(
@@ -62,6 +69,144 @@ def call(arguments: argparse.Namespace) -> int:
     if any(spend["state"] == "spent" for spend in spends):
         print("spent: paid for but not given out yet; run its pipeline again to finish it at no further cost")
     return 0
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Print what the releases of a pipeline file would cost, and whether they fit; exit code 1 when they do not."""
+    from pellucid.cli.run import parse_settings
+    from pellucid.errors import UsageError
+    from pellucid.privacy import forecast
+    from pellucid.store.database import home_for
+
+    if not arguments.subject:
+        raise UsageError("plan needs a pipeline file", where="ledger", fix="Such as: pellucid ledger plan areas.py")
+    file = Path(arguments.subject)
+    pipeline = options.load(file).with_settings(parse_settings(arguments.set))
+    home = Path(arguments.home).absolute() if arguments.home is not None else home_for(file.absolute())
+    releases, accounts = forecast.planned(pipeline), forecast.outlook(pipeline, home, arguments.times)
+    fit = all(account.fits for account in accounts)
+    if arguments.json:
+        shown = [{"step": r.step, "accounts": list(r.accounts), "epsilon": r.epsilon, "delta": r.delta} for r in releases]
+        options.print_json(
+            {"releases": shown, "times": arguments.times, "accounts": [vars(account) for account in accounts], "fits": fit}
+        )
+        return 0 if fit else 1
+    rows = [[r.step, ", ".join(r.accounts), f"{r.epsilon:g}, {r.delta:g}"] for r in releases]
+    print(options.table(rows, ["release", "account", "epsilon, delta"]))
+    print(f"{arguments.times} times, each on other data\n" if arguments.times > 1 else "")
+    rows = [[a.account, *(f"{e:g}, {d:g}" for e, d in (a.cap, a.spent, a.after)), a.composition] for a in accounts]
+    print(options.table(rows, ["account", "cap", "spent", "after (basic)", "adds up by"]))
+    for account in accounts:
+        sums = ", ".join(f"{name} {epsilon:.4g}" for name, epsilon in account.together.items())
+        verdict = "fits" if account.fits else "DOES NOT FIT"
+        print(f"{account.account}: {verdict}; epsilon at delta {account.cap[1]:g}: {sums}")
+    return 0 if fit else 1
+
+
+def cap(arguments: argparse.Namespace) -> int:
+    """Set what an account may spend."""
+    from pellucid.errors import UsageError
+
+    if not arguments.subject or arguments.epsilon is None or arguments.delta is None:
+        raise UsageError(
+            "cap needs an account, --epsilon and --delta", fix="Such as: pellucid ledger cap visits --epsilon 4 --delta 1e-5"
+        )
+    period = None
+    if arguments.each:
+        try:
+            period = (arguments.each[0], float(arguments.each[1]), float(arguments.each[2]))
+        except ValueError:
+            raise UsageError("--each takes a period, an epsilon and a delta", fix="Such as: --each month 1 1e-6") from None
+    with _opened(arguments) as ledger:
+        ledger.set_cap(arguments.subject, arguments.epsilon, arguments.delta, period=period)
+        accounts = [account for account in ledger.accounts() if account["name"] == arguments.subject]
+        if arguments.json:
+            options.print_json({"accounts": {account["name"]: as_json(account) for account in accounts}, "head": ledger.head()})
+        else:
+            _print_accounts(accounts)
+    return 0
+
+
+def export(arguments: argparse.Namespace) -> int:
+    """Write every event to a file."""
+    from pellucid.errors import UsageError
+
+    if not arguments.subject:
+        raise UsageError("export needs a file to write", where="ledger", fix="Such as: pellucid ledger export ledger.jsonl")
+    if Path(arguments.subject).exists():
+        raise UsageError("it is there already", where=arguments.subject, fix="Name a file that does not exist yet")
+    with _opened(arguments) as ledger:
+        count = ledger.export(Path(arguments.subject))
+        head = ledger.head()
+    if arguments.json:
+        options.print_json({"events": count, "head": head})
+    else:
+        print(f"{count} events; the head of the chain is {head}")
+        print("For auditors, not for publication: release ids confirm a guess of the data.")
+    return 0
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Check the chain, from the state folder or from an export."""
+    heads = [*arguments.head, *(_head_of(card) for card in arguments.card)]
+    if arguments.file is not None:
+        from pellucid.privacy.audit import verify_file
+
+        count, head = verify_file(arguments.file, heads), None
+    else:
+        with _opened(arguments) as ledger:
+            count, head = ledger.verify(heads), ledger.head()
+    if arguments.json:
+        options.print_json({"verified": True, "events": count, "head": head, "cards": len(heads)})
+    else:
+        named = f", and holds all {len(heads)} events named" if heads else ""
+        print(f"the chain is whole: {count} events{named}" + (f"; its head is {head}" if head else ""))
+    return 0
+
+
+def _opened(arguments: argparse.Namespace) -> Any:
+    from contextlib import closing
+
+    from pellucid.privacy.ledger import Ledger
+
+    return closing(Ledger(options.home_of(arguments)))
+
+
+def _head_of(card: Path) -> str:
+    """The hash of the event that a card names."""
+    from pellucid.errors import UsageError
+
+    try:
+        return str(json.loads(card.read_text())["ledger"]["hash"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = getattr(error, "strerror", None) or "it has no ledger entry"
+        raise UsageError("it is no card of a release", where=str(card), why=why) from None
+
+
+def _together(ledger: Ledger, account: dict[str, Any]) -> float | None:
+    """The epsilon of all an account's releases at its cap's delta, losses composed; None where there are fewer than two."""
+    from pellucid.privacy.forecast import together
+
+    releases = ledger.releases(account["name"])
+    if len(releases) < 2:
+        return None
+    return together(ledger.account(account["name"]).spent, releases, account["cap_delta"])["pld"]
+
+
+def _print_accounts(accounts: list[dict[str, Any]]) -> None:
+    rows = [
+        [account["name"], account["unit"], *(_pair(account, word) for word in ("cap", "spent", "left"))] for account in accounts
+    ]
+    print(
+        options.table(rows, ["account", "unit", "cap", "spent", "left"]) if rows else "no account: nothing private was released"
+    )
+    for account in accounts:
+        if "period" in account:
+            period = account["period"]
+            print(
+                f"{account['name']}: this {period['name']} {period['spent_epsilon']:g}, {period['spent_delta']:g} spent"
+                f" of {period['cap_epsilon']:g}, {period['cap_delta']:g}"
+            )
 
 
 def _row(spend: dict[str, Any]) -> list[str]:
@@ -76,7 +221,8 @@ def as_json(account: dict[str, Any]) -> dict[str, Any]:
     shown = {word: account[f"{word}_epsilon"] for word in ("cap", "spent", "left")}
     shown |= {f"{word}_delta": account[f"{word}_delta"] for word in ("cap", "spent", "left")}
     exact = {name: value for name, value in account.items() if name.endswith(("_nano", "_atto"))}
-    return {"unit": account["unit"], **shown, "exact": exact}
+    more: dict[str, Any] = {name: account[name] for name in ("composition", "period") if name in account}
+    return {"unit": account["unit"], **shown, **more, "exact": exact}
 
 
 def _pair(account: dict[str, Any], word: str) -> str:

@@ -40,7 +40,8 @@ def call(arguments: argparse.Namespace) -> int:
     )
     print(f"  file:    {run['file'] or 'none: run from Python'}" + (f", commit {run['git'][:20]}" if run["git"] else ""))
     print(f"  lock:    {environment['lock'][:12]} ({environment['lock_file']}), python {environment['python']}")
-    print(f"  machine: {environment['cpu']}; steps held by {environment.get('confined', 'nothing, for none ran')}")
+    print(f"  machine: {environment['cpu'][:60]}")
+    print(f"  steps held by {environment.get('confined', 'nothing, for none ran')}")
     if run["settings"]:
         print(f"  --set:   {' '.join(f'{name}={value}' for name, value in run['settings'].items())}")
     rows = []

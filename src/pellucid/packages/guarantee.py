@@ -1,7 +1,8 @@
 """What a package says of a release: from the steward's ledger, the part that is public by the nature of the guarantee.
 
 The release's identity is left out: it is computed from the digest of the private data, so it could confirm a guess of them. So is
-the head of the ledger's chain, and what else was spent.
+what else was spent. The hash of the event that settled the release is in: the head of the ledger's chain just then, which holds
+random bits and so confirms nothing, but by which a chain cut off later is found out.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def guarantee_of(home: Path, release_id: str, digest: str, step: str) -> dict[st
         "accounts": sorted(spend["account"] for spend in paid),
         "mechanism": {k: v for k, v in first["description"].items() if k not in ("step", "pipeline")},
         "key_commitment": first["commitment"],
+        "ledger": first["settled"],
     }
 
 

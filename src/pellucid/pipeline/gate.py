@@ -12,10 +12,21 @@ from pellucid.store.labels import Label
 
 @dataclass(frozen=True)
 class Budget:
-    """The most a source's account may ever spend: user-level epsilon and delta, over all releases of its data."""
+    """The most a source's account may ever spend: user-level epsilon and delta, over all releases of its data.
+
+    `composition` says how releases add up: "basic" (epsilons and deltas add), "zcdp" (tighter for many releases) or "pld" (the
+    tightest; for releases whose noise and budget were fixed before the first result was seen). `period` ("day", "week", "month",
+    "year"; UTC) caps each such period too, by `period_epsilon` and `period_delta`. `sign_off` makes every release wait until
+    somebody has signed for it (`pellucid steward decide`). All of this is fixed when the account first pays.
+    """
 
     epsilon: float = 10.0
     delta: float = 1e-4
+    composition: str = "basic"
+    period: str | None = None
+    period_epsilon: float = 0.0
+    period_delta: float = 0.0
+    sign_off: bool = False
 
 
 @dataclass(frozen=True)

@@ -144,21 +144,46 @@ def _peak(sigma2: float, cells: int) -> float:
 def _convolved_delta(sigma2: float, epsilon: float, cells: int) -> float:
     import numpy as np
 
+    s, law = _convolved_law(sigma2, cells)
+    excess = np.maximum((2 * s + cells) / (2 * sigma2) - epsilon, 0)
+    return float((law * -np.expm1(-excess)).sum())
+
+
+def _convolved_law(sigma2: float, cells: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The sums and their probabilities; what is cut off lies beyond REACH and enters by its bound."""
+    import numpy as np
+
     spread = math.sqrt(cells * sigma2)
     reach = int((REACH + 2) * spread) + 2
     one = np.arange(-reach, reach + 1, dtype=np.float64)
     base = np.exp(-one * one / (2 * sigma2))
     base /= base.sum()
     law, power = np.ones(1), cells
-    while power:  # square and multiply, cut to [-reach, reach]; what is cut lies beyond REACH and enters by its bound
+    while power:  # square and multiply, cut to [-reach, reach]
         if power & 1:
             law = _cut(np.convolve(law, base), reach)
         power >>= 1
         if power:
             base = _cut(np.convolve(base, base), reach)
-    s = np.arange(len(law)) - len(law) // 2
-    excess = np.maximum((2 * s + cells) / (2 * sigma2) - epsilon, 0)
-    return float((law * -np.expm1(-excess)).sum())
+    return np.arange(len(law), dtype=np.float64) - len(law) // 2, law
+
+
+def law_of_sum(sigma2: Fraction, cells: int, block: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Upper bounds on the law of the sum of `cells` draws: the largest sum of each block of at most `block`, and its probability.
+
+    Sums beyond REACH standard deviations are left out: together they have at most 2 exp(-REACH^2 / 2).
+    """
+    import numpy as np
+
+    if sigma2 < SMOOTH:
+        sums, law = _convolved_law(float(sigma2), cells)
+        return sums, law * ROUNDING
+    spread = math.sqrt(cells * sigma2)
+    reach = int(REACH * spread) + 1
+    start = np.arange(-reach, reach + 1, block, dtype=np.float64)
+    end = start + (block - 1)
+    nearest = np.where(end < 0, end, np.maximum(start, 0))
+    return end, ROUNDING * _peak(float(sigma2), cells) * block * np.exp(-nearest * nearest / (2 * cells * float(sigma2)))
 
 
 def _cut(law: NDArray[Any], reach: int) -> NDArray[Any]:

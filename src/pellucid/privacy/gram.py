@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pellucid.privacy.parameters import checked_count, checked_name
-from pellucid.privacy.threshold import Plan, named, plan
+from pellucid.privacy.parameters import MAX_EPSILON, checked_count, checked_name
+from pellucid.privacy.threshold import Plan, named, plan, sampler_delta
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -221,6 +221,8 @@ def describe(
         "sigma": chosen.noise.sigma,
         "sigma2": str(chosen.sigma2),
         "threshold": chosen.threshold,
+        "events": [{"noise": "discrete_gaussian", "sigma2": str(chosen.sigma2), "sensitivity": 1, "cells": cells}],
+        "extra_delta": chosen.delta_threshold + sampler_delta(chosen.noise, MAX_EPSILON, cells),
         "not_covered": [
             "more than one unit acting together: k units together are protected by k epsilon only",
             "what others say about a unit in their own rows",

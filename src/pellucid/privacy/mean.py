@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pellucid.errors import PrivacyError
 from pellucid.privacy.calibration import sigma_for_l2
 from pellucid.privacy.gaussian import DiscreteGaussian
-from pellucid.privacy.parameters import checked_bounds, checked_delta, checked_epsilon, checked_name
+from pellucid.privacy.parameters import MAX_EPSILON, checked_bounds, checked_delta, checked_epsilon, checked_name
 from pellucid.privacy.threshold import sampler_delta
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Mean:
 
     def guarantee(self, epsilon: float, delta: float) -> dict[str, Any]:
         """The guarantee in words and numbers; public."""
-        chosen = self.plan(epsilon, delta)
+        chosen, cells = self.plan(epsilon, delta), len(self.columns) + 1
         return {
             **self.parameters(),
             "relation": "add or remove one unit",
@@ -96,6 +96,8 @@ class Mean:
             "noise": "discrete Gaussian on every sum",
             "sigma": math.sqrt(chosen.sigma2),
             "sigma2": str(chosen.sigma2),
+            "events": [{"noise": "discrete_gaussian", "sigma2": str(chosen.sigma2), "sensitivity": chosen.half, "cells": cells}],
+            "extra_delta": sampler_delta(DiscreteGaussian(chosen.sigma2), MAX_EPSILON, cells),
             "not_covered": [
                 "more than one unit acting together: k units together are protected by k epsilon only",
                 "a model or other value that the rows were computed with: it must be open, or each row depends on others' data",

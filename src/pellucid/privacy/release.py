@@ -22,6 +22,7 @@ from typing import Any, Protocol, Self
 from pellucid.errors import PrivacyError, UsageError
 from pellucid.pipeline.key import canonical
 from pellucid.pipeline.step import GateRequest, Grant, Output, OutputOf, Source, Step
+from pellucid.privacy.decision import Decision
 from pellucid.privacy.keys import commitment, release_key, steward_key
 from pellucid.privacy.ledger import Ledger
 from pellucid.privacy.parameters import checked_delta, checked_epsilon
@@ -63,8 +64,8 @@ class ReleaseGate:
 
     mechanism: Any
 
-    def _resolved(self, settings: Mapping[str, Any], where: str) -> tuple[Any, float, float]:
-        """The mechanism with its settings, epsilon and delta; PrivacyError names the step."""
+    def resolved(self, settings: Mapping[str, Any], where: str) -> tuple[Any, float, float]:
+        """The mechanism with its settings, epsilon and delta. Raises PrivacyError that names the step."""
         bounds = {field.name for field in dataclasses.fields(self.mechanism)}
         given = {n: tuple(v) if isinstance(v, list) else v for n, v in settings.items() if n in bounds}
         try:
@@ -77,8 +78,12 @@ class ReleaseGate:
 
     def check(self, request: GateRequest) -> str:
         """The release's identity, in hex."""
-        mechanism, epsilon, delta = self._resolved(request.settings, f'release "{request.step}"')
-        identity = {
+        return hashlib.sha256(canonical(self.identity(request))).hexdigest()
+
+    def identity(self, request: GateRequest) -> dict[str, Any]:
+        """Everything the noise depends on, beside the steward's key."""
+        mechanism, epsilon, delta = self.resolved(request.settings, f'release "{request.step}"')
+        return {
             "format": "pellucid release 1",
             "data": request.digest,
             "unit": request.label.unit,
@@ -86,32 +91,57 @@ class ReleaseGate:
             "epsilon": repr(epsilon),
             "delta": repr(delta),
         }
-        return hashlib.sha256(canonical(identity)).hexdigest()
 
     def authorize(self, request: GateRequest) -> Grant:
-        """Check the data, then spend: durable when this returns. Costs nothing for a release that was paid before."""
+        """Check sign-off and data, then spend: durable when this returns. Costs nothing for a release that was paid before.
+
+        What is refused on the way is refused before anything is spent, and leaves its trace in the ledger.
+        """
         where = f'release "{request.step}"'
-        mechanism, epsilon, delta = self._resolved(request.settings, where)
+        mechanism, epsilon, delta = self.resolved(request.settings, where)
         release_id = self.check(request)
         assert request.label.unit is not None
-        if request.path is not None:
-            mechanism.check(request.path, request.label.unit)
         key = steward_key()
+        accounts = sorted(request.label.accounts)
         ledger = Ledger(request.home)
         try:
-            for account in sorted(request.label.accounts):
-                unit, budget = request.budgets[account]
-                ledger.open_account(account, unit, budget.epsilon, budget.delta)
+            self._open(ledger, request)
+            try:
+                if any(request.budgets[account][1].sign_off for account in accounts):
+                    decided = Decision.of(self.identity(request), release_id, request)
+                    ledger.refuse_unsigned(decided, where)
+                if request.path is not None:
+                    mechanism.check(request.path, request.label.unit)
+            except PrivacyError as error:
+                ledger.refuse(accounts, release_id, error)
+                raise
             description = {"step": request.step, "pipeline": request.pipeline, **mechanism.guarantee(epsilon, delta)}
             description["unit"] = request.label.unit
-            ledger.spend(sorted(request.label.accounts), release_id, epsilon, delta, description, commitment(key))
+            ledger.spend(accounts, release_id, epsilon, delta, description, commitment(key))
         finally:
             ledger.close()
         return Grant(release_id, release_key(key, release_id))
 
+    def decide(self, request: GateRequest, by: str, note: str) -> str:
+        """Sign for the release as it stands, data included; its identity. Spends nothing."""
+        release_id = self.check(request)
+        ledger = Ledger(request.home)
+        try:
+            self._open(ledger, request)
+            ledger.decide(Decision.of(self.identity(request), release_id, request), by, note)
+        finally:
+            ledger.close()
+        return release_id
+
+    def _open(self, ledger: Ledger, request: GateRequest) -> None:
+        for account in sorted(request.label.accounts):
+            unit, budget = request.budgets[account]
+            period = (budget.period, budget.period_epsilon, budget.period_delta) if budget.period else None
+            ledger.open_account(account, unit, budget.epsilon, budget.delta, composition=budget.composition, period=period)
+
     def perform(self, arguments: Mapping[str, Any], *, unit: str, key: bytes, scratch: Path) -> Mapping[str, Any]:
         """The released value and the numbers of its guarantee."""
-        mechanism, epsilon, delta = self._resolved({n: v for n, v in arguments.items() if n != _INPUT}, "release")
+        mechanism, epsilon, delta = self.resolved({n: v for n, v in arguments.items() if n != _INPUT}, "release")
         table: Table = arguments[_INPUT]
         return {"": mechanism.run(table.path, unit, epsilon, delta, key, scratch), "guarantee": mechanism.numbers(epsilon, delta)}
 
@@ -140,7 +170,7 @@ def release(
     gate = ReleaseGate(mechanism)
     settings: dict[str, Any] = {f.name: getattr(mechanism, f.name) for f in dataclasses.fields(mechanism)}  # type: ignore[arg-type]
     settings |= {"epsilon": epsilon, "delta": delta}
-    gate._resolved(settings, f'release "{name or mechanism.parameters()["mechanism"]}"')
+    gate.resolved(settings, f'release "{name or mechanism.parameters()["mechanism"]}"')
     if not isinstance(of, Source | Step | OutputOf | str):
         raise UsageError(f"of= must be a source, a step or the name of an output, not a {type(of).__name__}", where="release")
     hints = typing.get_type_hints(type(mechanism)) | {"epsilon": float, "delta": float}

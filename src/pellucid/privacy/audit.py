@@ -1,0 +1,96 @@
+"""Auditing a ledger without its state file: the chain, every balance, every cap, from its events or from an export of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import PrivacyError
+from pellucid.privacy import chain
+from pellucid.privacy.account import Limit, Releases, fits, period_start
+from pellucid.privacy.accounting import checked_events, priced
+from pellucid.privacy.amounts import DELTA_UNIT, EPSILON_UNIT, Amounts, as_float
+
+
+def verify_file(path: Path, heads: Iterable[str] = ()) -> int:
+    """Check an export; how many events it has. Raises PrivacyError naming the first event or line that does not fit."""
+    return verify(chain.read(path), str(path), heads)
+
+
+def verify(events: Iterable[Mapping[str, Any]], where: str, heads: Iterable[str] = ()) -> int:
+    """Check a chain of events: that each follows from the one before, that each spend's balance is the sum of all before it, and
+    that none went over its cap; and that it holds every one of `heads`."""
+    accounts: dict[str, _Balance] = {}
+    paid: dict[str, set[str]] = {}
+    count = 0
+    for event in chain.walked(events, where, heads):
+        count += 1
+        kind, name = event["kind"], event["account"]
+        try:
+            if kind == "open":
+                if name in accounts:
+                    raise ValueError("the account is open already")
+                accounts[name] = _Balance(name, event["body"]["composition"], Limit(**event["body"]["limit"]))
+            elif kind == "cap":
+                accounts[name].lift(Limit(**event["body"]["limit"]))
+            elif kind == "spend":
+                if name in paid.setdefault(event["release"], set()):
+                    raise ValueError("the release has paid before")
+                paid[event["release"]].add(name)
+                accounts[name].spend(event)
+            elif kind == "finish" and event["release"] not in paid:
+                raise ValueError("nothing was paid for it")
+        except (KeyError, TypeError, ValueError, PrivacyError) as error:
+            why = f"{type(error).__name__}: {error}" if isinstance(error, KeyError | TypeError) else str(error)
+            raise PrivacyError(f"event {count} of the ledger does not fit", where=where, why=why) from None
+    for balance in accounts.values():
+        balance.refuse_overspent(where)
+    return count
+
+
+def release_of(event: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]], float]:
+    """The events and extra delta of a spend, for the accountant."""
+    epsilon, delta = as_float(event["epsilon"], EPSILON_UNIT), as_float(event["delta"], DELTA_UNIT)
+    return checked_events(event["body"]["description"], epsilon, delta)
+
+
+class _Balance:
+    """One account while its events go by."""
+
+    def __init__(self, name: str, composition: str, limit: Limit) -> None:
+        self.name, self.composition, self.limit = name, composition, limit
+        self.spent, self.since, self.within = Amounts(), 0, Amounts()
+        self.releases: list[tuple[Sequence[Mapping[str, Any]], float]] = []
+        self.last: tuple[int, Releases, Limit] | None = None
+
+    def lift(self, limit: Limit) -> None:
+        if limit.period != self.limit.period:
+            self.since, self.within = 0, Amounts()
+        self.limit = limit
+
+    def spend(self, event: Mapping[str, Any]) -> None:
+        events, extra = release = release_of(event)
+        epsilon, delta = as_float(event["epsilon"], EPSILON_UNIT), as_float(event["delta"], DELTA_UNIT)
+        asked = priced(epsilon, delta, events, extra)
+        self.spent += asked
+        if self.spent != Amounts(**event["body"]["after"]):
+            raise ValueError("its balance is not the sum of what was spent")
+        self.releases.append(release)
+        if self.limit.period is not None:
+            since = period_start(self.limit.period, event["time"])
+            self.within = (self.within if since == self.since else Amounts()) + asked
+            self.since = since
+            if self.within.epsilon > self.limit.period_epsilon or self.within.delta > self.limit.period_delta:
+                raise ValueError(f"account {self.name!r} was overspent in its {self.limit.period}")
+        if self.composition == "pld":  # costs too much to be tried at every spend
+            self.last = (event["seq"], tuple(self.releases), self.limit)
+        elif not fits(self.composition, self.limit, self.spent, list):
+            raise ValueError(f"account {self.name!r} was overspent")
+
+    def refuse_overspent(self, where: str) -> None:
+        """The last spend of an account that composes losses: it costs most, so the earlier ones fitted when it does."""
+        if self.last is not None:
+            place, releases, limit = self.last
+            if not fits(self.composition, limit, self.spent, lambda: releases):
+                raise PrivacyError(f"account {self.name!r} was overspent at event {place}", where=where)
