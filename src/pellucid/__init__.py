@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid import evaluation, models, privacy
     from pellucid.errors import PellucidError
+    from pellucid.pipeline.about import About
     from pellucid.pipeline.graph import Pipeline
     from pellucid.pipeline.report import Run
     from pellucid.pipeline.step import Budget, source, step
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "About": "pipeline.about",
     "Array": "store.kinds",
     "Budget": "pipeline.step",
     "File": "store.kinds",
@@ -45,7 +47,7 @@ _HOMES = {
 _ROOMS = ("evaluation", "models", "privacy")
 
 __all__ = [
-    "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Run", "Table",
+    "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Run", "Table",
     "evaluation", "models", "privacy", "release", "source", "step",
 ]  # fmt: skip
 

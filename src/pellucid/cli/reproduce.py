@@ -10,7 +10,12 @@ from pellucid.cli import options
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("package", type=Path, metavar="DIR", help="a published package")
+    parser.add_argument("package", metavar="PACKAGE", help="a published package: a folder, a zip, or the address of a zip")
+    parser.add_argument("--key", type=Path, metavar="PEM", help="the publisher's public key: it must be signed by it")
+    parser.add_argument("--step", action="append", default=[], metavar="STEP", help="re-run only this step (again for more)")
+    parser.add_argument("--keep-going", action="store_true", help="when a step fails, re-run the others all the same")
+    parser.add_argument("--sandbox", action="store_true", help="run nothing unless network and files can be cut off")
+    parser.add_argument("--explain", action="store_true", help="try whether what departs from the record explains a difference")
     parser.add_argument("--workspace", type=Path, help="a folder for the environment and the re-run, kept afterwards")
     parser.add_argument("--offline", action="store_true", help="build the environment from the local cache only")
 
@@ -21,7 +26,16 @@ def call(arguments: argparse.Namespace) -> int:
     from pellucid.packages import reproduce
 
     try:
-        verdict = reproduce(arguments.package, workspace=arguments.workspace, offline=arguments.offline)
+        verdict = reproduce(
+            arguments.package,
+            key=arguments.key,
+            workspace=arguments.workspace,
+            offline=arguments.offline,
+            steps=arguments.step,
+            keep_going=arguments.keep_going,
+            sandbox=arguments.sandbox,
+            explain=arguments.explain,
+        )
     except PellucidError as error:
         told = {"verdict": "could not run", "first_difference": None}
         return options.fail(error, as_json=arguments.json, told=told)

@@ -33,13 +33,16 @@ ELSEWHERE = "code/_elsewhere"  # modules from outside of the pipeline's folder, 
 @dataclass(frozen=True)
 class Survey:
     """`code`: path in the package -> (source file, SHA-256). `settings` and `parts` (digests of code) by open step. `imports`:
-    module from the environment -> the distributions that have it. `lock`: the lock file the run's environment is named by."""
+    module from the environment -> the distributions that have it. `lock`: the lock file the run's environment is named by. `about`:
+    what the pipeline says of itself; `licences`: licence and credit of its open sources."""
 
     code: Mapping[str, tuple[str, str]]
     settings: Mapping[str, Mapping[str, Any]]
     parts: Mapping[str, Mapping[str, str]]
     imports: Mapping[str, list[str]]
     lock: str
+    about: Mapping[str, Any] | None
+    licences: Mapping[str, Mapping[str, Any]]
 
 
 def survey(home: Path, run: str) -> Survey:
@@ -73,7 +76,7 @@ def _survey(home: Path, wanted: str) -> Survey:
     from pellucid.pipeline.plan import Plan
     from pellucid.pipeline.record import Record
     from pellucid.pipeline.run import described
-    from pellucid.pipeline.step import Step
+    from pellucid.pipeline.step import Source, Step
 
     record = Record(home)
     run = record.find(wanted)
@@ -105,6 +108,12 @@ def _survey(home: Path, wanted: str) -> Survey:
         parts={name: {k: v for k, v in c.parts.items() if k.startswith(("code ", "module "))} for name, c in closures.items()},
         imports=_imports(texts, f"code/{file.name}", _lines_of(private, file) - _lines_of(steps, file)),
         lock=str(lock),
+        about=pipeline.about.to_json() if pipeline.about else None,
+        licences={
+            name: {"licence": bound.node.licence, "credit": bound.node.credit}
+            for name, bound in pipeline.steps.items()
+            if isinstance(bound.node, Source) and bound.label.is_open and name in rows
+        },
     )
 
 

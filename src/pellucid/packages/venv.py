@@ -37,7 +37,7 @@ def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool
 
     With `shared` the files may be shared with uv's cache: only where the re-run cannot write to them. Raises NotBuiltError.
     """
-    env = _settings(offline)
+    env = uv_settings(offline)
     _uv(["venv", "--quiet", "--python", _interpreter(python, env, folder.parent), str(folder)], env, folder.parent)
     everything = folder.parent / "requirements.txt"
     own = f"pellucid @ {(package / wheel).as_uri()} --hash=sha256:{sha256_of(package / wheel)}\n"
@@ -68,7 +68,7 @@ def _interpreter(wanted: str, env: dict[str, str], folder: Path) -> str:
 def _uv(arguments: list[str], env: dict[str, str], folder: Path) -> str:
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "uv", *arguments],
+            [*uv_command(), *arguments],
             capture_output=True, text=True, errors="replace", env=env, cwd=folder, timeout=TIMEOUT, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -80,12 +80,17 @@ def _uv(arguments: list[str], env: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
+def uv_command() -> list[str]:
+    """uv, as it was installed with pellucid."""
+    return [sys.executable, "-m", "uv"]
+
+
 def _last_lines(text: str) -> str:
     lines = [re.sub(r"^[\s×├╰─▶│·]+", "", line).strip() for line in text.splitlines()]
     return " ".join(line for line in lines[-8:] if line)[-600:]
 
 
-def _settings(offline: bool) -> dict[str, str]:
+def uv_settings(offline: bool) -> dict[str, str]:
     """uv's surroundings: the user's own, and what pip is told about the index here, which uv does not read by itself."""
     drop = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "UV_CONSTRAINT", "UV_OVERRIDE")
     env = {name: value for name, value in os.environ.items() if name not in drop}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import LabelError, UsageError
 from pellucid.pipeline import settings as values
 from pellucid.pipeline import sources
+from pellucid.pipeline.about import About
 from pellucid.pipeline.bound import Bound
 from pellucid.pipeline.order import order
 from pellucid.pipeline.step import Node, Source, Step
@@ -31,14 +32,17 @@ class Pipeline:
     """A named graph of sources and steps.
 
     `Pipeline("areas", [visits, release, model])` names each node after the variable that holds it, unless the node has a name
-    of its own. `seed` is the run's public seed. Raises UsageError for a graph that cannot run.
+    of its own. `seed` is the run's public seed. `about` is what people should know of it; a pipeline that is to be published
+    needs it. Raises UsageError for a graph that cannot run.
     """
 
-    def __init__(self, name: str, nodes: Sequence[Node], *, seed: int = 0) -> None:
+    def __init__(self, name: str, nodes: Sequence[Node], *, seed: int = 0, about: About | None = None) -> None:
         if not name or not all(c.isalnum() or c in "-_" for c in name):
             raise UsageError(f'"{name}" cannot name a pipeline', fix="Use letters, digits, - and _")
         frame = sys._getframe(1)
-        self.name, self.seed = name, seed
+        if about is not None and not isinstance(about, About):
+            raise UsageError("about= takes a pl.About", where=f'Pipeline("{name}")')
+        self.name, self.seed, self.about = name, seed, about
         self.file = Path(frame.f_globals["__file__"]).absolute() if "__file__" in frame.f_globals else None
         self._declared = _named(name, nodes, [frame.f_locals, frame.f_globals])
         self.steps: dict[str, Bound] = _bind(name, self._declared, {})
@@ -62,6 +66,7 @@ class Pipeline:
             changes.setdefault(step, {})[setting] = values.check(parsed, hint, f"--set {path}")
         changed = object.__new__(Pipeline)
         changed.name, changed.seed, changed.file, changed._declared = self.name, self.seed, self.file, self._declared
+        changed.about = self.about
         changed.steps = _bind(self.name, self._declared, changes)
         return changed
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
+from pellucid.pipeline.about import checked_licence
 from pellucid.pipeline.gate import Budget, Gate, GateRequest, Grant
 from pellucid.store.kinds import kind_of
 from pellucid.store.labels import Label, Level
@@ -60,6 +61,8 @@ class Source:
     options: Mapping[str, Any]
     budget: Budget
     account: str | None
+    licence: str | None = None
+    credit: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +137,8 @@ def source(
     format: str | None = None,
     budget: Budget | None = None,
     account: str | None = None,
+    licence: str | None = None,
+    credit: str = "",
     **options: Any,
 ) -> Source:
     """Declare data that enters a pipeline.
@@ -142,7 +147,8 @@ def source(
     there is no default, because a wrong guess cannot be taken back. `unit` names the column that says whose row it is; a
     release needs it. `format` is a reader's name ("csv", "parquet", "jsonlines", "mattermost", "smart", "movielens", or "file"
     for bytes kept as they are); by default the file's ending decides. Other options go to the reader. `budget` caps what
-    releases of this data may spend together, in the `account` (by default the source's name). Raises UsageError.
+    releases of this data may spend together, in the `account` (by default the source's name). `licence` (an SPDX expression) and
+    `credit` (whom to name, and where it comes from) go with open data when they are published. Raises UsageError.
     """
     shown = str(path)
     words = {level.word: level for level in Level}
@@ -171,6 +177,8 @@ def source(
         options=options,
         budget=budget or Budget(),
         account=account,
+        licence=None if licence is None else checked_licence(licence, f'source("{shown}")'),
+        credit=credit,
     )
 
 
