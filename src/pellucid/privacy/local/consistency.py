@@ -26,10 +26,12 @@ def consistent(frequencies: NDArray[Any], method: str = "norm-sub") -> NDArray[A
     if method == "clip":
         kept = np.maximum(values, 0.0)
         total = kept.sum()
-        return kept / total if total > 0 else np.full(len(values), 1 / len(values))
+        shared: NDArray[Any] = kept / total if total > 0 else np.full(len(values), 1 / len(values))
+        return shared
     if method not in ("norm-sub", "simplex"):
         raise PrivacyError(f"there is no consistency method {method!r}", fix="There are norm-sub, simplex (the same) and clip")
     largest = np.sort(values)[::-1]
     excess = (np.cumsum(largest) - 1.0) / np.arange(1, len(values) + 1)
     last = int(np.flatnonzero(largest > excess)[-1])
-    return np.maximum(values - excess[last], 0.0)
+    projected: NDArray[Any] = np.maximum(values - excess[last], 0.0)
+    return projected

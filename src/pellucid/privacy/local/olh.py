@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pellucid.privacy.local.dyadic import ONE, checked_ratio, domain_size, exponential, local_epsilon, parts
 from pellucid.privacy.local.grr import respond
-from pellucid.privacy.local.oracle import checked_codes, code_type, draws
+from pellucid.privacy.local.oracle import checked_codes, code_type
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +74,7 @@ class Olh:
     @cached_property
     def q(self) -> Fraction:
         edges = [-(-c * NARROW // self.buckets) for c in range(self.buckets + 1)]
-        shares = [Fraction(high - low, NARROW) for low, high in zip(edges, edges[1:], strict=False)]
+        shares = [Fraction(high - low, NARROW) for low, high in pairwise(edges)]
         other, truth = Fraction(self.other, ONE), Fraction(self.truth, ONE)
         return sum((share * (other + (truth - other) * share) for share in shares), Fraction(0))
 
@@ -111,7 +112,8 @@ class Olh:
         return found
 
     def valid(self, reports: NDArray[Any]) -> NDArray[Any]:
-        return self._split(reports)[1] < self.buckets
+        good: NDArray[Any] = self._split(reports)[1] < self.buckets
+        return good
 
     def aggregate(self, reports: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
@@ -158,7 +160,7 @@ class Olh:
     def _mixed(self, seed: NDArray[Any], codes: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
 
-        mixed = seed[:, 0] * (codes & np.uint32(NARROW - 1)) + seed[:, 1]
+        mixed: NDArray[Any] = seed[:, 0] * (codes & np.uint32(NARROW - 1)) + seed[:, 1]
         return mixed + seed[:, 2] * (codes >> np.uint32(16)) if self.seeds == 3 else mixed
 
     def _split(self, reports: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

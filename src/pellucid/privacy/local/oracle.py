@@ -21,8 +21,17 @@ class Oracle(Protocol):
     probability `p` and any other with probability `q`, both exact.
     """
 
-    name: str
-    size: int
+    @property
+    def name(self) -> str:
+        """What it is called in a collection's text."""
+
+    @property
+    def size(self) -> int:
+        """How many values the domain has."""
+
+    @property
+    def asked(self) -> float:
+        """The epsilon asked for."""
 
     @property
     def epsilon(self) -> float:
@@ -100,7 +109,9 @@ def checked_codes(codes: NDArray[Any], size: int) -> NDArray[Any]:
         raise PrivacyError("values to report must be a list of whole numbers: their places in the domain")
     if codes.size and (int(codes.min()) < 0 or int(codes.max()) >= size):
         raise PrivacyError(
-            "a value was never declared in the domain", why=f"it has {size} values", fix="Declare it, or leave it out on the client"
+            "a value was never declared in the domain",
+            why=f"it has {size} values",
+            fix="Declare it, or leave it out on the client",
         )
     return codes.astype(np.int64, copy=False)
 
@@ -115,4 +126,5 @@ def draws(stream: Stream, count: int) -> NDArray[Any]:
     import numpy as np
 
     words = stream.words(count)
-    return np.right_shift(words, np.uint64(11), out=words)
+    words >>= np.uint64(11)
+    return words

@@ -72,7 +72,9 @@ class Subset:
     def other(self) -> int:
         """Of 2^53, the mass of one subset without the value."""
         mass = parts(ONE, exponential(self.asked) * self.inside + self.outside)
-        while Fraction(-(-(ONE - mass * self.outside) // self.inside), mass) > exponential(self.asked):  # one more part, if uneven
+        while Fraction(-(-(ONE - mass * self.outside) // self.inside), mass) > exponential(
+            self.asked
+        ):  # one more part, if uneven
             mass += 1
         return mass
 
@@ -135,7 +137,8 @@ class Subset:
     def valid(self, reports: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
 
-        return padding_is_zero(reports, self.size) & (np.bitwise_count(reports).sum(axis=1) == self.chosen)
+        good: NDArray[Any] = padding_is_zero(reports, self.size) & (np.bitwise_count(reports).sum(axis=1) == self.chosen)
+        return good
 
     def aggregate(self, reports: NDArray[Any]) -> NDArray[Any]:
         return bit_counts(reports, self.size)
