@@ -28,13 +28,31 @@ REPORTS = 1_000_000
 ALIKE = 1e-6
 
 
+# Bugs planted in the client: (what stands there, what is put in its place).
+MUTANTS = [
+    ("place >= code ? place + 1 : place", "place > code ? place + 1 : place"),  # the domain, off by one
+    ("drawn < truth) return code", "drawn < other) return code"),  # the masses swapped
+    ("(isOne(value) ? one : zero)", "(isOne(value) ? FINE - zero : zero)"),  # the wrong threshold
+    ("words.getUint32(4, true) < flip", "words.getUint32(4, true) < flip / 2"),  # more epsilon than declared
+    ("report.set(raw.subarray(0, 4 * seeds))", "report.fill(7, 0, 4 * seeds)"),  # one hash for all
+    ("flips ^ kept[at]", "kept[at]"),  # the kept response itself is sent
+    ("words.getUint16(2 * value, true)", "words.getUint16(0, true)"),  # one draw for all bits
+    ("getUint32(8 * word, true) >>> 11", "getUint32(8 * word, true) >>> 31"),  # most bits of the draw thrown away
+]
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        script = self.path == "/client.js"
+        script = self.path.startswith("/client.js")
+        text = CLIENT.read_text()
+        if "?" in self.path:  # a bug planted on the way
+            old, new = MUTANTS[int(self.path.partition("?")[2])]
+            assert text.count(old) >= 1, old
+            text = text.replace(old, new)
         self.send_response(200)
         self.send_header("Content-Type", "text/javascript" if script else "text/html")
         self.end_headers()
-        self.wfile.write(CLIENT.read_bytes() if script else PAGE)
+        self.wfile.write(text.encode() if script else PAGE)
 
     def log_message(self, *arguments: Any) -> None:
         pass
@@ -76,8 +94,10 @@ import("/client.js").then(async (c) => {
 """
 
 
-def run(browser: Any, body: str, given: Any = None) -> Any:
-    found = browser.execute_async_script(PRELUDE + body + "\n}).catch((error) => done({ failed: String(error.stack) }));", given)
+def run(browser: Any, body: str, given: Any = None, client: str = "/client.js") -> Any:
+    found = browser.execute_async_script(
+        PRELUDE.replace("/client.js", client) + body + "\n}).catch((error) => done({ failed: String(error.stack) }));", given
+    )
     assert not (isinstance(found, dict) and "failed" in found), found
     return found
 
@@ -86,20 +106,31 @@ def test_the_shared_vectors_are_those_python_gives() -> None:
     assert FILE.read_text() == text(), "run tests/privacy/local/make_vectors.py"
 
 
-def test_the_browser_gives_the_same_report_for_the_same_words(browser: Any) -> None:
-    cases = json.loads(FILE.read_text())
-    found = run(
-        browser,
-        """
+REPLAY = """
         done(given.map(({ parameters, reports }) => reports.map(({ code, words }) => {
           const all = unhex(words);
           let at = 0;
           const report = hex(c.perturb(parameters, code, (count) => all.slice(at, at += count)));
           return [report, at === all.length];
         })));
-        """,
-        cases,
+"""
+
+
+@pytest.mark.parametrize("mutant", range(len(MUTANTS)))
+def test_the_vectors_catch_a_bug_planted_in_the_client(browser: Any, mutant: int) -> None:
+    cases = json.loads(FILE.read_text())
+    found = run(browser, REPLAY, cases, client=f"/client.js?{mutant}")
+    wrong = sum(
+        report != wanted["report"]
+        for case, reports in zip(cases, found, strict=True)
+        for wanted, (report, _) in zip(case["reports"], reports, strict=True)
     )
+    assert wrong > 0
+
+
+def test_the_browser_gives_the_same_report_for_the_same_words(browser: Any) -> None:
+    cases = json.loads(FILE.read_text())
+    found = run(browser, REPLAY, cases)
     compared = 0
     for case, reports in zip(cases, found, strict=True):
         for wanted, (report, used_up) in zip(case["reports"], reports, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,26 @@ def test_what_was_taken_and_refused_outlives_the_collector(tmp_path: Path) -> No
     assert again.estimate(LETTERS).reports == 3
     assert sum(row["count"] for row in again.refused()) == 3
     again.close()
+
+
+def test_the_same_batch_from_several_sides_at_once_is_taken_once(tmp_path: Path) -> None:
+    data, outcomes = batch(reports(LETTERS, [0, 1, 2] * 100)), []
+    first = Collector(tmp_path)
+    first.open(LETTERS)
+
+    def take() -> None:
+        own = Collector(tmp_path)
+        outcomes.append(own.take(data))
+        own.close()
+
+    threads = [threading.Thread(target=take) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(one.taken for one in outcomes) == [0] * 5 + [300]
+    assert first.estimate(LETTERS).reports == 300
+    first.close()
 
 
 def test_a_batch_cut_off_gives_what_came_before_the_cut(collector: Collector) -> None:

@@ -149,6 +149,7 @@ export async function open(text, { storage, bytes = systemBytes } = {}) {
   if (!told || told.format !== 1) throw new Refused("the collection is of another version");
   const { parameters, values, epsilon, millionths } = told;
   if (!(millionths >= epsilon * 1e6 - 1e-3)) throw new Refused("this is not a collection's text");
+  if (![told.cap, told.kept].every((most) => Number.isSafeInteger(most) && most > 0)) throw new Refused("this is not a collection's text");
   if (!parameters || !Array.isArray(values) || values.length !== parameters.size) throw new Refused("this is not a collection's text");
   if (!(epsilonOf(parameters) <= epsilon * (1 + 1e-9))) throw new Refused("the collection's probabilities give more than its epsilon");
   const id = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).slice(0, 16);
