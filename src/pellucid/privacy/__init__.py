@@ -16,6 +16,7 @@ from pellucid.privacy.histogram import Histogram, histogram
 from pellucid.privacy.mean import Mean, mean
 
 if TYPE_CHECKING:
+    from pellucid.privacy import local
     from pellucid.privacy.keys import commitment, pseudonym, release_key, steward_key
     from pellucid.privacy.ledger import Ledger, Spend
     from pellucid.privacy.simulate import simulate
@@ -29,6 +30,7 @@ __all__ = [
     "commitment",
     "gram",
     "histogram",
+    "local",
     "mean",
     "pseudonym",
     "release_key",
@@ -48,6 +50,8 @@ _FILES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "local":
+        return import_module("pellucid.privacy.local")
     if name in _FILES:
         value = getattr(import_module(f"pellucid.privacy.{_FILES[name]}"), name)
         globals()[name] = value  # a function that shares its name with its file must win over the file
