@@ -37,7 +37,7 @@ def _recognisers() -> dict[str, Any]:
         raise UsageError("Presidio is not installed", fix="pip install pellucid[presidio]") from error
     offline = TLDExtract(suffix_list_urls=(), cache_dir=None)
 
-    class Email(known.EmailRecognizer):  # type: ignore[misc]
+    class Email(known.EmailRecognizer):
         def validate_result(self, pattern_text: str) -> bool:
             return bool(offline(pattern_text).top_domain_under_public_suffix)
 

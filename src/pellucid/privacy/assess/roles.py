@@ -19,22 +19,55 @@ ROLES = {
 }
 """The roles a column can have, and what each means."""
 
-_NAMED = (  # word in the column's name -> role; the first that fits
-    ("identifier", r"e?-?mail|phone|telephone|mobile|ssn|passport|iban|(first|last|full|sur|real|family|given)_?name|nick|nickname|login"
-    r"|handle|username|user_?name|screen_?name|ip|ip_?(v4|v6)?_?addr(ess)?|address|street|licen[cs]e|fingerprint|cookie"),
-    ("unit", r"(user|person|people|customer|client|member|visitor|patient|student|employee|subscriber|account|device|author|reader|borrower|session)"
-    r"(_?(id|key|no|nr|num|number|hash|uuid|code))?|uid|(anon|pseudonym)(ous)?_?id"),
-    ("time", r"(time|date|datetime|timestamp|ts|day|created|updated|at|when|hour)|.*_(time|date|at|ts)|(create|delete|join|leave|update)_?(at|time|date)"),
-    ("quasi-identifier", r"age|sex|gender|race|ethnicity|ethnic_group|nationality|native_?country|country|region|state|city|town|county|zip"
-    r"|zip_?code|post_?code|postal_?code|birth.*|dob|born|year_of_birth|education.*|degree|occupation|job|profession|employer|work_?class|marital.*"
-    r"|relationship|building|department|org_?unit|unit_name|faculty|office|language|height|weight|lat|lon|latitude|longitude|location"),
-    ("sensitive", r"salary.*|income.*|wage.*|disease.*|diagnos[ie]s|illness|health.*|religio.*|politic.*|party|orientation|hiv|crime|conviction|debt.*|grade|score"
-    r"|loan.*|treatment|drug.*|medication|capital_(gain|loss)"),
-    ("item", r"(item|product|movie|film|area|page|article|book|song|track|artist|channel|team|doc|document|query|object|content|video|category|ad|course)"
-    r"(_?(id|key|no|nr|code))?|url|sku|isbn"),
-    ("sensitive", r"rating|stars|tag|opinion|review|comment|query_text"),
-    ("text", r"text|message|body|description|note|notes|content|subject|title|summary|abstract|bio"),
-)  # fmt: skip
+_ID = "(_?(id|key|no|nr|num|number|code|hash|uuid))?"
+
+# Role and the names of columns it is proposed for; the first that fits wins. {id} stands for an ending such as _id.
+_NAMED: tuple[tuple[str, str], ...] = (
+    (
+        "identifier",
+        (
+            "e?-?mail phone telephone mobile ssn passport iban (first|last|full|sur|real|family|given)_?name nick nickname login handle"
+            " username user_?name screen_?name ip ip_?(v4|v6)?_?addr(ess)? address street licen[cs]e fingerprint cookie"
+        ),
+    ),
+    (
+        "unit",
+        (
+            "(user|person|people|customer|client|member|visitor|patient|student|employee|subscriber|account|device|author|reader){id}"
+            " (borrower|session){id} uid (anon|pseudonym)(ous)?_?id"
+        ),
+    ),
+    (
+        "time",
+        (
+            "time date datetime timestamp ts day created updated at when hour .*_(time|date|at|ts)"
+            " (create|delete|join|leave|update)_?(at|time|date)"
+        ),
+    ),
+    (
+        "quasi-identifier",
+        (
+            "age sex gender race ethnicity ethnic_group nationality native_?country country region state city town county zip zip_?code"
+            " post_?code postal_?code birth.* dob born education.* degree occupation job profession employer work_?class marital.*"
+            " relationship building department org_?unit faculty office language height weight lat lon latitude longitude location"
+        ),
+    ),
+    (
+        "sensitive",
+        (
+            "salary.* income.* wage.* disease.* diagnos[ie]s illness health.* religio.* politic.* party orientation hiv crime conviction"
+            " debt.* grade score loan.* treatment drug.* medication capital_(gain|loss) rating stars tag opinion review comment"
+        ),
+    ),
+    (
+        "item",
+        (
+            "(item|product|movie|film|area|page|article|book|song|track|artist|channel|team|doc|document|query|object|content|video){id}"
+            " (category|ad|course){id} url sku isbn"
+        ),
+    ),
+    ("text", "text message body description note notes subject title summary abstract bio"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,8 +110,8 @@ def _by_content(profile: Profile) -> Proposal | None:
 def _by_name(profile: Profile) -> Proposal | None:
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", profile.column.strip()).lower()
     plain = re.sub(r"[\s\-./]+", "_", plain)
-    for role, pattern in _NAMED:
-        if re.fullmatch(pattern, plain):
+    for role, patterns in _NAMED:
+        if any(re.fullmatch(pattern.replace("{id}", _ID), plain) for pattern in patterns.split()):
             if role == "text" and not profile.letters:
                 continue
             return Proposal(role, 0.6, (f'its name, "{profile.column}", is one for {_article(role)}',))
@@ -106,4 +139,4 @@ def _by_shape(profile: Profile) -> Proposal | None:
 
 
 def _article(role: str) -> str:
-    return f"an {role}" if role[0] in "aeio" else f"a {role}"
+    return f"an {role}" if role[0] in "aeio" else f"a {role}{' column' * (role == 'sensitive')}"

@@ -21,7 +21,7 @@ def assess_table(
     quasi: list[str],
     sensitive: list[str],
     *,
-    l: int | None = None,
+    l: int | None = None,  # noqa: E741
     crowd: Any = None,
 ) -> Assessment:
     """k-anonymity of a table by its quasi-identifiers, l-diversity and t-closeness of each sensitive column, and delta-presence where a

@@ -112,4 +112,5 @@ def _both(few: NDArray[Any], many: NDArray[Any]) -> NDArray[Any]:
     import numpy as np
 
     at = np.searchsorted(many, few).clip(max=len(many) - 1)
-    return few[many[at] == few]
+    shared: NDArray[Any] = few[many[at] == few]
+    return shared

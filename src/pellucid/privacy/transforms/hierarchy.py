@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def intervals(low: int, high: int, widths: Sequence[int]) -> Hierarchy:
     """
     if high < low or high - low > 1_000_000:
         raise UsageError("an interval hierarchy needs low <= high, and at most a million values")
-    if not widths or any(w < 2 for w in widths) or any(b % a or b == a for a, b in zip(widths, widths[1:], strict=False)):
+    if not widths or any(w < 2 for w in widths) or any(b % a or b == a for a, b in pairwise(widths)):
         raise UsageError("the widths of intervals must rise, each a multiple of the one before", fix="Such as [5, 10, 20]")
 
     def shown(value: int, width: int) -> str:
@@ -123,7 +124,7 @@ def intervals(low: int, high: int, widths: Sequence[int]) -> Hierarchy:
 def masks(values: Sequence[str], *, keep: Sequence[int]) -> Hierarchy:
     """A hierarchy of codes such as postcodes: their first `keep` characters with the rest masked by *, for each number in `keep`
     (falling), then everything. Raises UsageError."""
-    if any(b >= a for a, b in zip(keep, keep[1:], strict=False)) or any(n < 0 for n in keep):
+    if any(b >= a for a, b in pairwise(keep)) or any(n < 0 for n in keep):
         raise UsageError("the numbers of characters to keep must fall", fix="Such as [4, 3, 1]")
     rows = [(v, *(v[:n] + TOP * max(0, len(v) - n) for n in keep), TOP * 2) for v in sorted(set(values))]
     return Hierarchy(tuple(rows))

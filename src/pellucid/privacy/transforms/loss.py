@@ -15,7 +15,8 @@ def leaves(hierarchy: Hierarchy, level: int) -> NDArray[Any]:
     import numpy as np
 
     codes, count = hierarchy.codes(level)
-    return np.bincount(codes, minlength=count)[codes]
+    together: NDArray[Any] = np.bincount(codes, minlength=count)[codes]
+    return together
 
 
 def ncp(hierarchy: Hierarchy, level: int) -> NDArray[Any]:
