@@ -23,7 +23,10 @@ def delta_presence(data: Any, crowd: Any, quasi: Sequence[str]) -> Finding:
     few, many = columns_of(data, quasi), columns_of(crowd, quasi)
     rows = len(few[0])
     try:
-        joined = [pa.chunked_array([*a.chunks, *b.cast(a.type).chunks], a.type) for a, b in zip(few, many, strict=True)]
+        joined = []
+        for a, b in zip(few, many, strict=True):
+            kind = b.type if pa.types.is_null(a.type) else a.type
+            joined.append(pa.chunked_array([*a.cast(kind).chunks, *b.cast(kind).chunks], kind))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError("the crowd's columns are of other types than the table's", fix="Read both in the same way") from error
     if not rows:
