@@ -93,7 +93,7 @@ def test_a_person_is_sampled_whole_and_by_the_key(visits: pa.Table) -> None:
 def test_values_get_coarser(adult: pa.Table, data: Path) -> None:
     education = read_hierarchy(data / "adult" / "adult_hierarchy_education.csv")
     made = applied(adult, Generalise("education", education, 2), Generalise("age", intervals(0, 99, [10, 20]), 1))
-    assert set(made["education"].to_pylist()) < {row[2] for row in education.rows}
+    assert set(made["education"].to_pylist()) == {row[2] for row in education.rows}
     assert set(made["age"].to_pylist()) <= {f"{n}-{n + 9}" for n in range(0, 100, 10)}
     assert made.column_names == adult.column_names
     assert applied(pa.table({"zip": ["8001", "80"]}), Mask("zip", 3))["zip"].to_pylist() == ["800*", "80"]
@@ -179,8 +179,9 @@ def test_wrong_columns_are_refused_without_their_values(transform: Any, says: st
 
 def test_wrong_settings_are_refused() -> None:
     for wrong in (
-        lambda: Pseudonym("", "r"), lambda: Pseudonym("a", ""), lambda: Clip("a"), lambda: Clip("a", 2, 1), lambda: Clip("a", float("nan")),
-        lambda: Coarsen("a", "fortnight"), lambda: Coarsen("a", "day", epoch="years"), lambda: Sample("a", 0, "r"), lambda: Sample("a", 2, "r"),
+        lambda: Pseudonym("", "r"), lambda: Pseudonym("a", ""), lambda: Clip("a"), lambda: Clip("a", 2, 1),
+        lambda: Clip("a", float("nan")), lambda: Coarsen("a", "fortnight"), lambda: Coarsen("a", "day", epoch="years"),
+        lambda: Sample("a", 0, "r"), lambda: Sample("a", 2, "r"),
         lambda: SuppressSmall("ab", 2), lambda: SuppressSmall(("a",), 1), lambda: DropRare("a", "b", 1), lambda: Mask("a", -1),
     ):  # fmt: skip
         with pytest.raises(PrivacyError):
