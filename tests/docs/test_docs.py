@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "docs/steward.md", "docs/researcher.md", "docs/verifier.md"]
+PAGES = ["README.md", "docs/steward.md", "docs/assess.md", "docs/researcher.md", "docs/verifier.md"]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SLOW = {"docs/verifier.md", "README.md"}
 

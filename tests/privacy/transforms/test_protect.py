@@ -30,7 +30,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
     rows = "\n".join(f"u{person},{item}" for person in range(400) for item in ("home", "help", "shop")[: 1 + person % 3])
     (tmp_path / "visits.csv").write_text(f"user_id,area\n{rows}\n")
-    (tmp_path / "requirements.lock").write_text("")
+    (tmp_path / "requirements.lock").write_text(f"numpy==2.1.0 --hash=sha256:{'0' * 64}\n")
 
     def made(text: str, name: str = "pipeline") -> Any:
         path = tmp_path / f"{name}.py"
@@ -66,10 +66,10 @@ def test_what_is_protected_is_not_open_and_keeps_its_accounts(write: Any) -> Non
 def test_nothing_that_publishes_takes_it(write: Any, tmp_path: Path) -> None:
     pipeline = write('pipeline = pl.Pipeline("masks", [visits, masked])')
     home = tmp_path / ".pellucid"
-    run = pipeline.run(home=home)
+    run = pipeline.run(home=home, confined=True)
     assert run.status == "done"
     with pytest.raises(LabelError) as caught:
-        publish(home, run.name, tmp_path / "out")
+        publish(home, run.id, tmp_path / "out")
     said = str(caught.value)
     assert "masked is protected only: a transform proves nothing against someone who knows something else about a person" in said
     assert "pl.release(" in said
@@ -83,11 +83,11 @@ def test_a_package_of_something_open_holds_nothing_of_it(write: Any, tmp_path: P
         pipeline = pl.Pipeline("masks", [visits, masked, counts])
     """)
     home = tmp_path / ".pellucid"
-    run = pipeline.run(home=home)
-    published = publish(home, run.name, tmp_path / "out")
+    run = pipeline.run(home=home, confined=True)
+    published = publish(home, run.id, tmp_path / "out")
     assert "masked" in published.withheld
     kept = Record(home)
-    (row,) = [row for row in kept.steps(run.name) if row.step == "masked"]
+    (row,) = [row for row in kept.steps(run.id) if row.step == "masked"]
     kept.close()
     assert (row.kind, row.label) == ("protect", "protected")
     secrets = [row.key, *(a.sha256 for a in row.outputs.values()), (tmp_path / "keys" / "steward.key").read_bytes().hex()]
@@ -102,7 +102,7 @@ def test_a_release_of_what_keeps_its_unit_is_charged(write: Any, tmp_path: Path)
         pipeline = pl.Pipeline("masks", [visits, masked, counts])
     """
     home = tmp_path / ".pellucid"
-    write(text).run(home=home)
+    write(text).run(home=home, confined=True)
     ledger = Ledger(home)
     spends = ledger.spends()
     ledger.close()
@@ -112,7 +112,7 @@ def test_a_release_of_what_keeps_its_unit_is_charged(write: Any, tmp_path: Path)
         pipeline = pl.Pipeline("masks", [visits, again])
     """)
     with pytest.raises(PellucidError, match="left"):
-        more.run(home=home)
+        more.run(home=home, confined=True)
 
 
 def test_what_compares_people_cannot_be_released(write: Any) -> None:
@@ -128,10 +128,10 @@ def test_the_same_again_is_reused_and_another_key_makes_others(
     write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, home = write('pipeline = pl.Pipeline("masks", [visits, masked])'), tmp_path / ".pellucid"
-    first, again = pipeline.run(home=home), pipeline.run(home=home)
+    first, again = pipeline.run(home=home, confined=True), pipeline.run(home=home, confined=True)
     assert [run.steps["masked"].action for run in (first, again)] == ["ran", "reused"]
     monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "other"))
-    other = pipeline.run(home=home)
+    other = pipeline.run(home=home, confined=True)
     assert other.steps["masked"].action == "ran"
     one, two = (set(run["masked"].arrow()["user_id"].to_pylist()) for run in (first, other))
     assert not one & two
@@ -146,14 +146,14 @@ def test_assessments_are_private_steps(write: Any, tmp_path: Path) -> None:
     labels = {name: bound.label.level for name, bound in pipeline.steps.items()}
     assert (labels["before"], labels["after"]) == (Level.PRIVATE, Level.PROTECTED)
     home = tmp_path / ".pellucid"
-    run = pipeline.run(home=home)
+    run = pipeline.run(home=home, confined=True)
     assert run["before"]["k1_anonymity"] == 133
     assert run["after"]["k_anonymity"] >= 100
     record = Record(home)
-    assert {row.kind for row in record.steps(run.name)} == {"source", "protect", "assess"}
+    assert {row.kind for row in record.steps(run.id)} == {"source", "protect", "assess"}
     record.close()
     with pytest.raises(LabelError):
-        publish(home, run.name, tmp_path / "out")
+        publish(home, run.id, tmp_path / "out")
 
 
 def test_an_open_table_needs_no_protection_and_others_may_not_claim_it(write: Any, tmp_path: Path) -> None:
