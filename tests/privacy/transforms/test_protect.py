@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import textwrap
 from pathlib import Path
@@ -30,7 +31,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
     rows = "\n".join(f"u{person},{item}" for person in range(400) for item in ("home", "help", "shop")[: 1 + person % 3])
     (tmp_path / "visits.csv").write_text(f"user_id,area\n{rows}\n")
-    (tmp_path / "requirements.lock").write_text(f"numpy==2.1.0 --hash=sha256:{'0' * 64}\n")
+    shutil.copy(Path(__file__).parents[3] / "requirements-dev.lock", tmp_path / "requirements.lock")
 
     def made(text: str, name: str = "pipeline") -> Any:
         path = tmp_path / f"{name}.py"
