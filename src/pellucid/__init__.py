@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.report import Run
     from pellucid.pipeline.step import Budget, source, step
     from pellucid.privacy.release import release
+    from pellucid.privacy.transforms.protect import protect
     from pellucid.store.kinds import Array, File, Metrics, Model, Table
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ _HOMES = {
     "Pipeline": "pipeline.graph",
     "Run": "pipeline.report",
     "Table": "store.kinds",
+    "protect": "privacy.transforms.protect",
     "release": "privacy.release",
     "source": "pipeline.step",
     "step": "pipeline.step",
@@ -48,7 +50,7 @@ _ROOMS = ("evaluation", "models", "privacy")
 
 __all__ = [
     "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Run", "Table",
-    "evaluation", "models", "privacy", "release", "source", "step",
+    "evaluation", "models", "privacy", "protect", "release", "source", "step",
 ]  # fmt: skip
 
 

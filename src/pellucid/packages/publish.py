@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import LabelError, PackageError, UsageError
 from pellucid.packages.contents import Contents, is_open
+from pellucid.store.labels import PROVES_NOTHING
 
 if TYPE_CHECKING:
     from pellucid.packages.manifest import Manifest
@@ -129,9 +130,13 @@ def _refuse_nothing_open(graph: list[dict[str, Any]], rows: Mapping[str, StepRec
         return
     used = {name for node in graph for name in node["inputs"].values()}
     ends = [o[0] for node in graph for o in node["outputs"] if node["label"] != "open" and o[0] not in used]
+    why = f"{', '.join(ends) or 'what it made'} comes from data that are not open"
+    masked = [o[0] for node in graph for o in node["outputs"] if node["label"] == "protected" and node["kind"] == "protect"]
+    if masked:
+        why += f"; {', '.join(masked)} is protected only: {PROVES_NOTHING}"
     raise LabelError(
         "nothing in this run is open, so there is nothing to publish",
-        why=f"{', '.join(ends) or 'what it made'} comes from data that are not open",
+        why=why,
         fix="Release it first: pl.release(mechanism, of=..., epsilon=..., delta=...)",
     )
 

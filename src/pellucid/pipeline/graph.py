@@ -20,7 +20,7 @@ from pellucid.pipeline.bound import Bound
 from pellucid.pipeline.order import order
 from pellucid.pipeline.step import Node, Source, Step
 from pellucid.pipeline.wiring import check_kinds, provided_by, suggest, wire
-from pellucid.store.labels import OPEN, Label, join
+from pellucid.store.labels import OPEN, Label, join, protected
 
 if TYPE_CHECKING:
     from pellucid.pipeline.report import Run
@@ -122,7 +122,8 @@ def _bind(pipeline: str, declared: Mapping[str, Node], changes: Mapping[str, Map
 
 
 def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
-    """The bound node with the label its outputs carry: the source's own, open behind a gate, else joined from its inputs."""
+    """The bound node with the label its outputs carry: the source's own, open behind a gate, protected by a protection, else joined
+    from its inputs."""
     node = bound.node
     if isinstance(node, Source):
         label = node.label
@@ -131,6 +132,8 @@ def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
     elif node.gate is not None:
         _check_release(bound, inputs)
         label = OPEN
+    elif node.protection is not None:
+        label = _protected(bound, node, inputs)
     else:
         label = join(inputs, per_unit=node.per_unit)
         if node.per_unit and label.unit is None:
@@ -148,6 +151,18 @@ def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
             raise UsageError("to work person by person use per_unit=True", where=f'step "{bound.name}"')
     closed = frozenset(edge.parameter for edge, given in zip(bound.edges, inputs, strict=True) if not given.is_open)
     return dataclasses.replace(bound, label=label, closed=closed)
+
+
+def _protected(bound: Bound, node: Step, inputs: list[Label]) -> Label:
+    """Protected, with the accounts of its input, and with its unit where rows still belong to one person. Never open."""
+    where = f'step "{bound.name}"'
+    if not type(node.protection).__module__.startswith("pellucid.privacy."):
+        raise LabelError("only pellucid's own transforms make a table protected", where=where, fix="Use pl.protect")
+    (edge,), (given,) = bound.edges, inputs
+    if given.is_open:
+        raise UsageError(f'"{edge.output}" is open: there is nothing to protect', where=where, fix="Use it directly")
+    assert node.protection is not None
+    return protected(given, keeps_unit=given.unit is not None and node.protection.keeps(given.unit))
 
 
 def _check_release(bound: Bound, inputs: list[Label]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pellucid.errors import UsageError
 from pellucid.pipeline.about import checked_licence
-from pellucid.pipeline.gate import Budget, Gate, GateRequest, Grant
+from pellucid.pipeline.gate import Budget, Gate, GateRequest, Grant, Protection
 from pellucid.store.kinds import kind_of
 from pellucid.store.labels import Label, Level
 
@@ -31,6 +31,7 @@ __all__ = [
     "Node",
     "Output",
     "OutputOf",
+    "Protection",
     "Source",
     "Step",
     "keeps_units_apart",
@@ -84,6 +85,7 @@ class Step:
     threads: int = 1
     tolerance: float | None = None
     gate: Gate | None = None
+    protection: Protection | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, outside of any pipeline (for tests and notebooks)."""

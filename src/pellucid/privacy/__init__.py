@@ -1,5 +1,6 @@
 """Privacy: what lowers a label, and who pays for it.
 
+Before: `assess` says what is in the data and how identifying it is; `transforms` change tables in ways that prove nothing.
 Mechanisms (`gram`, `histogram`, `mean`) say their unit, neighbouring relation, sensitivity and guarantee, and the argument
 why the code meets it, in their docstrings; the ledger holds the accounts they spend from; the steward's key drives all private
 randomness. May import store and data, nothing above. Nothing heavy loads before a mechanism runs.
@@ -16,7 +17,7 @@ from pellucid.privacy.histogram import Histogram, histogram
 from pellucid.privacy.mean import Mean, mean
 
 if TYPE_CHECKING:
-    from pellucid.privacy import local
+    from pellucid.privacy import assess, attacks, local, transforms
     from pellucid.privacy.keys import commitment, pseudonym, release_key, steward_key
     from pellucid.privacy.ledger import Ledger, Spend
     from pellucid.privacy.simulate import simulate
@@ -27,6 +28,7 @@ __all__ = [
     "Ledger",
     "Mean",
     "Spend",
+    "assess",
     "commitment",
     "gram",
     "histogram",
@@ -36,6 +38,7 @@ __all__ = [
     "release_key",
     "simulate",
     "steward_key",
+    "transforms",
 ]
 
 _FILES = {
@@ -49,9 +52,12 @@ _FILES = {
 }
 
 
+_ROOMS = ("assess", "attacks", "local", "transforms")
+
+
 def __getattr__(name: str) -> Any:
-    if name == "local":
-        return import_module("pellucid.privacy.local")
+    if name in _ROOMS:
+        return import_module(f"pellucid.privacy.{name}")
     if name in _FILES:
         value = getattr(import_module(f"pellucid.privacy.{_FILES[name]}"), name)
         globals()[name] = value  # a function that shares its name with its file must win over the file
