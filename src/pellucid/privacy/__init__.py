@@ -29,6 +29,7 @@ __all__ = [
     "Mean",
     "Spend",
     "assess",
+    "attacks",
     "commitment",
     "gram",
     "histogram",

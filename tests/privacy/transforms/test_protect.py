@@ -142,7 +142,8 @@ def test_assessments_are_private_steps(write: Any, tmp_path: Path) -> None:
     pipeline = write("""
         before = pl.privacy.assess.log(visits, unit="user_id", item="area", known=2)
         after = pl.privacy.assess.table(masked, quasi=["area"])
-        pipeline = pl.Pipeline("masks", [visits, masked, before, after])
+        about = pl.About(title="Masks", description="Visits", creators=("Doe, Jane",), licence="MIT", data_licence="CC0-1.0")
+        pipeline = pl.Pipeline("masks", [visits, masked, before, after], about=about)
     """)
     labels = {name: bound.label.level for name, bound in pipeline.steps.items()}
     assert (labels["before"], labels["after"]) == (Level.PRIVATE, Level.PROTECTED)
