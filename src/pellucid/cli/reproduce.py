@@ -16,6 +16,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-going", action="store_true", help="when a step fails, re-run the others all the same")
     parser.add_argument("--sandbox", action="store_true", help="run nothing unless network and files can be cut off")
     parser.add_argument("--explain", action="store_true", help="try whether what departs from the record explains a difference")
+    parser.add_argument("--as-steward", action="store_true", help="re-run the private side too: needs its data, state and key")
+    parser.add_argument(
+        "--steward-keys", type=Path, metavar="FOLDER", help="where the key is (default: PELLUCID_KEYS, or the usual place)"
+    )
+    options.add_home(parser)
     parser.add_argument("--workspace", type=Path, help="a folder for the environment and the re-run, kept afterwards")
     parser.add_argument("--offline", action="store_true", help="build the environment from the local cache only")
 
@@ -24,6 +29,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Re-run and compare; exit 0 bit-identical or within tolerance, 1 different, 2 could not run."""
     from pellucid.errors import PellucidError
     from pellucid.packages import reproduce
+    from pellucid.packages.as_steward import Steward
 
     try:
         verdict = reproduce(
@@ -35,6 +41,7 @@ def call(arguments: argparse.Namespace) -> int:
             keep_going=arguments.keep_going,
             sandbox=arguments.sandbox,
             explain=arguments.explain,
+            as_steward=Steward(options.home_of(arguments), arguments.steward_keys) if arguments.as_steward else None,
         )
     except PellucidError as error:
         told = {"verdict": "could not run", "first_difference": None}
