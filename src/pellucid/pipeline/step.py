@@ -64,6 +64,7 @@ class Source:
     account: str | None
     licence: str | None = None
     credit: str = ""
+    origin: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +142,7 @@ def source(
     account: str | None = None,
     licence: str | None = None,
     credit: str = "",
+    origin: str | Path | None = None,
     **options: Any,
 ) -> Source:
     """Declare data that enters a pipeline.
@@ -150,7 +152,8 @@ def source(
     release needs it. `format` is a reader's name ("csv", "parquet", "jsonlines", "mattermost", "smart", "movielens", or "file"
     for bytes kept as they are); by default the file's ending decides. Other options go to the reader. `budget` caps what
     releases of this data may spend together, in the `account` (by default the source's name). `licence` (an SPDX expression) and
-    `credit` (whom to name, and where it comes from) go with open data when they are published. Raises UsageError.
+    `credit` (whom to name, and where it comes from) go with open data when they are published; `origin` names the file that
+    `pellucid import` wrote, when they come from a package. Raises UsageError.
     """
     shown = str(path)
     words = {level.word: level for level in Level}
@@ -181,6 +184,7 @@ def source(
         account=account,
         licence=None if licence is None else checked_licence(licence, f'source("{shown}")'),
         credit=credit,
+        origin=None if origin is None else Path(_caller_folder(1), origin),
     )
 
 
