@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pellucid.errors import PellucidError
     from pellucid.pipeline.graph import Pipeline
     from pellucid.pipeline.report import Run
-    from pellucid.pipeline.step import Budget, source, step
+    from pellucid.pipeline.step import Budget, Row, UserDay, source, step
     from pellucid.privacy.release import release
     from pellucid.store.kinds import Array, File, Metrics, Model, Table
 
@@ -36,8 +36,10 @@ _HOMES = {
     "Model": "store.kinds",
     "PellucidError": "errors",
     "Pipeline": "pipeline.graph",
+    "Row": "pipeline.step",
     "Run": "pipeline.report",
     "Table": "store.kinds",
+    "UserDay": "pipeline.step",
     "release": "privacy.release",
     "source": "pipeline.step",
     "step": "pipeline.step",
@@ -45,7 +47,7 @@ _HOMES = {
 _ROOMS = ("evaluation", "models", "privacy")
 
 __all__ = [
-    "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Run", "Table",
+    "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
     "evaluation", "models", "privacy", "release", "source", "step",
 ]  # fmt: skip
 
