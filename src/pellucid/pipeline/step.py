@@ -30,8 +30,8 @@ __all__ = [
     "Node",
     "Output",
     "OutputOf",
-    "Source",
     "Row",
+    "Source",
     "Step",
     "UserDay",
     "keeps_units_apart",
@@ -128,7 +128,9 @@ def UserDay(column: str, *, time: str, clock: str = "") -> Unit:  # noqa: N802 a
     or "ms". A person who is there on several days is protected on each of them apart, so the loss adds up over their days.
     """
     if clock not in ("", "s", "ms"):
-        raise UsageError(f"{clock!r} is not a clock", where="UserDay", fix='Use "s" or "ms", or leave it out for dates and time stamps')
+        raise UsageError(
+            f"{clock!r} is not a clock", where="UserDay", fix='Use "s" or "ms", or leave it out for dates and time stamps'
+        )
     if not all(isinstance(name, str) and name for name in (column, time)) or column == time:
         raise UsageError("a person's column and another one with the time are needed", where="UserDay")
     return Unit(column, time, clock)

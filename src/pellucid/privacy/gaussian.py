@@ -21,9 +21,9 @@ from __future__ import annotations
 
 import decimal
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from collections.abc import Iterable
 from functools import lru_cache
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple

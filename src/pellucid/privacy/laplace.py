@@ -68,7 +68,7 @@ class DiscreteLaplace:
     @property
     def sigma(self) -> float:
         """The standard deviation."""
-        q = 2.0 ** (-self.halvings / self.steps)
+        q = math.exp2(-self.halvings / self.steps)
         return math.sqrt(2 * q) / (1 - q)
 
     @property
