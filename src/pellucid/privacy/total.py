@@ -144,7 +144,7 @@ class Total:
     def plan(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
         """The finest grid whose noise the sampler offers, and that noise; depends on no data."""
         epsilon, delta = checked_epsilon(epsilon), checked_delta(delta, pure=self.pure)
-        half, cells, noise = FINEST, len(self.columns), None
+        half, cells, noise, most = FINEST, len(self.columns), None, 0
         while noise is None:
             most = max(1, self.most(half, relation))
             try:
