@@ -14,7 +14,15 @@ from test_versions import RELEASED
 from pellucid.privacy import MECHANISMS
 from pellucid.privacy.accounting import checked_events
 
-ARGUMENT = ("Unit and neighbouring relation:", "Statistic:", "Sensitivity:", "Guarantee:", "Source:", "Why the code meets it:", "version")
+ARGUMENT = (
+    "Unit and neighbouring relation:",
+    "Statistic:",
+    "Sensitivity:",
+    "Guarantee:",
+    "Source:",
+    "Why the code meets it:",
+    "version",
+)
 UNTHRESHOLDED = ("mean", "total", "top", "choose", "quantiles")
 
 
