@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 METHODS = ("geometric", "gaussian")
 BITS = 128
+SHARES = (0.25, 0.4, 0.5, 0.6, 0.75)  # counts are not released, so their noise matters less than in a histogram
 MAX_COUNT = 1 << 20  # a table longer than this is not offered
 
 
@@ -99,8 +100,9 @@ class Partitions:
         return chances(checked_epsilon(epsilon) / moves * (1 - 1e-15), checked_delta(delta) / moves * (1 - 1e-15))
 
     def threshold(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
-        """The noise and threshold ("gaussian")."""
-        return plan(epsilon, delta, self.cap, self.cap, relation)
+        """The noise and threshold ("gaussian"): of some shares of delta the one whose threshold is lowest, whatever the data."""
+        plans = [plan(epsilon, delta, self.cap, self.cap, relation, "gaussian", 1, share) for share in SHARES]
+        return min(plans, key=lambda chosen: chosen.threshold)
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""

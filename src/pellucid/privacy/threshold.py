@@ -84,21 +84,31 @@ class Plan:
 
 
 def plan(
-    epsilon: float, delta: float, cells: int, cap: int, relation: str = ADD_REMOVE, noise: str = "gaussian", lift: int = 1
+    epsilon: float,
+    delta: float,
+    cells: int,
+    cap: int,
+    relation: str = ADD_REMOVE,
+    noise: str = "gaussian",
+    lift: int = 1,
+    share: float = SHARE,
 ) -> Plan:
     """The least noise, then the lowest threshold, for (epsilon, delta); PrivacyError if no noise on offer is enough.
 
     A unit holds at most `cap` items that must not be named by it alone (0: all items are declared) and moves `cells` cells by at
-    most `lift` each; for `relation` "replace" twice as many.
+    most `lift` each; for `relation` "replace" twice as many. `share` of delta
+    goes to the threshold under Gaussian noise.
     """
     pure = noise == "laplace" and not cap
     moved = 2 * cells if relation == REPLACE else cells
-    return _plan(checked_epsilon(epsilon), checked_delta(delta, pure=pure), moved, cap, noise, lift)  # a cache takes True for 1.0
+    return _plan(
+        checked_epsilon(epsilon), checked_delta(delta, pure=pure), moved, cap, noise, lift, share
+    )  # a cache takes True for 1.0
 
 
 @lru_cache(maxsize=256)
-def _plan(epsilon: float, delta: float, cells: int, cap: int, kind: str, lift: int) -> Plan:
-    share = (SHARE if kind == "gaussian" else 1.0) * delta if cap else 0.0
+def _plan(epsilon: float, delta: float, cells: int, cap: int, kind: str, lift: int, part: float) -> Plan:
+    share = (part if kind == "gaussian" else 1.0) * delta if cap else 0.0
     counts = (delta - share) * (1 - 1e-9) if kind == "gaussian" else 0.0
     noise: DiscreteGaussian | DiscreteLaplace
     if kind == "laplace":
