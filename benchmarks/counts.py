@@ -1,8 +1,10 @@
 """Counts with unknown keys at scale: seconds and kept keys, against PipelineDP on the same data at the same parameters.
 
 1 million rows of 200,000 people over 100,000 keys (Zipf), at most 10 keys of each person, epsilon 1, delta 1e-6. Bars: 15 s, and at
-least as many keys as PipelineDP keeps. PipelineDP runs in its own environment and process (scripts/tool pipeline-dp), on its local
-backend. Run: python benchmarks/counts.py [--json]
+least as many keys as PipelineDP keeps; where only keys are selected both do the same, and differ by chance, so 95% of its number.
+PipelineDP runs in its own environment and process (scripts/tool pipeline-dp), on its local backend.
+
+Run: python benchmarks/counts.py [--json]
 """
 
 from __future__ import annotations
@@ -104,7 +106,8 @@ def main() -> int:
         for row in rows:
             kept, seconds = row["pipeline_dp"] or (0, float("nan"))
             print(f"{row['what']:<28}{row['kept']:>7}{row['seconds']:>7.1f}{kept:>17}{seconds:>7.1f}")
-    fits = all(row["seconds"] <= BAR and row["kept"] >= (row["pipeline_dp"] or (0, 0))[0] for row in rows)
+    least = [(0.95 if row["what"].startswith("keys") else 1.0) * (row["pipeline_dp"] or (0, 0))[0] for row in rows]
+    fits = all(row["seconds"] <= BAR and row["kept"] >= low for row, low in zip(rows, least, strict=True))
     return 0 if fits and all(row["pipeline_dp"] for row in rows) else 1
 
 
