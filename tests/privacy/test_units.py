@@ -152,6 +152,13 @@ def test_per_unit_steps_need_a_person(tmp_path: Path) -> None:
         pl.source("v.csv", label="private", unit="user_id", relation="swap")
 
 
+def test_a_source_named_like_a_setting_of_a_release_is_not_taken_for_it(tmp_path: Path) -> None:
+    rows = pl.source(visits(tmp_path / "v.parquet"), label="private", unit="user_id", name="rows")
+    counts = pl.release(histogram("item"), of=rows, epsilon=1.0, delta=1e-6, name="counts")
+    (edge,) = pl.Pipeline("named", [rows, counts]).steps["counts"].edges
+    assert edge.parameter == "of"
+
+
 def test_a_release_by_opendp_is_marked_kept_and_never_made_twice(tmp_path: Path, home: Path) -> None:
     mechanism = histogram("item", cap=3, backend="opendp")
     assert mechanism.guarantee(1.0, 1e-6)["rerunnable"] is False

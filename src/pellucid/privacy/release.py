@@ -199,6 +199,7 @@ def release(
         name=name,
         outputs=(Output("", mechanism.output_kind), Output("guarantee", "metrics")),
         inputs={_INPUT: of},
+        settings=settings,  # said here, or a source that is named like a setting (`rows`) would be taken for it
         kind="release",
         gate=gate,
     )
