@@ -20,15 +20,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid import evaluation, models, privacy
     from pellucid.errors import PellucidError
+    from pellucid.pipeline.about import About
     from pellucid.pipeline.graph import Pipeline
     from pellucid.pipeline.report import Run
     from pellucid.pipeline.step import Budget, Row, UserDay, source, step
     from pellucid.privacy.release import release
+    from pellucid.privacy.transforms.protect import protect
     from pellucid.store.kinds import Array, File, Metrics, Model, Table
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "About": "pipeline.about",
     "Array": "store.kinds",
     "Budget": "pipeline.step",
     "File": "store.kinds",
@@ -40,6 +43,7 @@ _HOMES = {
     "Run": "pipeline.report",
     "Table": "store.kinds",
     "UserDay": "pipeline.step",
+    "protect": "privacy.transforms.protect",
     "release": "privacy.release",
     "source": "pipeline.step",
     "step": "pipeline.step",
@@ -47,8 +51,8 @@ _HOMES = {
 _ROOMS = ("evaluation", "models", "privacy")
 
 __all__ = [
-    "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
-    "evaluation", "models", "privacy", "release", "source", "step",
+    "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
+    "evaluation", "models", "privacy", "protect", "release", "source", "step",
 ]  # fmt: skip
 
 

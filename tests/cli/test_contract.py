@@ -412,9 +412,9 @@ USAGE = {
     "a setting without a value": (["run", "small.py", "--set", "model"], "--set model: this is not STEP.SETTING=VALUE"),
     "a drawing nowhere": (["graph", "small.py", "--svg", "no/such/folder.svg"], "no/such/folder.svg: cannot write"),
     "no server": (["export"], "no MLflow server is named"),
-    "publish without a folder": (["publish", "last"], "DIR"),
+    "publish without a folder": (["publish", "last"], "DEST"),
     "publish an unknown run": (["publish", "19990101", "out"], 'run "19990101"'),
-    "reproduce nothing": (["reproduce"], "DIR"),
+    "reproduce nothing": (["reproduce"], "PACKAGE"),
     "reproduce a missing package": (["reproduce", "nowhere"], "nowhere"),
 }  # fmt: skip
 

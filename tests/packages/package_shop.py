@@ -19,7 +19,7 @@ from shop_cellar import tidy_one
 from shop_lib.weights import weigh
 
 sales = pl.source("sales.csv", label="private", unit="person")
-goods = pl.source("goods.csv", label="open")
+goods = pl.source("goods.csv", label="open", licence="CC0-1.0", credit="the shop")
 
 
 @pl.step(per_unit=True)
@@ -57,7 +57,15 @@ def per_till(tills: pl.Table) -> pl.Metrics:
     return {"rows": tills.num_rows}
 
 
-pipeline = pl.Pipeline("shop", [sales, goods, tidy, counts, shares, best, private_mean, tills, per_till], seed=7)
+about = pl.About(
+    title="What a shop sells",
+    description="Shares of the goods that people buy, from a count under differential privacy.",
+    creators=("Doe, Jane <https://orcid.org/0000-0002-1825-0097>", "The Shop <https://shop.example>"),
+    licence="MIT",
+    data_licence="CC-BY-4.0",
+    keywords=("shop", "shares"),
+)
+pipeline = pl.Pipeline("shop", [sales, goods, tidy, counts, shares, best, private_mean, tills, per_till], seed=7, about=about)
 '''
 CELLAR = """
 def tidy_one(table):

@@ -33,7 +33,8 @@ def test_a_package_holds_the_open_artifacts_their_code_and_their_environment(pub
         "MANIFEST.sha256", "README.md", "manifest.json", "artifacts/goods.parquet", "artifacts/counts.parquet",
         "artifacts/counts_guarantee.json", "artifacts/shares/0000-power=1.0.parquet", "artifacts/shares/0001-power=2.0.parquet",
         "artifacts/best.json", "code/shop.py", "code/shop_lib/__init__.py", "code/shop_lib/weights.py", "code/shop_cellar.py",
-        "environment/requirements.lock",
+        "environment/requirements.lock", "pylock.toml", "privacy/counts.json", "ro-crate-metadata.json", "ro-crate-preview.html",
+        "croissant.json", "datacite.json", "CITATION.cff", "sbom.cdx.json",
     } == {path for path in paths if not path.endswith(".whl")}  # fmt: skip
     assert sum(path.endswith(".whl") for path in paths) == 1
 
@@ -120,7 +121,7 @@ def test_what_is_no_longer_what_ran_is_refused(tmp_path: Path, keys: Path) -> No
     with pytest.raises(PackageError, match=r'step "shares": what ran is no longer here.*Run the pipeline again'):
         publish(shop.home, "last", out)
     weights.write_text(good_weights + "\n# a comment is no change\n")
-    pipeline.write_text(good_pipeline.replace('"goods.csv", label="open"', '"goods.csv", label="protected"'))
+    pipeline.write_text(good_pipeline.replace('"goods.csv", label="open", licence="CC0-1.0"', '"goods.csv", label="protected"'))
     with pytest.raises(PackageError, match="steps, inputs or labels"):
         publish(shop.home, "last", out)
     pipeline.write_text(good_pipeline.replace("floor: float = 0.0", "floor: float = 0.1"))

@@ -221,7 +221,7 @@ import time
 import numpy
 import pellucid as pl
 
-base = pl.source("base.csv", label="open")
+base = pl.source("base.csv", label="open", licence="CC0-1.0")
 
 
 @pl.step
@@ -239,7 +239,8 @@ def after(loose: pl.Model) -> pl.Metrics:
     return {"sum": float(loose.arrays["weights"].sum())}
 
 MORE
-pipeline = pl.Pipeline("quirks", [base, steady, loose, after NAMES])
+about = pl.About(title="Quirks", description="Odd steps", creators=("Doe, Jane",), licence="MIT", data_licence="CC0-1.0")
+pipeline = pl.Pipeline("quirks", [base, steady, loose, after NAMES], about=about)
 """
 RANDOM = """
 @pl.step

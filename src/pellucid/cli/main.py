@@ -25,8 +25,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "why": ("why", "why a step ran, or why it would not"),
     "graph": ("graph", "draw a pipeline in the terminal, or as SVG"),
     "ledger": ("ledger", "privacy accounts: what is spent and what is left"),
+    "local": ("local", "local differential privacy: choose, declare, collect, estimate"),
     "publish": ("publish", "write a run's open side as a package anyone can re-run"),
+    "check": ("check", "look whether a package is whole and signed, without running it"),
     "reproduce": ("reproduce", "re-run a package in a clean environment and give a verdict"),
+    "import": ("take", "take an open artifact of a package as a source, with where it comes from"),
+    "adopt": ("adopt", "make a plain script or notebook a pipeline and a package"),
     "export": ("export", "send a run's open side to an MLflow server"),
     "gc": ("gc", "remove stored files that no kept run needs"),
 }

@@ -11,7 +11,10 @@ from pellucid.cli import options
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("run", metavar="RUN", help="a run, the start of its name, last or last~1")
-    parser.add_argument("destination", type=Path, metavar="DIR", help="a folder that does not exist yet")
+    parser.add_argument("destination", type=Path, metavar="DEST", help="a folder (with --zip, a file) that does not exist yet")
+    parser.add_argument("--zip", action="store_true", help="write one zip file instead of a folder")
+    parser.add_argument("--with-wheels", action="store_true", help="put the wheels for this kind of machine inside")
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="sign with this ed25519 private key (PEM)")
     options.add_home(parser)
 
 
@@ -19,7 +22,14 @@ def call(arguments: argparse.Namespace) -> int:
     """Write the package and say what is in it and what was withheld."""
     from pellucid.packages import publish
 
-    done = publish(options.home_of(arguments), arguments.run, arguments.destination)
+    done = publish(
+        options.home_of(arguments),
+        arguments.run,
+        arguments.destination,
+        with_wheels=arguments.with_wheels,
+        sign=arguments.sign,
+        zipped=arguments.zip,
+    )
     if arguments.json:
         options.print_json(done.to_json())
         return 0

@@ -10,7 +10,17 @@ from pellucid.cli import options
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("package", type=Path, metavar="DIR", help="a published package")
+    parser.add_argument("package", metavar="PACKAGE", help="a published package: a folder, a zip, or the address of a zip")
+    parser.add_argument("--key", type=Path, metavar="PEM", help="the publisher's public key: it must be signed by it")
+    parser.add_argument("--step", action="append", default=[], metavar="STEP", help="re-run only this step (again for more)")
+    parser.add_argument("--keep-going", action="store_true", help="when a step fails, re-run the others all the same")
+    parser.add_argument("--sandbox", action="store_true", help="run nothing unless network and files can be cut off")
+    parser.add_argument("--explain", action="store_true", help="try whether what departs from the record explains a difference")
+    parser.add_argument("--as-steward", action="store_true", help="re-run the private side too: needs its data, state and key")
+    parser.add_argument(
+        "--steward-keys", type=Path, metavar="FOLDER", help="where the key is (default: PELLUCID_KEYS, or the usual place)"
+    )
+    options.add_home(parser)
     parser.add_argument("--workspace", type=Path, help="a folder for the environment and the re-run, kept afterwards")
     parser.add_argument("--offline", action="store_true", help="build the environment from the local cache only")
 
@@ -19,9 +29,20 @@ def call(arguments: argparse.Namespace) -> int:
     """Re-run and compare; exit 0 bit-identical or within tolerance, 1 different, 2 could not run."""
     from pellucid.errors import PellucidError
     from pellucid.packages import reproduce
+    from pellucid.packages.as_steward import Steward
 
     try:
-        verdict = reproduce(arguments.package, workspace=arguments.workspace, offline=arguments.offline)
+        verdict = reproduce(
+            arguments.package,
+            key=arguments.key,
+            workspace=arguments.workspace,
+            offline=arguments.offline,
+            steps=arguments.step,
+            keep_going=arguments.keep_going,
+            sandbox=arguments.sandbox,
+            explain=arguments.explain,
+            as_steward=Steward(options.home_of(arguments), arguments.steward_keys) if arguments.as_steward else None,
+        )
     except PellucidError as error:
         told = {"verdict": "could not run", "first_difference": None}
         return options.fail(error, as_json=arguments.json, told=told)

@@ -1,8 +1,8 @@
 """Packages: a run's open side as a folder that anyone can check and re-run, and the verdict of doing so.
 
-`publish` writes a package, `reproduce` re-runs one in a clean environment and compares. Nothing that is not open enters a
-package: no value, and nothing computed from one (a digest of private data would let anyone confirm a guess of it). May import
-every room below: privacy, pipeline, store, data. Loads nothing heavy before it is used.
+`publish` writes a package, `check` looks whether one is whole, `reproduce` re-runs one in a clean environment and compares. Nothing
+that is not open enters a package: no value, and nothing computed from one (a digest of private data would let anyone confirm a guess
+of it). May import every room below: privacy, pipeline, store, data. Loads nothing heavy before it is used.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # Bound here, eagerly, because each function shares its name with its file: a later import of the file must not hide it.
+from pellucid.packages.checking import Checked, check
 from pellucid.packages.publish import Published, publish
 from pellucid.packages.reproduce import reproduce
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pellucid.packages.manifest import Manifest
     from pellucid.packages.verdict import Verdict
 
-__all__ = ["Manifest", "Published", "Verdict", "publish", "reproduce"]
+__all__ = ["Checked", "Manifest", "Published", "Verdict", "check", "publish", "reproduce"]
 
 _FILES = {"Manifest": "manifest", "Verdict": "verdict"}
 

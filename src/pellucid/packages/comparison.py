@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,16 @@ from pellucid.store.objects import Objects
 Finding = tuple[str, str, str, str]  # step, output, result, detail
 
 
-def main(package: str, home: str, result: str) -> None:
-    """Entry of the process: print the findings as JSON, or the error."""
+def main(package: str, home: str, result: str, steps: str, kernel: str) -> None:
+    """Entry of the process: print the findings as JSON, or the error.
+
+    `steps`: which were re-run, as JSON; `kernel`: "other" where the linear algebra kernel is not the one on record.
+    """
     try:
         made = _outputs(read_json(Path(result), "the result of the re-run"))
         manifest = manifests.read(Path(package))
-        found: Any = {"findings": list(compare(manifest, Path(package), made, Objects(Path(home))))}
+        findings = compare(manifest, Path(package), made, Objects(Path(home)), set(json.loads(steps)), kernel == "other")
+        found: Any = {"findings": list(findings)}
     except PellucidError as error:
         found = {"error": str(error)}
     print(json.dumps(found))
@@ -46,43 +50,54 @@ def _outputs(result: Mapping[str, Any]) -> dict[str, Artifact]:
     return made
 
 
-def compare(manifest: Manifest, package: Path, made: Mapping[str, Artifact], objects: Objects) -> Iterator[Finding]:
-    """A finding for each output of each open step, in the order of the trace. Nothing here raises for what a file holds."""
+def compare(
+    manifest: Manifest, package: Path, made: Mapping[str, Artifact], objects: Objects, steps: Container[str], other_kernel: bool
+) -> Iterator[Finding]:
+    """A finding for each output of each open step, in the order of the trace; of steps that were re-run only, those in `steps`.
+
+    Nothing here raises for what a file holds.
+    """
+    kernel = manifest.other_kernel if other_kernel else None
     stated = {name: value.digest for name, value in manifest.open.items()}
     for entry in manifest.trace:
+        if entry.role == manifests.RERUN and entry.step not in steps:
+            continue
         for name, digest in entry.inputs.values():
             if stated[name] != digest:
                 yield entry.step, name, DIFFERENT, f"by the trace its input {name} was another than the {name} in the package"
         for name, value in entry.outputs.items():
             result, detail = IDENTICAL, ""
             if entry.role == manifests.RERUN:
-                result, detail = _against(entry, value, made.get(name), package, objects)
-            if result == IDENTICAL and manifest.digests == _own_digests():
-                result, detail = _as_stated(value, package)
+                result, detail = _against(entry, value, made.get(name), package, objects, kernel)
+            if result == IDENTICAL and manifest.digests == own_digests():
+                result, detail = as_stated(value, package)
             yield entry.step, name, result, detail
 
 
-def _own_digests() -> str:
+def own_digests() -> str:
+    """The recipe of the canonical digests that this pellucid makes."""
     from pellucid.store.digest import FORMAT
 
     return FORMAT
 
 
-def _against(entry: Entry, value: Value, made: Artifact | None, package: Path, objects: Objects) -> tuple[str, str]:
+def _against(
+    entry: Entry, value: Value, made: Artifact | None, package: Path, objects: Objects, kernel: float | None
+) -> tuple[str, str]:
     """A value against its re-run: the worst result over its elements."""
     if made is None:
         return DIFFERENT, "the re-run gave no such output"
     if (value.items is None) != (made.items is None) or value.kind != made.kind:
         return DIFFERENT, "the re-run gave another kind of output"
     if value.items is None:
-        return _leaf(entry, value, made, package, objects)
+        return _leaf(entry, value, made, package, objects, kernel)
     names, others = [name for name, _ in value.items], [name for name, _ in made.items or ()]
     if names != others:
         parted = next((pair for pair in zip(names, others, strict=False) if pair[0] != pair[1]), (len(names), len(others)))
         return DIFFERENT, f"its elements are not the same: {parted[0]!r} in the package, {parted[1]!r} in the re-run"
     worst = (IDENTICAL, "")
     for (name, one), (_, other) in zip(value.items, made.items or (), strict=True):
-        result, detail = _against(entry, one, other, package, objects)
+        result, detail = _against(entry, one, other, package, objects, kernel)
         if result == DIFFERENT:
             return DIFFERENT, f"element {name!r}: {detail}"
         if result == WITHIN:
@@ -90,7 +105,7 @@ def _against(entry: Entry, value: Value, made: Artifact | None, package: Path, o
     return worst
 
 
-def _leaf(entry: Entry, value: Value, made: Artifact, package: Path, objects: Objects) -> tuple[str, str]:
+def _leaf(entry: Entry, value: Value, made: Artifact, package: Path, objects: Objects, kernel: float | None) -> tuple[str, str]:
     import pyarrow as pa
 
     from pellucid.store import kinds
@@ -109,10 +124,12 @@ def _leaf(entry: Entry, value: Value, made: Artifact, package: Path, objects: Ob
     detail = f"{found.where}: {found.detail} (first: the package, second: the re-run)"
     if entry.tolerance is not None and found.max_rel is not None and found.max_rel <= entry.tolerance:
         return WITHIN, detail
+    if kernel is not None and found.max_scaled is not None and found.max_scaled <= kernel:
+        return WITHIN, f"{detail}, within what another kernel may make of it ({kernel:g})"
     return DIFFERENT, detail
 
 
-def _as_stated(value: Value, package: Path) -> tuple[str, str]:
+def as_stated(value: Value, package: Path) -> tuple[str, str]:
     """Whether a file holds what the trace says of it."""
     actual = _digest(value, package)
     if actual == value.digest:

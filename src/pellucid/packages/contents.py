@@ -7,10 +7,12 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DamagedError, UsageError
+from pellucid.store.saved import sha256_of
 
 if TYPE_CHECKING:
     from pellucid.packages.manifest import Entry, Manifest, Value
@@ -35,11 +37,12 @@ class Contents:
     rows: Mapping[str, StepRecord]
     survey: Survey
 
-    def write(self, lock_text: str) -> Manifest:
-        """Write every file of the package but the list of them. Raises DamagedError, UsageError."""
-        from pellucid.packages import lock, wheel
+    def write(self, lock_text: str, *, with_wheels: bool = False) -> Manifest:
+        """Write every file of the package but the list of them. Raises DamagedError, UsageError, PackageError."""
+        from pellucid.packages import lock, standards, wheel
         from pellucid.packages.card import card
         from pellucid.packages.manifest import FILE
+        from pellucid.packages.standards.description import Description
 
         for path, (source, sha256) in self.survey.code.items():
             body = Path(source).read_bytes()
@@ -48,13 +51,31 @@ class Contents:
             self._put(path, body)
         self._put(lock.FILE, lock_text.encode())
         self._put(f"environment/{wheel.name()}", wheel.build())
+        self._pylock(lock_text, with_wheels)
         manifest = self._manifest(hashlib.sha256(lock_text.encode()).hexdigest())
         self._put(FILE, manifest.to_bytes())
         self._put("README.md", card(manifest, self.folder).encode())
+        description = Description(manifest, self.folder)
+        for written in sorted(path for path in self.folder.rglob("*") if path.is_file()):
+            description.files[written.relative_to(self.folder).as_posix()] = (sha256_of(written), written.stat().st_size)
+        for place, body in standards.files(description):
+            self._put(place, body)
         return manifest
 
+    def _pylock(self, lock_text: str, with_wheels: bool) -> None:
+        """The lock with its files, and the wheels for this machine where they are wanted."""
+        from pellucid.packages import pylock
+
+        found, paths = pylock.resolved(lock_text), None
+        if with_wheels:
+            folder = self.folder / pylock.WHEELS
+            folder.mkdir(parents=True)
+            paths = {name: f"{pylock.WHEELS}/{pylock.fetched(wheel, folder).name}" for name, wheel in pylock.fitting(found)}
+        self._put(pylock.FILE, pylock.text(found, paths).encode())
+
     def _manifest(self, lock: str) -> Manifest:
-        from pellucid.packages.manifest import Manifest
+        from pellucid.packages.manifest import OTHER_KERNEL, Manifest
+        from pellucid.packages.standards.description import checked
         from pellucid.pipeline.environment import pellucid_digest
         from pellucid.store.digest import FORMAT
 
@@ -71,18 +92,26 @@ class Contents:
             environment={**self.about["environment"], "lock": lock, "pellucid_source": pellucid_digest()},
             withheld=tuple(output[0] for node in graph if node["label"] != "open" for output in node["outputs"]),
             digests=FORMAT,
+            date=f"{datetime.fromtimestamp(self.about['started'], UTC):%Y-%m-%d}",
+            other_kernel=OTHER_KERNEL,
+            about=checked(self.survey.about, self.survey.licences, self.about["pipeline"]),
+            licences=self.survey.licences,
         )
 
     def _entry(self, node: Mapping[str, Any]) -> Entry:
         """A step of the trace. What is not open is known by name, kind and label only."""
         from pellucid.packages.guarantee import guarantee_of
         from pellucid.packages.manifest import GIVEN, PRIVATE, RERUN, Entry
+        from pellucid.packages.origin import refuse_changed
 
         step, kind, row = node["step"], node["kind"], self.rows[node["step"]]
         if not is_open(node, self.rows):
             return Entry(step, kind, node["label"], PRIVATE)
         outputs = {name: self._value(artifact, f"artifacts/{name}") for name, artifact in row.outputs.items()}
         if kind == "source":
+            known = self.survey.licences.get(step, {}).get("origin")
+            if known:
+                refuse_changed(step, known, next(iter(row.outputs.values())).digest)
             return Entry(step, kind, "open", GIVEN, outputs=outputs)
         if kind == "release":
             released = next(iter(row.outputs.values())).digest

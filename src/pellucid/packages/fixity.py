@@ -12,6 +12,7 @@ from pellucid.packages.untrusted import MAX_BYTES, printable, refuse
 from pellucid.store.saved import sha256_of
 
 FILE = "MANIFEST.sha256"
+UNLISTED = frozenset({FILE, "attestation.dsse.json", "attestation.pub.pem"})  # the list, and the signature over it
 MAX_FILES = 100_000
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f\x7f\\]+)")
 
@@ -19,7 +20,7 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f\x7f\\]+)")
 def write(package: Path) -> int:
     """List every file below `package` but the list itself; return how many there are with it."""
     paths = sorted(path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file())
-    paths = [path for path in paths if path != FILE]
+    paths = [path for path in paths if path not in UNLISTED]
     (package / FILE).write_text("".join(f"{sha256_of(package / path)}  {path}\n" for path in paths))
     return len(paths) + 1
 
@@ -72,7 +73,7 @@ def _listed(package: Path) -> dict[str, str]:
         sha256, path = match.groups()
         if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
             refuse(f"{FILE}, line {number}", f"the path {path!r:.120} leads out of the package")
-        if path in listed or path == FILE:
+        if path in listed or path in UNLISTED:
             refuse(f"{FILE}, line {number}", f"{path!r:.120} is listed twice, or lists itself")
         listed[path] = sha256
     if not listed or len(listed) > MAX_FILES:
@@ -96,4 +97,4 @@ def _found(package: Path) -> set[str]:
                 found.add(shown)
         if len(found) > MAX_FILES + 1:
             refuse(str(package), f"it holds more than {MAX_FILES:,} files")
-    return found - {FILE}
+    return found - UNLISTED

@@ -17,6 +17,7 @@ from pellucid.packages.untrusted import read_json, refuse, take
 FORMAT = "pellucid package 1"
 FILE = "manifest.json"
 RERUN, GIVEN, PRIVATE = "re-run", "given", "private"
+OTHER_KERNEL = 1e-6  # declared in every package: how far floating-point results may differ under another linear algebra kernel
 NOT_YOURS = "not re-runnable by you: it works on data that are not open"
 _SHA256 = re.compile("[0-9a-f]{64}")
 _DIGEST = re.compile("[a-z]+:[0-9a-f]{64}")
@@ -127,7 +128,10 @@ class Entry:
             tolerance = data.get("tolerance")
             if tolerance is not None and (isinstance(tolerance, bool) or not isinstance(tolerance, int | float)):
                 refuse(where, "its tolerance is not a number")
-        return Entry(step, kind, label, role, inputs, outputs, tolerance=tolerance)
+        guarantee = data.get("guarantee")
+        if guarantee is not None:
+            _refuse_unclear(guarantee, where)
+        return Entry(step, kind, label, role, inputs, outputs, tolerance=tolerance, guarantee=guarantee)
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,10 @@ class Manifest:
     """A package: which run of which pipeline, its graph, its trace in running order, the environment it ran in.
 
     `file` is the pipeline file's path in the package; `settings` what was set for the run besides what the file says;
-    `withheld` the artifacts that are not open, by name; `digests` the recipe of the canonical digests.
+    `withheld` the artifacts that are not open, by name; `digests` the recipe of the canonical digests; `date` the day of the run;
+    `other_kernel` how far floating-point results may differ, relative to the largest value of their column or array, where the linear
+    algebra kernel is another than the one on record (a step's own tolerance holds anywhere); `about`
+    what the pipeline says of itself (pipeline/about.py); `licences` those of its open sources, by name.
     """
 
     pipeline: str
@@ -148,11 +155,17 @@ class Manifest:
     environment: Mapping[str, Any]
     withheld: tuple[str, ...]
     digests: str
+    date: str
+    other_kernel: float
+    about: Mapping[str, Any]
+    licences: Mapping[str, Mapping[str, Any]]
 
     def to_json(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             **vars(self),
+            "about": dict(self.about),
+            "licences": {name: dict(known) for name, known in self.licences.items()},
             "graph": [dict(node) for node in self.graph],
             "trace": [entry.to_json() for entry in self.trace],
         }
@@ -200,4 +213,39 @@ def read(package: Path) -> Manifest:
         environment=take(data, "environment", dict, FILE),
         withheld=tuple(str(name) for name in take(data, "withheld", list, FILE)),
         digests=take(data, "digests", str, FILE),
+        date=take(data, "date", str, FILE),
+        other_kernel=_share(take(data, "other_kernel", float, FILE)),
+        about=take(data, "about", dict, FILE),
+        licences=_licences(take(data, "licences", dict, FILE)),
     )
+
+
+def _share(value: float) -> float:
+    if not 0 <= value <= 1:
+        refuse(FILE, "its other_kernel is not a number from 0 to 1")
+    return value
+
+
+def _refuse_unclear(guarantee: Any, where: str) -> None:
+    """A guarantee says epsilon, delta, the mechanism with unit and relation, who paid, the ledger's event and the key's commitment."""
+    if not isinstance(guarantee, dict):
+        refuse(where, "its guarantee is not an object")
+    for name, kind in (("mechanism", dict), ("accounts", list), ("ledger", dict), ("key_commitment", str)):
+        take(guarantee, name, kind, f"{where}, guarantee")
+    for name in ("epsilon", "delta"):
+        value = guarantee.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
+            refuse(where, f"its guarantee has no {name}")
+    for name in ("unit", "relation"):
+        take(guarantee["mechanism"], name, str, f"{where}, guarantee")
+
+
+def _licences(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    from pellucid.packages import origin
+
+    for source, known in data.items():
+        if not isinstance(known, dict) or not isinstance(known.get("licence"), str):
+            refuse(FILE, f"the source {source!r:.60} has no licence")
+        if known.get("origin") is not None:
+            origin.checked(take(known, "origin", dict, FILE), f"{FILE}, source {source!r:.60}")
+    return data

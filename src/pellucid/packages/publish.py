@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import LabelError, PackageError, UsageError
 from pellucid.packages.contents import Contents, is_open
+from pellucid.store.labels import PROVES_NOTHING
 
 if TYPE_CHECKING:
+    from pellucid.packages.manifest import Manifest
     from pellucid.packages.survey import Survey
     from pellucid.pipeline.record import Record, StepRecord
 
@@ -42,14 +44,25 @@ class Published:
         return {**vars(self), "path": str(self.path)}
 
 
-def publish(home: Path, run: str, destination: Path, *, lock: Path | None = None) -> Published:
+def publish(
+    home: Path,
+    run: str,
+    destination: Path,
+    *,
+    lock: Path | None = None,
+    with_wheels: bool = False,
+    sign: Path | None = None,
+    zipped: bool = False,
+) -> Published:
     """Write the open side of `run` (its name, the start of it, or "last") in the state folder `home` to the folder `destination`.
 
     The folder is complete or absent, and the same run always gives the same bytes. `lock` names a requirements lock to ship
-    instead of the one the run was keyed with (for a uv.lock: its export). Raises UsageError (unknown or unfinished run,
-    destination in use), LabelError (nothing open), PackageError (the lock or the code cannot go into a package), DamagedError.
+    instead of the one the run was keyed with (for a uv.lock: its export); `with_wheels` puts the wheels of this machine inside, so that
+    a re-run needs no package index; `sign` names an ed25519 key (PEM) to sign with; `zipped` makes `destination` one zip file.
+    Raises UsageError (unknown or unfinished run, destination in use), LabelError (nothing open), PackageError (the lock or the code
+    cannot go into a package, a licence is missing), DamagedError.
     """
-    from pellucid.packages import fixity
+    from pellucid.packages import archive, fixity, signature
     from pellucid.packages.survey import survey
     from pellucid.pipeline.record import Record
     from pellucid.store.objects import Objects
@@ -72,18 +85,32 @@ def publish(home: Path, run: str, destination: Path, *, lock: Path | None = None
     with writing(destination):
         try:
             temporary.mkdir(parents=True)
-            manifest = Contents(temporary, Objects(home), about, rows, found).write(text)
+            manifest = Contents(temporary, Objects(home), about, rows, found).write(text, with_wheels=with_wheels)
             files = fixity.write(temporary)
+            if sign is not None:
+                signature.sign(temporary, _signed(manifest), sign)
+                files += 2
             size = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
             for path in [*temporary.rglob("*"), temporary]:
                 _sync(path)
-            temporary.replace(destination)
+            if zipped:
+                archive.write(temporary, destination)
+                shutil.rmtree(temporary)
+            else:
+                temporary.replace(destination)
             _sync(destination.parent)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     notes = tuple(f"the environment departs from its lock: {line}" for line in about["environment"]["drift"])
     return Published(about["run"], destination, files, size, tuple(manifest.open), tuple(found.code), manifest.withheld, notes)
+
+
+def _signed(manifest: Manifest) -> dict[str, Any]:
+    """What a signature says beside the list of files: the run, and how far each result may differ."""
+    tolerances = {entry.step: entry.tolerance for entry in manifest.trace if entry.tolerance is not None}
+    known = {"pipeline": manifest.pipeline, "run": manifest.run, "date": manifest.date}
+    return known | {"tolerances": tolerances, "other_kernel": manifest.other_kernel}
 
 
 def _finished(record: Record, run: str) -> dict[str, Any]:
@@ -103,9 +130,13 @@ def _refuse_nothing_open(graph: list[dict[str, Any]], rows: Mapping[str, StepRec
         return
     used = {name for node in graph for name in node["inputs"].values()}
     ends = [o[0] for node in graph for o in node["outputs"] if node["label"] != "open" and o[0] not in used]
+    why = f"{', '.join(ends) or 'what it made'} comes from data that are not open"
+    masked = [o[0] for node in graph for o in node["outputs"] if node["label"] == "protected" and node["kind"] == "protect"]
+    if masked:
+        why += f"; {', '.join(masked)} is protected only: {PROVES_NOTHING}"
     raise LabelError(
         "nothing in this run is open, so there is nothing to publish",
-        why=f"{', '.join(ends) or 'what it made'} comes from data that are not open",
+        why=why,
         fix="Release it first: pl.release(mechanism, of=..., epsilon=..., delta=...)",
     )
 

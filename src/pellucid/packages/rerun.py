@@ -20,51 +20,49 @@ from pellucid.pipeline.artifact import Artifact
 from pellucid.store.objects import Objects
 
 
-def main(package: str, home: str, out: str) -> None:
-    """Entry of the process: `python -m pellucid.packages.rerun PACKAGE HOME RESULT`; the result, or the error, is JSON."""
+def main(package: str, home: str, out: str, steps: str, keep_going: str) -> None:
+    """Entry of the process: `python -m pellucid.packages.rerun PACKAGE HOME RESULT STEPS KEEP_GOING`.
+
+    STEPS is a JSON list; KEEP_GOING is "yes" to run the others when one fails. The result, or the error, is JSON.
+    """
     try:
-        found = _rerun(Path(package), Path(home))
+        found = _rerun(Path(package), Path(home), json.loads(steps), keep_going == "yes")
     except PellucidError as error:
         found = {"error": str(error)}
     Path(out).write_text(json.dumps(found))
 
 
-def _rerun(package: Path, home: Path) -> dict[str, Any]:
+def _rerun(package: Path, home: Path, steps: list[str], keep_going: bool) -> dict[str, Any]:
     from pellucid.pipeline.load import load
     from pellucid.pipeline.record import Record
     from pellucid.pipeline.run import run
 
     manifest = manifests.read(package)
     pipeline = load(package / manifest.file)
-    steps = [entry.step for entry in manifest.entries(manifests.RERUN)]
     used = {name for entry in manifest.trace for name, _ in entry.inputs.values()}
     objects = Objects(home)
     given = {name: _take_in(value, package, objects) for name, value in manifest.open.items() if name in used}
-    done = run(
-        pipeline,
-        settings=manifest.settings,
-        home=home,
-        seed=manifest.seed,
-        only=steps,
-        jobs=os.cpu_count() or 1,
-        confined=True,
-        check=False,
-        given=given,
-    )
-    record = Record(home)
-    environment = record.find(done.id)["environment"]
-    record.close()
-    return {
-        "environment": environment,
-        "steps": {
-            name: {
-                "action": report.action,
-                "message": report.message,
-                "outputs": {output: artifact.to_json() for output, artifact in report.outputs.items()},
-            }
-            for name, report in done.steps.items()
-        },
-    }
+    found: dict[str, Any] = {}
+    environment: dict[str, Any] = {}
+    for some in [[step] for step in steps] if keep_going else [steps]:
+        done = run(
+            pipeline,
+            settings=manifest.settings,
+            home=home,
+            seed=manifest.seed,
+            only=some,
+            jobs=os.cpu_count() or 1,
+            confined=True,
+            check=False,
+            given=given,
+        )
+        record = Record(home)
+        environment |= {name: value for name, value in record.find(done.id)["environment"].items() if value}
+        record.close()
+        for name, report in done.steps.items():
+            outputs = {output: artifact.to_json() for output, artifact in report.outputs.items()}
+            found[name] = {"action": report.action, "message": report.message, "outputs": outputs}
+    return {"environment": environment, "steps": found}
 
 
 def _take_in(value: Value, package: Path, objects: Objects) -> Artifact:

@@ -56,6 +56,12 @@ def available() -> Held:
     return Held(landlock=landlock.abi())
 
 
+def network_can_be_left() -> bool:
+    """Whether this system lets a process have no network at all; tried in a child."""
+    tried = "import sys; from pellucid.pipeline import landlock; sys.exit(0 if landlock.leave_network() else 1)"
+    return subprocess.run([sys.executable, "-P", "-c", tried], check=False, capture_output=True).returncode == 0
+
+
 def run(
     command: Sequence[str], *, read: Iterable[Path], write: Iterable[Path], env: Mapping[str, str], folder: Path, log: str
 ) -> Ended:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.graph import Bound
     from pellucid.pipeline.plan import Plan
     from pellucid.pipeline.record import Record, StepRecord
+    from pellucid.pipeline.step import Source
 
 _HASH_SEED = "determinism hash seed"
 ELSEWHERE = "code/_elsewhere"  # modules from outside of the pipeline's folder, by their names
@@ -33,13 +34,16 @@ ELSEWHERE = "code/_elsewhere"  # modules from outside of the pipeline's folder, 
 @dataclass(frozen=True)
 class Survey:
     """`code`: path in the package -> (source file, SHA-256). `settings` and `parts` (digests of code) by open step. `imports`:
-    module from the environment -> the distributions that have it. `lock`: the lock file the run's environment is named by."""
+    module from the environment -> the distributions that have it. `lock`: the lock file the run's environment is named by. `about`:
+    what the pipeline says of itself; `licences`: licence and credit of its open sources."""
 
     code: Mapping[str, tuple[str, str]]
     settings: Mapping[str, Mapping[str, Any]]
     parts: Mapping[str, Mapping[str, str]]
     imports: Mapping[str, list[str]]
     lock: str
+    about: Mapping[str, Any] | None
+    licences: Mapping[str, Mapping[str, Any]]
 
 
 def survey(home: Path, run: str) -> Survey:
@@ -73,7 +77,7 @@ def _survey(home: Path, wanted: str) -> Survey:
     from pellucid.pipeline.plan import Plan
     from pellucid.pipeline.record import Record
     from pellucid.pipeline.run import described
-    from pellucid.pipeline.step import Step
+    from pellucid.pipeline.step import Source, Step
 
     record = Record(home)
     run = record.find(wanted)
@@ -105,7 +109,25 @@ def _survey(home: Path, wanted: str) -> Survey:
         parts={name: {k: v for k, v in c.parts.items() if k.startswith(("code ", "module "))} for name, c in closures.items()},
         imports=_imports(texts, f"code/{file.name}", _lines_of(private, file) - _lines_of(steps, file)),
         lock=str(lock),
+        about=pipeline.about.to_json() if pipeline.about else None,
+        licences={
+            name: _known(bound.node)
+            for name, bound in pipeline.steps.items()
+            if isinstance(bound.node, Source) and bound.label.is_open and name in rows
+        },
     )
+
+
+def _known(source: Source) -> dict[str, Any]:
+    """Licence, credit and origin of an open source; an origin says the first two as well."""
+    from pellucid.packages import origin
+
+    known: dict[str, Any] = {"licence": source.licence, "credit": source.credit}
+    if source.origin is not None:
+        found = origin.read(source.origin)
+        credit = f"{'; '.join(map(str, found['creators']))}: {found['title']} ({found['date'][:4]}), {found['artifact']}"
+        known = {"licence": source.licence or found["licence"], "credit": source.credit or credit, "origin": found}
+    return known
 
 
 def _project_modules(names: set[str], file: Path) -> dict[Path, str]:

@@ -35,6 +35,11 @@ def read_json(path: Path, shown: str) -> dict[str, Any]:
             text = file.read(MAX_BYTES + 1)
     except OSError as error:
         refuse(shown, "it cannot be read", error.strerror or str(error))
+    return parse_json(text, shown)
+
+
+def parse_json(text: bytes, shown: str) -> dict[str, Any]:
+    """The JSON object in a text, within the same bounds."""
     if len(text) > MAX_BYTES:
         refuse(shown, f"it is larger than {MAX_BYTES:,} bytes")
     depth = deepest = 0

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pellucid.packages import lock
+from pellucid.packages import lock, pylock
 from pellucid.store.saved import sha256_of
 
 TIMEOUT = 1800.0
@@ -30,14 +30,14 @@ class Environment:
 
 
 def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool, shared: bool) -> Environment:
-    """Build the environment in `folder` with uv, from its cache where it can.
+    """Build the environment in `folder` with uv, from the wheels inside the package or its cache where it can.
 
     `python` is the version wanted: one of the same minor version is used if there is one, else the verifier's own. Nothing from a
     package index is built or run, only unpacked.
 
     With `shared` the files may be shared with uv's cache: only where the re-run cannot write to them. Raises NotBuiltError.
     """
-    env = _settings(offline)
+    env = uv_settings(offline)
     _uv(["venv", "--quiet", "--python", _interpreter(python, env, folder.parent), str(folder)], env, folder.parent)
     everything = folder.parent / "requirements.txt"
     own = f"pellucid @ {(package / wheel).as_uri()} --hash=sha256:{sha256_of(package / wheel)}\n"
@@ -45,7 +45,17 @@ def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool
     # in one go: a second call might ask the interpreter, and so run what the first one installed
     sharing = [] if shared else ["--link-mode", "copy"]
     into = ["--quiet", "--python", str(folder / "bin" / "python"), "--no-build", *sharing]
-    _uv(["pip", "sync", *into, "--require-hashes", str(everything)], env, folder.parent)
+    install = ["pip", "sync", *into, "--require-hashes", str(everything)]
+    wheels = package / pylock.WHEELS
+    try:
+        if not wheels.is_dir():
+            raise NotBuiltError("there are no wheels inside")
+        _uv([*install, "--no-index", "--find-links", str(wheels)], env, folder.parent)
+    except NotBuiltError as error:  # none inside, or none for this machine
+        try:
+            _uv(install, env, folder.parent)
+        except NotBuiltError as other:
+            raise other if not wheels.is_dir() else NotBuiltError(f"{other}; and from the wheels inside: {error}") from None
     interpreter = folder / "bin" / "python"
     home = interpreter.resolve()
     folders = [folder, home.parents[1], Path("/etc", home.name)]  # Debian links its sitecustomize to /etc/python3.11
@@ -68,7 +78,7 @@ def _interpreter(wanted: str, env: dict[str, str], folder: Path) -> str:
 def _uv(arguments: list[str], env: dict[str, str], folder: Path) -> str:
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "uv", *arguments],
+            [*uv_command(), *arguments],
             capture_output=True, text=True, errors="replace", env=env, cwd=folder, timeout=TIMEOUT, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -80,12 +90,17 @@ def _uv(arguments: list[str], env: dict[str, str], folder: Path) -> str:
     return done.stdout
 
 
+def uv_command() -> list[str]:
+    """uv, as it was installed with pellucid."""
+    return [sys.executable, "-m", "uv"]
+
+
 def _last_lines(text: str) -> str:
     lines = [re.sub(r"^[\s×├╰─▶│·]+", "", line).strip() for line in text.splitlines()]
     return " ".join(line for line in lines[-8:] if line)[-600:]
 
 
-def _settings(offline: bool) -> dict[str, str]:
+def uv_settings(offline: bool) -> dict[str, str]:
     """uv's surroundings: the user's own, and what pip is told about the index here, which uv does not read by itself."""
     drop = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "UV_CONSTRAINT", "UV_OVERRIDE")
     env = {name: value for name, value in os.environ.items() if name not in drop}

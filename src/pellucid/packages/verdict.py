@@ -21,6 +21,17 @@ class FirstDifference:
 
 
 @dataclass(frozen=True)
+class Suspect:
+    """Something in which this machine departs from the record and that may explain a difference. `tested`: what came of re-running the
+    step as on record: "it explains the difference", "it does not" or ""."""
+
+    what: str
+    there: str
+    here: str
+    tested: str = ""
+
+
+@dataclass(frozen=True)
 class StepVerdict:
     """One step: `role` is re-run, given (an open source or a release) or private; `result` a verdict or ""."""
 
@@ -35,7 +46,9 @@ class Verdict:
     """The outcome of `reproduce`. `reason` says why it could not run; `seconds` how long each part took.
 
     `network` and `confined` say how the re-run was held; `runner` whether the pellucid in the package is the verifier's own;
-    `environment` lists where the machine departs from the one the package was made on: (what, there, here).
+    `environment` lists where the machine departs from the one the package was made on: (what, there, here); `suspects` those of them
+    that may explain a difference. `private` says what was checked of private steps instead of re-running them; `package` is the SHA-256
+    of the package's list of files, `signed` by whom that is signed.
     """
 
     verdict: str
@@ -49,6 +62,10 @@ class Verdict:
     confined: str = "nothing ran"
     runner: str = ""
     environment: tuple[tuple[str, str, str], ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    private: str = ""
+    package: str = ""
+    signed: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -61,6 +78,7 @@ class Verdict:
             **vars(self),
             "first_difference": vars(self.first_difference) if self.first_difference else None,
             "steps": [vars(step) for step in self.steps],
+            "suspects": [vars(suspect) for suspect in self.suspects],
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "environment": [{"what": what, "package": there, "here": here} for what, there, here in self.environment],
         }
@@ -81,7 +99,13 @@ class Verdict:
             names = [step.step for step in self.steps if step.role == role]
             if names:
                 lines.append(f"  {word}: {', '.join(names)}")
+        if self.private:
+            lines.append(f"  checked instead: {self.private}")
         lines += [f"  {what}: {there} there, {here} here" for what, there, here in self.environment]
+        for suspect in self.suspects:
+            lines.append(f"  suspect: {suspect.what}" + (f": {suspect.tested}" if suspect.tested else " (try --explain)"))
+        if self.signed:
+            lines.append(f"  signature: {self.signed}")
         if self.confined != "nothing ran":
             took = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())
             lines += [f"  network: {self.network}", f"  held by: {self.confined}", f"  took: {took}"]

@@ -75,7 +75,9 @@ class _Walk:
     def value(self, shown: str, held: Any) -> None:
         """Visit what a name stands for at this moment."""
         if isinstance(held, Step):
-            held = held.fn if held.gate is None else None  # a step may call another as the function it is
+            held = (
+                held.fn if held.gate is None and held.protection is None else None
+            )  # a step may call another as the function it is
         if _is_declaration(held):
             return
         if isinstance(held, types.ModuleType | types.FunctionType | type):

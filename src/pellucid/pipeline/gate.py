@@ -1,4 +1,7 @@
-"""The gate: what makes a step a release. Made by `pellucid.privacy` alone; the runner asks it before, while and after."""
+"""The gate, which makes a step a release, and the protection, which makes it a transform that is no release.
+
+Both are made by `pellucid.privacy` alone; the runner asks them before, while and after.
+"""
 
 from __future__ import annotations
 
@@ -69,4 +72,28 @@ class Gate(Protocol):
 
     def settle(self, home: Path, grant: Grant, digests: Mapping[str, str]) -> None:
         """Note what was released; refuse a second, different value under one spend."""
+        ...
+
+
+class Protection(Protocol):
+    """What makes a step a protection: its output is labelled protected, never open. Made by `pellucid.privacy` alone."""
+
+    def keeps(self, unit: str) -> bool:
+        """Whether each row of the result belongs to one unit, and depends on nothing but that unit's rows."""
+        ...
+
+    def parameters(self) -> list[dict[str, Any]]:
+        """All that defines what is done, as JSON, for the step's key."""
+        ...
+
+    def secret(self) -> bytes:
+        """The key it works with; it goes to the worker as a release's key does."""
+        ...
+
+    def commitment(self) -> str:
+        """What stands for that key in the step's key."""
+        ...
+
+    def perform(self, arguments: Mapping[str, Any], key: bytes) -> Any:
+        """The protected rows, in a worker."""
         ...

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import LabelError, UsageError
 from pellucid.pipeline import settings as values
 from pellucid.pipeline import sources
+from pellucid.pipeline.about import About
 from pellucid.pipeline.bound import Bound
 from pellucid.pipeline.order import order
 from pellucid.pipeline.step import Node, Source, Step
 from pellucid.pipeline.wiring import check_kinds, provided_by, suggest, wire
-from pellucid.store.labels import OPEN, Label, join, unit_of
+from pellucid.store.labels import OPEN, Label, join, protected, unit_of
 
 if TYPE_CHECKING:
     from pellucid.pipeline.report import Run
@@ -31,14 +32,17 @@ class Pipeline:
     """A named graph of sources and steps.
 
     `Pipeline("areas", [visits, release, model])` names each node after the variable that holds it, unless the node has a name
-    of its own. `seed` is the run's public seed. Raises UsageError for a graph that cannot run.
+    of its own. `seed` is the run's public seed. `about` is what people should know of it; a pipeline that is to be published
+    needs it. Raises UsageError for a graph that cannot run.
     """
 
-    def __init__(self, name: str, nodes: Sequence[Node], *, seed: int = 0) -> None:
+    def __init__(self, name: str, nodes: Sequence[Node], *, seed: int = 0, about: About | None = None) -> None:
         if not name or not all(c.isalnum() or c in "-_" for c in name):
             raise UsageError(f'"{name}" cannot name a pipeline', fix="Use letters, digits, - and _")
         frame = sys._getframe(1)
-        self.name, self.seed = name, seed
+        if about is not None and not isinstance(about, About):
+            raise UsageError("about= takes a pl.About", where=f'Pipeline("{name}")')
+        self.name, self.seed, self.about = name, seed, about
         self.file = Path(frame.f_globals["__file__"]).absolute() if "__file__" in frame.f_globals else None
         self._declared = _named(name, nodes, [frame.f_locals, frame.f_globals])
         self.steps: dict[str, Bound] = _bind(name, self._declared, {})
@@ -62,6 +66,7 @@ class Pipeline:
             changes.setdefault(step, {})[setting] = values.check(parsed, hint, f"--set {path}")
         changed = object.__new__(Pipeline)
         changed.name, changed.seed, changed.file, changed._declared = self.name, self.seed, self.file, self._declared
+        changed.about = self.about
         changed.steps = _bind(self.name, self._declared, changes)
         return changed
 
@@ -117,7 +122,8 @@ def _bind(pipeline: str, declared: Mapping[str, Node], changes: Mapping[str, Map
 
 
 def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
-    """The bound node with the label its outputs carry: the source's own, open behind a gate, else joined from its inputs."""
+    """The bound node with the label its outputs carry: the source's own, open behind a gate, protected by a protection, else joined
+    from its inputs."""
     node = bound.node
     if isinstance(node, Source):
         label = node.label
@@ -126,6 +132,8 @@ def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
     elif node.gate is not None:
         _check_release(bound, inputs)
         label = OPEN
+    elif node.protection is not None:
+        label = _protected(bound, node, inputs)
     else:
         label = join(inputs, per_unit=node.per_unit)
         if node.per_unit and label.unit is None:
@@ -149,6 +157,20 @@ def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
             raise UsageError("to work person by person use per_unit=True", where=f'step "{bound.name}"')
     closed = frozenset(edge.parameter for edge, given in zip(bound.edges, inputs, strict=True) if not given.is_open)
     return dataclasses.replace(bound, label=label, closed=closed)
+
+
+def _protected(bound: Bound, node: Step, inputs: list[Label]) -> Label:
+    """Protected, with the accounts of its input, and with its unit where rows still belong to one person. Never open."""
+    where = f'step "{bound.name}"'
+    if not type(node.protection).__module__.startswith("pellucid.privacy."):
+        raise LabelError("only pellucid's own transforms make a table protected", where=where, fix="Use pl.protect")
+    (edge,), (given,) = bound.edges, inputs
+    if given.is_open:
+        raise UsageError(f'"{edge.output}" is open: there is nothing to protect', where=where, fix="Use it directly")
+    assert node.protection is not None
+    # what keeps a person's rows apart may still mix their days, so only a person survives it
+    column = unit_of(given.unit).column if given.unit is not None and unit_of(given.unit).is_person else None
+    return protected(given, keeps_unit=column is not None and node.protection.keeps(column))
 
 
 def _check_release(bound: Bound, inputs: list[Label]) -> None:

@@ -22,7 +22,7 @@ from pellucid.pipeline.environment import key_part
 from pellucid.pipeline.graph import Bound, Pipeline
 from pellucid.pipeline.record import Record
 from pellucid.pipeline.settings import plain
-from pellucid.pipeline.step import Budget, GateRequest, Output, Source, Step
+from pellucid.pipeline.step import Budget, GateRequest, Output, Protection, Source, Step
 
 _CACHED_ABOVE = 16 * 1024 * 1024  # smaller files are hashed every time: it costs less than trusting a time stamp
 _RACY_SECONDS = 2.0
@@ -116,8 +116,8 @@ class Plan:
                     self.budgets[account] = (str(bound.label.unit or ""), bound.node.budget)
 
     def closure(self, bound: Bound) -> Closure:
-        """The import closure of a step; a source and a release have none (their code is pellucid's)."""
-        if isinstance(bound.node, Source) or bound.node.gate is not None:
+        """The import closure of a step; a source, a release and a protection have none (their code is pellucid's)."""
+        if isinstance(bound.node, Source) or bound.node.gate is not None or bound.node.protection is not None:
             return _NO_CLOSURE
         fn: Callable[..., Any] = bound.node.fn
         settings = [value for value in bound.settings.values() if _has_class(value)]
@@ -134,6 +134,8 @@ class Plan:
         settings = {name: plain(value, f'step "{bound.name}", setting {name}') for name, value in bound.settings.items()}
         if bound.node.gate is not None:
             return [self._release(bound, inputs, settings)]
+        if bound.node.protection is not None:
+            return [self._protection(bound, bound.node.protection, inputs)]
         over = bound.node.over
         if over is None:
             return [self._branch(bound, "", inputs, settings)]
@@ -198,6 +200,17 @@ class Plan:
             shape=f"source with unit {bound.label.unit}",
         )
         return Branch("", keys.key_of(parts), parts, {})
+
+    def _protection(self, bound: Bound, protection: Protection, inputs: Mapping[str, Artifact]) -> Branch:
+        parts = keys.parts(
+            inputs={parameter: artifact.digest for parameter, artifact in inputs.items()},
+            settings={"transforms": protection.parameters()},
+            code={},
+            environment=self.environment,
+            determinism={"key": protection.commitment()},
+            shape=f"protect with unit {bound.label.unit}",
+        )
+        return Branch("", keys.key_of(parts), parts, inputs)
 
     def _release(self, bound: Bound, inputs: Mapping[str, Artifact], settings: Mapping[str, Any]) -> Branch:
         assert isinstance(bound.node, Step)

@@ -176,6 +176,9 @@ class Scheduler:
         if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is None:
             (given,) = inputs.values()
             call.grant = bound.node.gate.authorize(self.plan.request(bound, self.artifacts, Path(given.paths[0])))
+        secret = call.grant.stream_key if call.grant else None
+        if isinstance(bound.node, Step) and bound.node.protection is not None:
+            secret = bound.node.protection.secret()
         closure = self.plan.closure(bound)
         read = [path for given in inputs.values() for path in given.paths] + [str(path) for path in closure.files]
         node = bound.node
@@ -195,7 +198,7 @@ class Scheduler:
             threads=node.threads if isinstance(node, Step) else 1,
             timeout=node.timeout if isinstance(node, Step) else None,
             read=tuple(read),
-            secret=call.grant.stream_key if call.grant else None,
+            secret=secret,
         )
         ticket = next(self._number)
         self.calls[ticket] = call

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
-from pellucid.pipeline.gate import Budget, Gate, GateRequest, Grant
+from pellucid.pipeline.about import checked_licence
+from pellucid.pipeline.gate import Budget, Gate, GateRequest, Grant, Protection
 from pellucid.store.kinds import kind_of
 from pellucid.store.labels import ADD_REMOVE, REPLACE, Label, Level, Unit, unit_of
 
@@ -30,6 +31,7 @@ __all__ = [
     "Node",
     "Output",
     "OutputOf",
+    "Protection",
     "Row",
     "Source",
     "Step",
@@ -62,6 +64,9 @@ class Source:
     options: Mapping[str, Any]
     budget: Budget
     account: str | None
+    licence: str | None = None
+    credit: str = ""
+    origin: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,7 @@ class Step:
     threads: int = 1
     tolerance: float | None = None
     gate: Gate | None = None
+    protection: Protection | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, outside of any pipeline (for tests and notebooks)."""
@@ -157,6 +163,9 @@ def source(
     format: str | None = None,
     budget: Budget | None = None,
     account: str | None = None,
+    licence: str | None = None,
+    credit: str = "",
+    origin: str | Path | None = None,
     **options: Any,
 ) -> Source:
     """Declare data that enters a pipeline.
@@ -167,7 +176,9 @@ def source(
     with and without one unit ("add-remove"), or those where one unit is another ("replace": the number of units is no secret).
     `format` is a reader's name ("csv", "parquet", "jsonlines", "mattermost", "smart", "movielens", or "file"
     for bytes kept as they are); by default the file's ending decides. Other options go to the reader. `budget` caps what
-    releases of this data may spend together, in the `account` (by default the source's name). Raises UsageError.
+    releases of this data may spend together, in the `account` (by default the source's name). `licence` (an SPDX expression) and
+    `credit` (whom to name, and where it comes from) go with open data when they are published; `origin` names the file that
+    `pellucid import` wrote, when they come from a package. Raises UsageError.
     """
     shown = str(path)
     words = {level.word: level for level in Level}
@@ -200,6 +211,9 @@ def source(
         options=options,
         budget=budget or Budget(),
         account=account,
+        licence=None if licence is None else checked_licence(licence, f'source("{shown}")'),
+        credit=credit,
+        origin=None if origin is None else Path(_caller_folder(1), origin),
     )
 
 

@@ -24,8 +24,8 @@ class Task:
     """One call of one step. `name` is the step's, `shown` says which branch of a fan-out it is.
 
     `inputs` by parameter; `element` is (parameter, index) into a listed setting; `partition` is the column to cut the one input by
-    instead of calling the step. `secret` is the key of a release's noise stream: it goes to the worker through a pipe, and nowhere
-    else.
+    instead of calling the step. `secret` is the key of a release's noise stream, or of a protection:
+    it goes to the worker through a pipe, and nowhere else.
     """
 
     name: str

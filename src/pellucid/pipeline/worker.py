@@ -151,6 +151,9 @@ def _call(bound: Bound, task: Task) -> Any:
         assert task.secret is not None
         assert task.unit is not None
         return node.gate.perform(arguments, unit=task.unit, key=task.secret, scratch=Path(task.scratch))
+    if node.protection is not None:
+        assert task.secret is not None
+        return node.protection.perform(arguments, task.secret)
     if node.per_unit:
         if not proved_per_unit(node.fn):
             return _one_by_one(bound, node, task, arguments)

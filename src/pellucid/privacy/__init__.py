@@ -1,5 +1,6 @@
 """Privacy: what lowers a label, and who pays for it.
 
+Before: `assess` says what is in the data and how identifying it is; `transforms` change tables in ways that prove nothing.
 Mechanisms (`MECHANISMS`) say their unit, neighbouring relation, sensitivity and guarantee, and the argument
 why the code meets it, in their docstrings; the ledger holds the accounts they spend from; the steward's key drives all private
 randomness. May import store and data, nothing above. Nothing heavy loads before a mechanism runs.
@@ -23,6 +24,7 @@ from pellucid.privacy.top import Top, top
 from pellucid.privacy.total import Total, total
 
 if TYPE_CHECKING:
+    from pellucid.privacy import assess, attacks, local, transforms
     from pellucid.privacy.keys import commitment, pseudonym, release_key, steward_key
     from pellucid.privacy.ledger import Ledger, Spend
     from pellucid.privacy.simulate import simulate
@@ -41,11 +43,14 @@ __all__ = [
     "Spend",
     "Top",
     "Total",
+    "assess",
+    "attacks",
     "choose",
     "clicks",
     "commitment",
     "gram",
     "histogram",
+    "local",
     "mean",
     "pairs",
     "partitions",
@@ -56,6 +61,7 @@ __all__ = [
     "steward_key",
     "top",
     "total",
+    "transforms",
 ]
 
 # every mechanism, by its name: what has to be tested, documented and kept
@@ -83,7 +89,12 @@ _FILES = {
 }
 
 
+_ROOMS = ("assess", "attacks", "local", "transforms")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"pellucid.privacy.{name}")
     if name in _FILES:
         value = getattr(import_module(f"pellucid.privacy.{_FILES[name]}"), name)
         globals()[name] = value  # a function that shares its name with its file must win over the file

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Difference:
     """`where` two values first part (a column, array or metric), how many `cells` differ in all (0 when names, types or sizes
-    do), the largest absolute and relative (to the larger of the two) deviation over all of them, and a sentence of `detail`."""
+    do), the largest absolute and relative (to the larger of the two) deviation over all of them, and a sentence of `detail`.
+
+    `max_scaled` is the largest deviation relative to the largest value of its column or array: what rounding in linear algebra is
+    measured by, where single cells may be near zero."""
 
     where: str
     cells: int
     max_abs: float | None
     max_rel: float | None
     detail: str
+    max_scaled: float | None = None
 
 
 @dataclass
@@ -37,6 +41,7 @@ class _Tally:
     exact: bool = False  # a cell differs that is not a pair of floats
     max_abs: float = 0.0
     max_rel: float = 0.0
+    max_scaled: float = 0.0
     places: list[str] = field(default_factory=list)
 
     def floats(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> None:
@@ -50,8 +55,11 @@ class _Tally:
             return
         with np.errstate(all="ignore"):
             gap = np.abs(x - y)
-            ratio = gap / np.maximum(np.abs(x), np.abs(y))
+            larger = np.maximum(np.abs(x), np.abs(y))
+            ratio = gap / larger
+            scaled = float(gap.max() / larger.max())
         self.max_abs = max(self.max_abs, float(gap.max()))
+        self.max_scaled = max(self.max_scaled, scaled if math.isfinite(scaled) else math.inf)
         self.max_rel = max(self.max_rel, float(np.where(np.isnan(ratio), np.inf, ratio).max()))
 
     def difference(self, total: int, unit: str) -> Difference:
@@ -62,7 +70,7 @@ class _Tally:
         if self.exact:
             return Difference(where, self.cells, None, None, detail)
         detail += f", by at most {self.max_abs:.3g} (relative {self.max_rel:.3g})"
-        return Difference(where, self.cells, self.max_abs, self.max_rel, detail)
+        return Difference(where, self.cells, self.max_abs, self.max_rel, detail, self.max_scaled)
 
 
 def compare(kind: str, a: Path, b: Path) -> Difference | None:
@@ -161,7 +169,8 @@ def _cells(xs: list[Any], ys: list[Any], tally: _Tally) -> None:
             if isinstance(one, float) and isinstance(two, float) and not (math.isnan(one) or math.isnan(two)):
                 gap, larger = abs(one - two), max(abs(one), abs(two))
                 tally.max_abs = max(tally.max_abs, gap)
-                tally.max_rel = max(tally.max_rel, gap / larger if math.isfinite(larger) else math.inf)
+                relative = gap / larger if math.isfinite(larger) else math.inf
+                tally.max_rel, tally.max_scaled = max(tally.max_rel, relative), max(tally.max_scaled, relative)
             else:
                 tally.exact = True
 
@@ -248,7 +257,8 @@ def _metrics(a: Path, b: Path) -> Difference | None:
     found = tally.difference(len(x), "metrics")
     first = tally.places[0].removeprefix("metric ")
     one, two = next((x[name], y[name]) for name in sorted(x) if repr(name) == first)
-    return Difference(found.where, found.cells, found.max_abs, found.max_rel, f"{one!r} and {two!r}; {found.detail}")
+    detail = f"{one!r} and {two!r}; {found.detail}"
+    return Difference(found.where, found.cells, found.max_abs, found.max_rel, detail, found.max_scaled)
 
 
 def _files(a: Path, b: Path) -> Difference | None:

@@ -100,6 +100,9 @@ class Label:
 
 OPEN = Label(Level.OPEN)
 
+PROVES_NOTHING = "a transform proves nothing against someone who knows something else about a person"
+"""Why what is protected may not be published."""
+
 
 def join(labels: Iterable[Label], *, per_unit: bool = False) -> Label:
     """The label of what is computed from inputs with these labels.
@@ -112,3 +115,12 @@ def join(labels: Iterable[Label], *, per_unit: bool = False) -> Label:
         return OPEN
     unit = closed[0].unit if per_unit and len(closed) == 1 else None
     return Label(max(label.level for label in closed), unit, frozenset().union(*(label.accounts for label in closed)))
+
+
+def protected(label: Label, *, keeps_unit: bool) -> Label:
+    """The label of a transformed table: protected, since work was done on it and nothing was proved.
+
+    The accounts always travel on: who releases it pays as for the data it came from. The unit does where `keeps_unit` says that each row
+    still belongs to one unit and depends on nothing but that unit's rows.
+    """
+    return Label(Level.PROTECTED, label.unit if keeps_unit else None, label.accounts)

@@ -19,6 +19,7 @@ from pellucid.errors import LabelError, UsageError
 from pellucid.pipeline.artifact import path_of
 from pellucid.pipeline.record import Record, StepRecord
 from pellucid.pipeline.report import metrics_of
+from pellucid.store.labels import PROVES_NOTHING
 from pellucid.store.objects import Objects
 
 _VALUE_LIMIT = 6000  # MLflow's own limit on a parameter's length
@@ -55,7 +56,8 @@ def mirror(home: Path, wanted: str, uri: str, *, artifacts: bool = True) -> Mirr
     open_steps = [step for step in steps if step.label == "open"]
     withheld = tuple(step.step for step in steps if step.label != "open")
     if not open_steps:
-        raise LabelError("nothing in this run is open", where=run["run"], fix="Release what should be seen (pl.release)")
+        why = PROVES_NOTHING if any(step.label == "protected" for step in steps) else ""
+        raise LabelError("nothing in this run is open", where=run["run"], why=why, fix="Release what should be seen (pl.release)")
     chatter = io.StringIO()  # MLflow prints links of its own, which have no place in our output
     try:
         with contextlib.redirect_stdout(chatter):

@@ -10,7 +10,7 @@ from pellucid.models import ease, popularity
 
 # Real people's visits (SOURCE.txt). `unit` says whose privacy is protected, `budget` what all releases may cost them together.
 visits = pl.source("visits.csv", label="private", unit="user_id", budget=pl.Budget(epsilon=2.0, delta=1e-5))
-areas = pl.source("areas.csv", label="open")
+areas = pl.source("areas.csv", label="open", licence="CC-BY-4.0", credit="Anonymous Microsoft Web Data, UCI; Breese et al. 1998")
 
 # A fifth of the people is held out; a fifth of each one's areas is hidden from the models.
 people = pl.evaluation.hold_out(visits, item="area_id", share=0.2, seed=1)
@@ -62,5 +62,16 @@ def ceiling(train: pl.Table, holdout: pl.Table) -> pl.Metrics:
 
 
 pipeline = pl.Pipeline(
-    "areas", [visits, areas, people, matrix, recommender, popular, neighbours, scores, quality, ceiling], seed=1998
+    "areas",
+    [visits, areas, people, matrix, recommender, popular, neighbours, scores, quality, ceiling],
+    seed=1998,
+    about=pl.About(
+        title="Areas of a web site that people visit together",
+        description="How many people visited each two areas of a web site in a week, released under differential privacy, and a"
+        " recommender of areas trained on it.",
+        creators=("Pellucid's maintainers <https://pypi.org/project/pellucid/>",),
+        licence="Apache-2.0",
+        data_licence="CC-BY-4.0",
+        keywords=("differential privacy", "recommendation", "open data"),
+    ),
 )

@@ -1,0 +1,88 @@
+"""Linkage on real and on synthetic logs: hashed identifiers fail; a release tells no more of its people than of a control group.
+
+Real: msweb (one week of visits). Synthetic: communities of the size of the CERN Mattermost data set (20,794 people), made by
+mattermost_synthetic.py; no record of it is about anybody. Three quarters of the people are in the data, the rest are the control
+group. Run: python benchmarks/linkage.py [--json]
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars
+from mattermost_synthetic import Synthetic
+
+from pellucid.privacy import attacks, gram
+
+VISITS = Path(__file__).parents[1] / "src" / "pellucid" / "cli" / "msweb" / "visits.csv"
+KEY = hashlib.sha256(b"linkage benchmark").digest()
+EPSILON, DELTA = 1.0, 1e-6
+
+
+def synthetic() -> polars.DataFrame:
+    made = Synthetic(20794)
+    parts = [
+        polars.DataFrame({"unit": members.astype(np.int64), "item": np.full(len(members), channel)})
+        for channel, members in made._in_channels()
+    ]
+    return polars.concat(parts)
+
+
+def released(members: attacks.Histories, cap: int, scratch: Path) -> tuple[Any, np.ndarray[Any, Any], float]:
+    """The noised Gram matrix of the people, square over the named items; the items' columns; the ridge for its noise."""
+    rows, columns = members.matrix.nonzero()
+    path = scratch / "members.parquet"
+    polars.DataFrame({"unit": rows, "item": columns}).write_parquet(path)
+    mechanism = gram("item", cap=cap)
+    frame = polars.DataFrame(mechanism.run(path, "unit", EPSILON, DELTA, KEY, scratch))
+    named = frame.filter(polars.col("item_a") == polars.col("item_b"))["item_a"].to_numpy()
+    a, b = (np.searchsorted(named, frame[name].to_numpy()) for name in ("item_a", "item_b"))
+    counts = np.zeros((len(named), len(named)))
+    counts[a, b] = counts[b, a] = frame["count"].to_numpy()
+    return counts, named, 2 * mechanism.numbers(EPSILON, DELTA)["sigma"] * math.sqrt(len(named))
+
+
+def main() -> int:
+    told: dict[str, Any] = {}
+    good = True
+    msweb = polars.read_csv(VISITS).rename({"user_id": "unit", "area_id": "item"})
+    for name, table, cap in (("msweb", msweb, 5), ("synthetic, Mattermost size", synthetic(), 10)):
+        start = time.perf_counter()
+        log = attacks.histories(table, "unit", "item")
+        places = np.arange(len(log.people))
+        members, control = log.rows(places[places % 4 > 0]), log.rows(places[places % 4 == 0])
+        findings = [attacks.linkage(log, log, target=f"{name}, hashed identifiers", known=known) for known in (2, 4, 8)]
+        with tempfile.TemporaryDirectory() as scratch:
+            counts, named, ridge = released(members, cap, Path(scratch))
+        findings.append(
+            attacks.further(
+                members,
+                control,
+                attacks.from_counts(counts, named, len(log.items), ridge=ridge),
+                target=f"{name}, Gram matrix at epsilon {EPSILON:g}",
+                references={"hashed identifiers": attacks.from_records(members)},
+            )
+        )
+        good = good and findings[-1].within_control and findings[2].rate.value > 0.85
+        told[name] = [finding.to_json() for finding in findings]
+        if "--json" not in sys.argv:
+            print(
+                f"--- {name}: {len(log.people):,} people, {len(log.items):,} items, {int(log.sizes.sum()):,} pairs, {len(named)} released"
+            )
+            print("\n".join(line for finding in findings for line in finding.lines()))
+            print(f"within the control group's interval: {findings[-1].within_control}; {time.perf_counter() - start:.0f} s\n")
+    if "--json" in sys.argv:
+        print(json.dumps(told))
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""The collector: takes good reports, refuses bad ones by name, and remembers both in the state file."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import PrivacyError
+from pellucid.privacy.local.collection import Collection, read
+from pellucid.privacy.local.oracle import Estimate, estimate
+from pellucid.privacy.local.report import Report, decoded, unbatched
+from pellucid.store.database import connect, transaction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+DDL = """
+CREATE TABLE IF NOT EXISTS local_collections (id BLOB PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS local_reports (
+    collection BLOB NOT NULL REFERENCES local_collections (id),
+    client BLOB NOT NULL,
+    nonce BLOB NOT NULL,
+    period INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    PRIMARY KEY (client, collection, nonce)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS local_reports_period ON local_reports (collection, period, client);
+CREATE TABLE IF NOT EXISTS local_refused (
+    client BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    last REAL NOT NULL,
+    PRIMARY KEY (client, reason)
+) WITHOUT ROWID;
+"""
+REASONS = (
+    "malformed",
+    "another version",
+    "another epsilon",
+    "another domain",
+    "another collection",
+    "replayed",
+    "flooded",
+)
+NOBODY = b""  # a report too broken to say whose it is
+CHUNK = 50_000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch: how many reports were taken, and how many refused, by reason."""
+
+    taken: int
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+class Collector:
+    """Reports of any number of collections, in the state file of `home`. Safe for several processes at once.
+
+    A batch is taken in one transaction, durable when `take` returns: all its good reports, and the trace of every bad one. A
+    client is who holds a token: the cap stops a client that sends too much, not someone who makes up tokens, so put the
+    collector behind whatever tells your users from strangers.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._db = connect(home, DDL, durable=True)
+        self._known: dict[bytes, Collection] = {}
+
+    def close(self) -> None:
+        self._db.close()
+
+    def open(self, collection: Collection) -> None:
+        """Take reports for this collection from now on."""
+        self._db.execute("INSERT OR IGNORE INTO local_collections VALUES (?, ?)", (collection.id, collection.text))
+
+    def collections(self) -> list[Collection]:
+        """The open collections, by name."""
+        for row in self._db.execute("SELECT id, text FROM local_collections").fetchall():
+            if row["id"] not in self._known:
+                self._known[row["id"]] = read(row["text"])
+        return sorted(self._known.values(), key=lambda one: (one.name, one.id))
+
+    def take(self, data: bytes) -> Outcome:
+        """Take a batch. PrivacyError, with a trace, if it is no batch at all; one bad report costs no good one."""
+        try:
+            return self.take_reports(unbatched(data))
+        except PrivacyError:
+            with transaction(self._db):
+                self._refuse(Counter({(NOBODY, "malformed"): 1}))
+            raise
+
+    def take_reports(self, reports: Iterable[bytes | None]) -> Outcome:
+        """The same for single reports; None stands for one that was cut off."""
+        self.collections()
+        taken, refused = 0, Counter[tuple[bytes, str]]()
+        with transaction(self._db):
+            waiting: dict[bytes, list[Report]] = {}
+            for data in reports:
+                report = "malformed" if data is None else decoded(data)
+                reason = report if isinstance(report, str) else self._mismatch(report)
+                if isinstance(report, str) or reason:
+                    refused[NOBODY if isinstance(report, str) else report.client, reason] += 1
+                else:
+                    waiting.setdefault(report.collection, []).append(report)
+            for key in sorted(waiting):
+                collection = self._known[key]
+                for report, good in zip(waiting[key], _valid(collection, waiting[key]), strict=True):
+                    reason = self._insert(collection, report) if good else "malformed"
+                    if reason:
+                        refused[report.client, reason] += 1
+                    else:
+                        taken += 1
+            self._refuse(refused)
+        by_reason: Counter[str] = Counter()
+        for (_, reason), count in refused.items():
+            by_reason[reason] += count
+        return Outcome(taken, dict(sorted(by_reason.items())))
+
+    def _mismatch(self, report: Report) -> str:
+        """Why a report does not fit the collection it names, or any; empty if it fits."""
+        named = self._known.get(report.collection)
+        others = [named] if named else list(self._known.values())
+        epsilons = {one.millionths for one in others if named or one.oracle.size == report.size}
+        if named is None:
+            if epsilons and report.epsilon not in epsilons:
+                return "another epsilon"
+            sizes = {one.oracle.size for one in others if one.millionths == report.epsilon}
+            return "another domain" if sizes and report.size not in sizes else "another collection"
+        if report.epsilon not in epsilons:
+            return "another epsilon"
+        if report.size != named.oracle.size:
+            return "another domain"
+        return "" if len(report.payload) == named.oracle.width else "malformed"
+
+    def _insert(self, collection: Collection, report: Report) -> str:
+        place = (report.client, collection.id, report.nonce)
+        if self._db.execute("SELECT 1 FROM local_reports WHERE client=? AND collection=? AND nonce=?", place).fetchone():
+            return "replayed"
+        sent = self._db.execute(
+            "SELECT COUNT(*) FROM local_reports WHERE collection=? AND period=? AND client=?",
+            (collection.id, report.period, report.client),
+        ).fetchone()[0]
+        if sent >= collection.cap:
+            return "flooded"
+        self._db.execute(
+            "INSERT INTO local_reports (client, collection, nonce, period, payload) VALUES (?, ?, ?, ?, ?)",
+            (*place, report.period, report.payload),
+        )
+        return ""
+
+    def _refuse(self, refused: Counter[tuple[bytes, str]]) -> None:
+        self._db.executemany(
+            "INSERT INTO local_refused VALUES (?, ?, ?, ?) ON CONFLICT (client, reason)"
+            " DO UPDATE SET count = count + excluded.count, last = excluded.last",
+            [(client, reason, count, time.time()) for (client, reason), count in sorted(refused.items())],
+        )
+
+    def refused(self) -> list[dict[str, Any]]:
+        """The trace: client token (hex, empty if the report did not say), reason, count and time of the last."""
+        rows = self._db.execute("SELECT client, reason, count, last FROM local_refused ORDER BY client, reason").fetchall()
+        return [{**dict(row), "client": row["client"].hex()} for row in rows]
+
+    def periods(self, collection: Collection) -> list[int]:
+        """The periods that reports were taken for."""
+        found = self._db.execute(
+            "SELECT DISTINCT period FROM local_reports WHERE collection=? ORDER BY period", (collection.id,)
+        ).fetchall()
+        return [row[0] for row in found]
+
+    def estimate(self, collection: Collection, period: int | None = None) -> Estimate:
+        """Frequencies among the reports of one period, or of all; in chunks, so that memory stays bounded.
+
+        Over several periods of RAPPOR the same clients' kept responses come again: their errors do not average out, and the
+        standard errors given hold for one period only, so all periods at once are refused.
+        """
+        if period is None and collection.oracle.name == "rappor":
+            held = self.periods(collection)
+            if len(held) > 1:
+                raise PrivacyError(
+                    "RAPPOR's reports of several periods are not independent",
+                    where=f"collection {collection.name!r}",
+                    fix=f"Name one period: {', '.join(map(str, held[:10]))}",
+                )
+            period = held[0] if held else None
+        support, reports = None, 0
+        for payloads in self._payloads(collection, period):
+            counted = collection.oracle.aggregate(payloads)
+            support = counted if support is None else support + counted
+            reports += len(payloads)
+        if support is None:
+            raise PrivacyError(
+                "there is nothing to estimate from", where=f"collection {collection.name!r}", why="no report was taken"
+            )
+        return estimate(collection.oracle, support, reports)
+
+    def _payloads(self, collection: Collection, period: int | None) -> Iterator[NDArray[Any]]:
+        import numpy as np
+
+        which, values = ("", ()) if period is None else (" AND period=?", (period,))
+        cursor = self._db.execute(f"SELECT payload FROM local_reports WHERE collection=?{which}", (collection.id, *values))
+        while rows := cursor.fetchmany(CHUNK):
+            data = b"".join(row[0] for row in rows)
+            yield np.frombuffer(data, dtype=np.uint8).reshape(len(rows), collection.oracle.width)
+
+    def digest(self, collection: Collection, period: int | None) -> str:
+        """SHA-256 over the reports an estimate is made from, in order of client and nonce."""
+        found = hashlib.sha256(collection.id)
+        which, values = ("", ()) if period is None else (" AND period=?", (period,))
+        query = f"SELECT client, nonce, payload FROM local_reports WHERE collection=?{which} ORDER BY client, nonce"
+        for row in self._db.execute(query, (collection.id, *values)):
+            found.update(row[0] + row[1] + row[2])
+        return found.hexdigest()
+
+    def spent(self, client: bytes) -> dict[str, Any]:
+        """At most what a client's reports have cost it: `epsilon` over all collections and periods, and each collection's part.
+
+        Epsilons add up. RAPPOR costs its permanent epsilon once for each value the client may have kept, however many reports.
+        """
+        self.collections()
+        rows = self._db.execute("SELECT collection, COUNT(*) FROM local_reports WHERE client=? GROUP BY collection", (client,))
+        parts = [{"collection": self._known[row[0]].name, "id": row[0].hex(), "reports": row[1]} for row in rows.fetchall()]
+        for part in parts:
+            part["epsilon"] = self._known[bytes.fromhex(str(part["id"]))].spent(int(str(part["reports"])))
+        parts.sort(key=lambda part: (str(part["collection"]), str(part["id"])))
+        return {"epsilon": sum(float(str(part["epsilon"])) for part in parts), "collections": parts}
+
+
+def _valid(collection: Collection, reports: list[Report]) -> list[bool]:
+    import numpy as np
+
+    payloads = np.frombuffer(b"".join(one.payload for one in reports), dtype=np.uint8)
+    return [bool(one) for one in collection.oracle.valid(payloads.reshape(len(reports), collection.oracle.width))]

@@ -1,0 +1,325 @@
+"""The browser's client makes the same reports as Python from the same words, and reports of the same distribution from its own."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import math
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from local_checks import chi_squared
+from make_vectors import FILE, text
+
+from pellucid.errors import PrivacyError
+from pellucid.privacy.local import Collector, oracle
+from pellucid.privacy.local import collection as collections_file
+from pellucid.privacy.local.collection import declare
+from pellucid.privacy.local.rappor import Rappor
+
+CLIENT = Path(collections_file.__file__).with_name("client.js")
+PAGE = b"<!doctype html><title>client</title>"
+REPORTS = 1_000_000
+ALIKE = 1e-6
+
+
+# Bugs planted in the client: (what stands there, what is put in its place).
+MUTANTS = [
+    ("place >= code ? place + 1 : place", "place > code ? place + 1 : place"),  # the domain, off by one
+    ("drawn < truth) return code", "drawn < other) return code"),  # the masses swapped
+    ("(isOne(value) ? one : zero)", "(isOne(value) ? FINE - zero : zero)"),  # the wrong threshold
+    ("words.getUint32(4, true) < flip", "words.getUint32(4, true) < flip / 2"),  # more epsilon than declared
+    ("report.set(raw.subarray(0, 4 * seeds))", "report.fill(7, 0, 4 * seeds)"),  # one hash for all
+    ("flips ^ kept[at]", "kept[at]"),  # the kept response itself is sent
+    ("words.getUint16(2 * value, true)", "words.getUint16(0, true)"),  # one draw for all bits
+    ("getUint32(8 * word, true) >>> 11", "getUint32(8 * word, true) >>> 31"),  # most bits of the draw thrown away
+]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        script = self.path.startswith("/client.js")
+        text = CLIENT.read_text()
+        if "?" in self.path:  # a bug planted on the way
+            old, new = MUTANTS[int(self.path.partition("?")[2])]
+            assert text.count(old) >= 1, old
+            text = text.replace(old, new)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/javascript" if script else "text/html")
+        self.end_headers()
+        self.wfile.write(text.encode() if script else PAGE)
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("no chromium here (Debian: chromium, chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    options = Options()
+    options.binary_location = shutil.which("chromium") or ""
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(word)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.set_script_timeout(600)
+    driver.get(f"http://127.0.0.1:{server.server_port}/")
+    yield driver
+    driver.quit()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+PRELUDE = """
+const done = arguments[arguments.length - 1], given = arguments[0];
+const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+const unhex = (text) => Uint8Array.from(text.match(/../g) || [], (pair) => parseInt(pair, 16));
+const memory = () => { const held = {}; return { getItem: (k) => held[k] ?? null, setItem: (k, v) => { held[k] = v; }, held }; };
+const refusal = (act) => { try { act(); return ""; } catch (error) { return error.message; } };
+import("/client.js").then(async (c) => {
+"""
+
+
+def run(browser: Any, body: str, given: Any = None, client: str = "/client.js") -> Any:
+    found = browser.execute_async_script(
+        PRELUDE.replace("/client.js", client) + body + "\n}).catch((error) => done({ failed: String(error.stack) }));", given
+    )
+    assert not (isinstance(found, dict) and "failed" in found), found
+    return found
+
+
+def test_the_shared_vectors_are_those_python_gives() -> None:
+    assert FILE.read_text() == text(), "run tests/privacy/local/make_vectors.py"
+
+
+REPLAY = """
+        done(given.map(({ parameters, reports }) => reports.map(({ code, words }) => {
+          const all = unhex(words);
+          let at = 0;
+          const report = hex(c.perturb(parameters, code, (count) => all.slice(at, at += count)));
+          return [report, at === all.length];
+        })));
+"""
+
+
+@pytest.mark.parametrize("mutant", range(len(MUTANTS)))
+def test_the_vectors_catch_a_bug_planted_in_the_client(browser: Any, mutant: int) -> None:
+    cases = json.loads(FILE.read_text())
+    found = run(browser, REPLAY, cases, client=f"/client.js?{mutant}")
+    wrong = sum(
+        report != wanted["report"]
+        for case, reports in zip(cases, found, strict=True)
+        for wanted, (report, _) in zip(case["reports"], reports, strict=True)
+    )
+    assert wrong > 0
+
+
+def test_the_browser_gives_the_same_report_for_the_same_words(browser: Any) -> None:
+    cases = json.loads(FILE.read_text())
+    found = run(browser, REPLAY, cases)
+    compared = 0
+    for case, reports in zip(cases, found, strict=True):
+        for wanted, (report, used_up) in zip(case["reports"], reports, strict=True):
+            assert report == wanted["report"], (case["parameters"], wanted["code"])
+            assert used_up
+            compared += 1
+    assert compared > 500
+
+
+def test_the_browser_computes_the_declared_epsilon_itself(browser: Any) -> None:
+    cases = json.loads(FILE.read_text())
+    found = run(browser, "done(given.map(({ parameters }) => c.epsilonOf(parameters)));", cases)
+    for case, epsilon in zip(cases, found, strict=True):
+        assert epsilon == pytest.approx(case["epsilon"], rel=1e-9)
+
+
+def exact(name: str, chosen: Any, code: int) -> tuple[list[str], list[float]]:
+    """Every report of a domain of 6 (for OLH: support of each value) with its exact probability."""
+    if name == "olh":
+        raise AssertionError("olh is judged by what its reports support")
+    if name == "grr":
+        return [f"{v:02x}" for v in range(6)], [float(chosen.p if v == code else chosen.q) for v in range(6)]
+    if name == "hadamard":
+        flip = chosen.flip / 2**32
+        names = [f"{2 * row + bit:02x}" for row in range(8) for bit in (0, 1)]
+        masses = [(1 - flip if (row & code).bit_count() % 2 == bit else flip) / 8 for row in range(8) for bit in (0, 1)]
+        return names, masses
+    names = [f"{bits:02x}" for bits in range(64)]
+    if name == "subset":
+        one, other = chosen.truth / chosen.inside / 2**53, chosen.other / 2**53
+        sets = [bits for bits in range(64) if bits.bit_count() == chosen.chosen]
+        return [f"{bits:02x}" for bits in sets], [one if bits >> code & 1 else other for bits in sets]
+    p, q = float(chosen.p), float(chosen.q)
+    chance = [p if v == code else q for v in range(6)]
+    return names, [math.prod(c if bits >> v & 1 else 1 - c for v, c in enumerate(chance)) for bits in range(64)]
+
+
+COUNT = """
+  const { parameters, code, reports } = given, counts = {};
+  let pool = new Uint8Array(0), at = 0;
+  const bytes = (count) => {
+    if (at + count > pool.length) { pool = c.systemBytes(1 << 16); at = 0; }
+    return pool.slice(at, at += count);
+  };
+"""
+
+
+@pytest.mark.parametrize("name", ["grr", "hadamard", "oue", "sue", "rappor", "subset"])
+def test_a_million_reports_of_the_browser_follow_the_exact_distribution(browser: Any, name: str) -> None:
+    chosen, code = oracle(name, 6, 1.0), 4
+    counts = run(
+        browser,
+        COUNT
+        + """
+        for (let i = 0; i < reports; i++) {
+          const report = c.perturb(parameters, code, bytes)[0];
+          counts[report] = (counts[report] || 0) + 1;
+        }
+        done(counts);
+        """,
+        {"parameters": chosen.parameters(), "code": code, "reports": REPORTS},
+    )
+    names, masses = exact(name, chosen, code)
+    assert sum(masses) == pytest.approx(1)
+    found = {f"{int(report):02x}": count for report, count in counts.items()}
+    assert set(found) <= set(names)
+    assert chi_squared([found.get(one, 0) for one in names], masses) > ALIKE
+
+
+def test_a_million_hashed_reports_of_the_browser_follow_the_exact_distribution(browser: Any) -> None:
+    """Of OLH: the bucket relative to the value's own, and whether another value is supported, jointly with the seed's top bits."""
+    chosen = oracle("olh", 6, 1.0)
+    counts = run(
+        browser,
+        COUNT
+        + """
+        for (let i = 0; i < reports; i++) {
+          const report = c.perturb(parameters, code, bytes), view = new DataView(report.buffer);
+          const a = view.getUint32(0, true), b = view.getUint32(4, true), y = report[8];
+          const bucket = (x) => Math.floor((((Math.imul(a, x) + b) >>> 16) * parameters.buckets) / 65536);
+          const seen = `${a >>> 30} ${b >>> 30} ${bucket(code) === y ? 1 : 0} ${bucket(1) === y ? 1 : 0}`;
+          counts[seen] = (counts[seen] || 0) + 1;
+        }
+        done(counts);
+        """,
+        {"parameters": chosen.parameters(), "code": 4, "reports": REPORTS},
+    )
+    seeds, own, other = np.zeros((4, 4)), np.zeros(2), np.zeros(2)
+    for seen, count in counts.items():
+        a, b, supports, another = map(int, seen.split())
+        seeds[a, b] += count
+        own[supports] += count
+        other[another] += count
+    p, q = float(chosen.p), float(chosen.q)
+    assert chi_squared(seeds.reshape(-1), np.ones(16)) > ALIKE
+    assert chi_squared(own, [1 - p, p]) > ALIKE
+    assert chi_squared(other, [1 - q, q]) > ALIKE
+
+
+def test_reports_of_the_browser_are_taken_by_the_collector(browser: Any, tmp_path: Path) -> None:
+    collection = declare("letters", ["a", "b", "ü"], 1.0, cap=2)
+    batch = run(
+        browser,
+        """
+        const reports = [];
+        for (let i = 0; i < 300; i++) {
+          const client = await c.open(given, { storage: memory() });
+          reports.push(client.report(i % 3 ? "a" : "ü", 7));
+        }
+        done(hex(c.batch(reports)));
+        """,
+        collection.text,
+    )
+    collector = Collector(tmp_path)
+    collector.open(collection)
+    outcome = collector.take(bytes.fromhex(batch))
+    assert (outcome.taken, outcome.refused) == (300, {})
+    assert collector.periods(collection) == [7]
+    found = collector.estimate(collection)
+    assert (np.abs(found.frequencies - [2 / 3, 0, 1 / 3]) < 5 * found.errors).all()
+    collector.close()
+
+
+def test_the_browser_keeps_its_response_and_bounds_what_it_spends(browser: Any) -> None:
+    collection = declare("days", ["a", "b", "c", "d"], 1.0, oracle_name="rappor", cap=3, kept=2)
+    assert isinstance(collection.oracle, Rappor)
+    found = run(
+        browser,
+        """
+        const storage = memory(), kept = () => Object.values(JSON.parse(storage.held["pellucid.local"]).collections)[0].kept;
+        const first = await c.open(given, { storage });
+        first.report("a", 1);
+        const before = JSON.stringify(kept());
+        for (let day = 2; day < 200; day++) (await c.open(given, { storage })).report("a", day);
+        const same = before === JSON.stringify(kept()), once = first.spent().epsilon;
+        first.report("b", 200);
+        const two = first.spent().epsilon;
+        const third = refusal(() => first.report("c", 200));
+        first.report("a", 200); first.report("a", 200);
+        const flood = refusal(() => first.report("a", 200));
+        const past = refusal(() => first.report("a", 3));
+        const undeclared = refusal(() => first.report("secret", 201));
+        const deaf = refusal(() => { storage.setItem = () => { throw new Error("full"); }; first.report("a", 300); });
+        done({ same, once, two, third, flood, past, undeclared, deaf, end: first.spent().epsilon });
+        """,
+        collection.text,
+    )
+    epsilon = collection.oracle.epsilon
+    assert found["same"] is True
+    assert found["once"] == epsilon
+    assert found["two"] == found["end"] == 2 * epsilon
+    assert "2 different values" in found["third"]
+    assert "3 reports" in found["flood"]
+    assert "over" in found["past"]
+    assert "never declared" in found["undeclared"] and "secret" not in found["undeclared"]
+    assert found["deaf"] == "full"
+
+
+def test_the_browser_counts_every_report_of_other_oracles(browser: Any) -> None:
+    collections = [declare(name, ["a", "b", "c"], 0.5, cap=5) for name in ("one", "two")]
+    found = run(
+        browser,
+        """
+        const storage = memory();
+        for (const text of given) { const client = await c.open(text, { storage }); client.report("a", 1); client.report("b", 2); }
+        done(c.spent(storage));
+        """,
+        [one.text for one in collections],
+    )
+    assert found["epsilon"] == 4 * collections[0].oracle.epsilon
+    assert [one["reports"] for one in found["collections"]] == [2, 2]
+
+
+def test_a_text_that_claims_less_than_its_probabilities_give_is_refused(browser: Any) -> None:
+    texts = []
+    for name in ("grr", "hadamard", "olh", "oue", "rappor", "subset", "sue"):
+        told = json.loads(declare("x", ["a", "b", "c"], 2.0, oracle_name=name).text)
+        told["epsilon"] = 1.0
+        texts.append(json.dumps(told))
+    found = run(
+        browser,
+        """
+        const said = [];
+        for (const text of given) said.push(await c.open(text, { storage: memory() }).then(() => "", (error) => error.message));
+        done(said);
+        """,
+        texts,
+    )
+    assert all("more than its epsilon" in one for one in found), found
+    for one in texts:
+        with pytest.raises(PrivacyError, match="not what its epsilon"):
+            collections_file.read(one)
