@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy import bounding, gram, histogram, mean
+from pellucid.privacy import bounding, columns, gram, histogram, mean
 
 KEY = bytes(range(32))
 ROWS = st.lists(
@@ -118,7 +118,7 @@ VALUES: dict[str, pa.Array] = {
 def test_items_and_units_of_every_plain_type_work_and_keep_their_type(kind: str, tmp_path: Path) -> None:
     values = VALUES[kind]
     found = bounded(pa.table({"unit": pa.array([1, 1, 2, 3]), "item": values}), 5, tmp_path)
-    assert found.column("item").type == bounding.plain_type(values.type)
+    assert found.column("item").type == columns.plain_type(values.type)
     assert sorted(map(str, found.column("item").to_pylist())) == sorted(map(str, values.to_pylist()))
     by_unit = bounded(pa.table({"unit": values, "item": pa.array([1, 2, 3, 4])}), 1, tmp_path)
     assert by_unit.num_rows == len(set(values.to_pylist()))
@@ -143,8 +143,8 @@ def test_what_cannot_be_bounded_is_refused_by_name_before_and_in_the_run_without
                     act(mechanism)
                 assert secret not in str(caught.value)
     pq.write_table(pa.table({"unit": [1, None], "item": ["a", "b"]}), tmp_path / "t.parquet")
-    for columns, message in ((["item"], "not a number"), (["unit"], "names the unit"), (["gone"], "no column")):
+    for names, message in ((["item"], "not a number"), (["unit"], "names the unit"), (["gone"], "no column")):
         with pytest.raises(PrivacyError, match=message):
-            mean(columns).check(tmp_path / "t.parquet", "unit")
+            mean(names).check(tmp_path / "t.parquet", "unit")
     with pytest.raises(PrivacyError, match="names the unit"):
         gram("unit").check(tmp_path / "t.parquet", "unit")

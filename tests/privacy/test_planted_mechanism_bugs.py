@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pellucid.privacy import Clicks, Histogram, Pairs, Quantiles, Total, bounding, threshold
+from pellucid.privacy import Clicks, Histogram, Pairs, Quantiles, Total, bounding, columns, threshold
 from pellucid.privacy.laplace import DiscreteLaplace, laplace
 from pellucid.privacy.stream import Stream
 from pellucid.store.labels import Unit, unit_of
@@ -59,7 +59,7 @@ def test_replace_treated_as_add_remove_is_caught(name: str, cls: Any, monkeypatc
 
 
 def test_a_persons_day_treated_as_the_person_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bounding, "_days_of", lambda people, times, clock: people.cast("binary"))
+    monkeypatch.setattr(columns, "days_of", lambda people, times, clock: people.cast("binary"))
     assert any(every.day_breaches(every.CASES[name][0], tmp_path) for name in ("pairs", "histogram"))
 
 
@@ -68,8 +68,8 @@ def _one(people: Any) -> Any:
 
 
 def test_a_day_whose_person_is_forgotten_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real = bounding._days_of
-    monkeypatch.setattr(bounding, "_days_of", lambda people, times, clock: real(_one(people), times, clock))
+    real = columns.days_of
+    monkeypatch.setattr(columns, "days_of", lambda people, times, clock: real(_one(people), times, clock))
     assert any(every.day_breaches(case, tmp_path) for name in ("histogram", "clicks", "pairs") for case in every.CASES[name])
 
 
@@ -189,11 +189,11 @@ def test_laplace_noise_with_zero_twice_is_caught(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_unit_that_a_mechanism_ignores_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real = bounding._batches
+    real = bounding.batches
 
     def batches(path: Path, unit: Any, columns: list[str], schema: Any) -> Any:
         plain = unit_of(unit)
         return real(path, Unit("second") if plain.is_person else plain, columns, schema)
 
-    monkeypatch.setattr(bounding, "_batches", batches)
+    monkeypatch.setattr(bounding, "batches", batches)
     assert every.sensitivity_breaches(every.CASES["histogram"][0], tmp_path)

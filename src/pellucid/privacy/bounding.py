@@ -5,10 +5,6 @@ a unit's kept rows depend on nothing but its own rows: adding or removing a unit
 the quality of the draw, is what the sensitivity of every mechanism rests on; the key makes the draw fair and unpredictable.
 The draw: HMAC-SHA256 of the unit and of the row, 64 bits of each as one AES-256 block; smallest first. (A collision of 64 bits
 would tie two draws together; it changes no bound.)
-
-A unit that is not one column's value is one column all the same while it is bounded: a person's day is the person's value, as bytes,
-and the number of the UTC day in twelve fixed characters, so that no two are alike; a row is its number, which serves to tell rows
-apart and nothing else (a unit of one row has nothing to draw among).
 """
 
 from __future__ import annotations
@@ -19,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import DataError, PrivacyError
-from pellucid.store.labels import Unit, unit_of
+from pellucid.errors import PrivacyError
+from pellucid.privacy.columns import batches, checked_columns, plain_schema, plain_type, schema_of, unit_type
+from pellucid.store.labels import Unit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,49 +25,6 @@ if TYPE_CHECKING:
 
 MEMORY = "512MiB"  # for sorting; what does not fit is spilled to the scratch folder
 ROWS = 1 << 19  # a block
-
-
-def checked_columns(path: Path, unit: str | Unit, keys: list[str], numbers: list[str] | None = None) -> None:
-    """Refuse, by name and without showing a value, columns that are missing, of an unusable type, or (unit, keys) with nulls.
-
-    `keys` (and the unit) must be whole numbers, text, bytes, truth values, dates or times, for which equality is plain; `numbers`
-    must be numeric. A release calls this before it spends.
-    """
-    schema, owner = _schema(path), unit_of(unit)
-    for column in [*owner.columns, *keys, *(numbers or [])]:
-        if column not in schema.names:
-            raise PrivacyError(f"the data has no column {column!r}", fix=f"Its columns are {', '.join(schema.names)}")
-        if schema.names.count(column) > 1:
-            raise PrivacyError(f"the data has more than one column {column!r}")
-    if owner.column in keys or owner.column in (numbers or []):
-        raise PrivacyError(f"column {owner.column!r} names the unit and cannot be released")
-    if owner.time is not None:
-        _check_time(owner, schema.field(owner.time).type)
-    for column in [*owner.columns, *keys]:
-        if not _is_plain(schema.field(column).type):
-            raise PrivacyError(
-                f"column {column!r} is of type {schema.field(column).type}",
-                why="units and items must be whole numbers, text, bytes, truth values, dates or times",
-                fix="Convert it while ingesting",
-            )
-    for column in numbers or []:
-        if not _is_number(schema.field(column).type):
-            raise PrivacyError(f"column {column!r} is of type {schema.field(column).type}, not a number")
-    for batch in _raw_batches(path, [*owner.columns, *keys]):
-        for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if column.null_count:
-                raise PrivacyError(f"column {name!r} has rows without a value", fix="Drop or fill them while ingesting")
-
-
-def _check_time(owner: Unit, kind: pa.DataType) -> None:
-    from pyarrow import types
-
-    if types.is_date(kind) or types.is_timestamp(kind) or (types.is_integer(kind) and owner.clock):
-        if owner.clock and not types.is_integer(kind):
-            raise PrivacyError(f"column {owner.time!r} is of type {kind}", why="a clock is declared", fix="Leave clock= out")
-        return
-    why = "it takes a clock to tell the day" if types.is_integer(kind) else "a day is told from a date or a time stamp"
-    raise PrivacyError(f"column {owner.time!r} is of type {kind}", why=why, fix='Convert it, or declare clock="s" or "ms"')
 
 
 def bounded_pairs(
@@ -89,7 +43,7 @@ def bounded_pairs(
     names = [item] if second is None else [item, second]
     checked_columns(path, unit, names)
     target = _private_file(scratch, "bounded.parquet")
-    kinds = [plain_type(_schema(path).field(name).type) for name in names]
+    kinds = [plain_type(schema_of(path).field(name).type) for name in names]
     schema = pa.schema([("unit", pa.int64()), *zip(("item", "second"), kinds, strict=False)])
     if times > 1:
         schema = schema.append(pa.field("times", pa.int64()))
@@ -140,17 +94,6 @@ def bounded_rows(
             contents = np.array([_hash(row.tobytes(), key) for row in rows[repeated]], dtype=np.uint64)
             keep[repeated] = _drawn(codes(some), keyed(some, key), contents, cap, key)
         yield rows[keep]
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type of the values: a dictionary's value type, else the type itself; string and binary views as their plain forms."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    if pa.types.is_string_view(kind):
-        return pa.string()
-    return pa.binary() if pa.types.is_binary_view(kind) else kind
 
 
 def codes(column: Any) -> NDArray[Any]:
@@ -218,9 +161,9 @@ def _sorted_blocks(path: Path, unit: str | Unit, columns: list[str], scratch: Pa
     import pyarrow.compute as pc
 
     with _database(scratch) as db:
-        schema = _plain_schema(path, columns).insert(0, pa.field("c0", _unit_type(path, unit)))
+        schema = plain_schema(path, columns).insert(0, pa.field("c0", unit_type(path, unit)))
         schema = pa.schema([(f"c{index}", field.type) for index, field in enumerate(schema)])
-        reader = pa.RecordBatchReader.from_batches(schema, _batches(path, unit, columns, schema))
+        reader = pa.RecordBatchReader.from_batches(schema, batches(path, unit, columns, schema))
         db.register("rows", reader)
         names = ", ".join(f"c{index}" for index in range(len(columns) + 1))
         carried: pa.Table | None = None
@@ -284,88 +227,3 @@ def _private_file(scratch: Path, name: str) -> Path:
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     return target
-
-
-def _schema(path: Path) -> pa.Schema:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_schema(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError("the table cannot be read as Parquet", where=str(path), why=type(error).__name__) from None
-
-
-def _plain_schema(path: Path, columns: list[str]) -> pa.Schema:
-    import pyarrow as pa
-
-    schema = _schema(path)
-    return pa.schema([(name, plain_type(schema.field(name).type)) for name in columns])
-
-
-def _raw_batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = _plain_schema(path, columns)
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=ROWS // 4, columns=columns):
-            yield pa.RecordBatch.from_arrays(
-                [batch.column(batch.schema.get_field_index(field.name)).cast(field.type) for field in schema], schema=schema
-            )
-
-
-def _unit_type(path: Path, unit: str | Unit) -> pa.DataType:
-    import pyarrow as pa
-
-    owner = unit_of(unit)
-    if owner.is_person:
-        return plain_type(_schema(path).field(owner.column).type)
-    return pa.int64() if owner.column is None else pa.binary()
-
-
-def _batches(path: Path, unit: str | Unit, columns: list[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The unit, as one column, and the columns."""
-    import pyarrow as pa
-
-    owner, rows = unit_of(unit), 0
-    for batch in _raw_batches(path, list(dict.fromkeys([*owner.columns, *columns]))):
-        if owner.column is None:
-            whose = pa.array(range(rows, rows + batch.num_rows), pa.int64())
-        else:
-            whose = batch.column(owner.column)
-            if owner.time is not None:
-                whose = _days_of(whose, batch.column(owner.time), owner.clock)
-        rows += batch.num_rows
-        yield pa.RecordBatch.from_arrays([whose, *(batch.column(name) for name in columns)], schema=schema)
-
-
-def _days_of(people: pa.Array, times: pa.Array, clock: str) -> pa.Array:
-    """Each row's person and UTC day as bytes: the person's value, then `@` and the day's number in eleven characters."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_integer(times.type):
-        times = times.cast(pa.int64()).cast(pa.timestamp(clock))
-    days = times.cast(pa.timestamp("us"), safe=False) if pa.types.is_date(times.type) else times
-    days = pc.floor_temporal(days.cast(pa.timestamp(days.type.unit)), unit="day").cast(pa.date32()).cast(pa.int32())
-    if pa.types.is_temporal(people.type):
-        people = people.cast(pa.int32() if people.type.bit_width == 32 else pa.int64())
-    if not (pa.types.is_binary(people.type) or pa.types.is_large_binary(people.type)):
-        people = people.cast(pa.string())
-    numbers = pc.utf8_lpad(days.cast(pa.string()), 11, " ")
-    return pc.binary_join_element_wise(people.cast(pa.binary()), numbers.cast(pa.binary()), pa.scalar(b"@", pa.binary()))
-
-
-def _is_plain(kind: pa.DataType) -> bool:
-    from pyarrow import types
-
-    kind = plain_type(kind)
-    tests = (types.is_integer, types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
-    return any(test(kind) for test in (*tests, types.is_boolean, types.is_date, types.is_timestamp))
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    from pyarrow import types
-
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))

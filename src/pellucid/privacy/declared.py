@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.bounding import _private_file, _raw_batches, plain_type
+from pellucid.privacy.bounding import _private_file
+from pellucid.privacy.columns import plain_type, raw_batches
 from pellucid.store.labels import Unit, unit_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def check_declared(path: Path, column: str, declared: tuple[Any, ...], other: st
         return
     import pyarrow.compute as pc
 
-    for batch in _raw_batches(path, [column]):
+    for batch in raw_batches(path, [column]):
         if pc.any(pc.is_null(pc.index_in(batch.column(0), value_set=keys))).as_py():
             raise PrivacyError(
                 f"column {column!r} has a value that is not declared",
@@ -45,7 +46,7 @@ def only_declared(path: Path, unit: str | Unit, column: str, declared: tuple[Any
     target = _private_file(scratch, "declared.parquet")
     writer: pq.ParquetWriter | None = None
     try:
-        for batch in _raw_batches(path, names):
+        for batch in raw_batches(path, names):
             values = batch.column(column)
             listed = pc.is_valid(pc.index_in(values, value_set=_keys(values.type, column, declared)))
             if not other and not pc.all(listed).as_py():

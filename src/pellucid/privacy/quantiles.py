@@ -110,7 +110,7 @@ class Quantiles:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.bounding import checked_columns
+        from pellucid.privacy.columns import checked_columns
 
         checked_columns(table_path, unit, [], [self.column])
 
