@@ -10,7 +10,7 @@ from pellucid.errors import PellucidError, PrivacyError
 from pellucid.steward.attacking import beyond_control
 from pellucid.steward.folder import Folder
 from pellucid.steward.protecting import already_paid, costs
-from pellucid.steward.standing import Standing, standing
+from pellucid.steward.standing import Standing, refuse_nameless, standing
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,14 @@ def checks(stand: Standing) -> list[Check]:
     """The policy on things as they stand."""
     try:
         stand.inventory()
-        confirmed, roles = "", not stand.wanting("inventory")
-        confirmed = "" if roles else stand.wanting("inventory")
+        confirmed = stand.wanting("inventory")
     except PellucidError as error:
         confirmed = error.what
-    found = [Check("unit declared", True, f'"{stand.unit}" says whose row it is, and has no gaps')]
+    try:
+        refuse_nameless(stand.table, stand.unit, stand.source.name)
+        found = [Check("unit declared", True, f'"{stand.unit}" says whose row it is, and has no gaps')]
+    except PrivacyError as error:
+        found = [Check("unit declared", False, error.what)]
     waits = all(budget.sign_off for coming in stand.releases for _, budget in coming.request.budgets.values())
     found.append(Check("account waits for a signature", waits, "sign_off=True" if waits else "its budget needs sign_off=True"))
     found.append(Check("inventory confirmed", not confirmed, confirmed or "every column's role was confirmed"))

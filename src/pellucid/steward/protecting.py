@@ -149,7 +149,8 @@ def lines(evidence: dict[str, Any]) -> list[str]:
     for one in evidence["accounts"]:
         verdict = "fits" if one["fits"] else "DOES NOT FIT: lower epsilon, or let the cap be raised (pellucid ledger cap)"
         before, after, cap = (f"{one[word][0]:g}, {one[word][1]:g}" for word in ("spent", "after", "cap"))
-        told.append(f"account {one['account']}: spent {before}, after this {after}, cap {cap}: {verdict}")
+        said = f"account {one['account']}: spent {before}, after this {after}, cap {cap}: {verdict}"
+        told += textwrap.wrap(said, 80, subsequent_indent="  ")
     told += textwrap.wrap("Choosing a setting by how well it does here is a use of the data that no guarantee covers.", 80)
     told.append("next: pellucid steward attack")
     return told

@@ -7,8 +7,9 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import UsageError
+from pellucid.errors import BudgetError, UsageError
 from pellucid.steward.folder import CARD, Folder, now
+from pellucid.steward.protecting import costs
 from pellucid.steward.standing import Standing, shown, standing
 
 
@@ -24,6 +25,15 @@ def release(folder: Folder) -> dict[str, Any]:
     decided = folder.read("decide")
     if decided is None:
         raise UsageError("nobody has decided yet", where=str(folder.path), fix="Run: pellucid steward decide --by NAME")
+    short = [one for one in costs(stand) if not one.fits]
+    if short:  # of several releases none shall be made when not all can be
+        one = short[0]
+        raise BudgetError(
+            f"account {one.account!r} has a cap of {one.cap[0]:g}, {one.cap[1]:g}; all releases together would come to"
+            f" {one.after[0]:g}, {one.after[1]:g}",
+            where=str(folder.path),
+            fix="Nothing is spent. Ask for less, or raise the cap (pellucid ledger cap)",
+        )
     done = run(stand.pipeline, home=folder.home, confined=True)
     released = _copied(stand, done, decided)
     of = {"data": stand.data, "releases": {coming.name: coming.identity for coming in stand.releases}}
@@ -80,5 +90,6 @@ def lines(folder: Folder, evidence: dict[str, Any]) -> list[str]:
     told += textwrap.wrap(
         "Only card/ is for everybody. The rest of this folder is private: report and evidence come from the data.", 80
     )
-    told.append(f"to publish all of run {evidence['run']} for anyone to re-run: pellucid publish {evidence['run']} DEST")
+    told.append("to publish all of the run for anyone to re-run:")
+    told.append(f"  pellucid publish {evidence['run']} DEST --home {shown(folder.home)}")
     return told

@@ -16,6 +16,7 @@ from pellucid.steward.attacking import beyond_control, figure, verdict
 from pellucid.steward.folder import REPORT, STEPS, Folder, now, private
 from pellucid.steward.page import LOOKS, PAGE
 from pellucid.steward.protecting import size_in_words
+from pellucid.steward.standing import roles_digest
 
 _ASKED = {  # what the six steps answer
     "inventory": "What is in the data, and whose is it?",
@@ -67,22 +68,16 @@ def _steps(held: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _stale(held: dict[str, Any]) -> set[str]:
-    """The steps whose evidence is about other data or releases than those of the latest evidence."""
-    newest: dict[str, Any] = {}
-    inventory = held["inventory"] or {}
-    newest["data"] = inventory.get("of", {}).get("data")
-    if not all(column["confirmed"] for column in inventory.get("columns", {}).values()):
-        newest["roles"] = None
-    for step in ("protect", "attack", "decide", "release"):
-        found = (held[step] or {}).get("of", {})
-        if found.get("data") == newest["data"] and "releases" in found:
-            newest.setdefault("releases", found["releases"])
-    stale = set()
-    for step in STEPS[1:]:
-        of = (held[step] or {}).get("of", {})
-        if any(part in newest and newest[part] != value for part, value in of.items()):
-            stale.add(step)
-    return stale
+    """The steps whose evidence is about other data, roles or releases than what is known last."""
+    inventory = held["inventory"]
+    dated: list[dict[str, Any]] = [held[step] for step in STEPS[2:] if held[step]]
+    latest = max(dated, key=lambda one: str(one["at"]), default={"of": {}})
+    now = {
+        "data": inventory["of"]["data"],
+        "roles": roles_digest({name: column["role"] for name, column in inventory["columns"].items()}),
+        "releases": latest["of"].get("releases"),
+    }
+    return {step for step in STEPS[1:] if held[step] and any(now[part] != value for part, value in held[step]["of"].items())}
 
 
 def _roles(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ class Standing:
         """What evidence of a step is about."""
         told: dict[str, Any] = {"data": self.data}
         if "roles" in ABOUT[step]:
-            told["roles"] = roles_digest(self.inventory())
+            told["roles"] = roles_digest({name: held.role for name, held in self.inventory().columns.items()})
         if "releases" in ABOUT[step]:
             told["releases"] = {coming.name: coming.identity for coming in self.releases}
         return told
@@ -109,10 +109,9 @@ class Standing:
                 raise UsageError(said, where=str(self.folder.path), fix=f"Run: pellucid steward {step}")
 
 
-def roles_digest(inventory: Inventory) -> str:
-    """A digest of the roles, and of nothing else in the inventory."""
-    roles = {name: held.role for name, held in inventory.columns.items()}
-    return hashlib.sha256(json.dumps(roles, sort_keys=True).encode()).hexdigest()
+def roles_digest(roles: Mapping[str, str]) -> str:
+    """A digest of the roles (column -> role), and of nothing else in the inventory."""
+    return hashlib.sha256(json.dumps(dict(roles), sort_keys=True).encode()).hexdigest()
 
 
 def standing(folder: Folder) -> Standing:

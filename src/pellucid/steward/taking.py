@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import textwrap
 from collections.abc import Mapping
 
 from pellucid.errors import UsageError
@@ -32,6 +33,7 @@ def keep(stand: Standing, roles: Mapping[str, str], *, rest: bool = False) -> In
     if held is None or stand.wanting("inventory"):
         assert isinstance(stand.source.node, Source)
         found = inventory(stand.table, source=stand.source.node.path.name)
+        found = dataclasses.replace(found, columns={n: _with_unit(stand.unit, n, c) for n, c in found.columns.items()})
         if held is not None:
             found = dataclasses.replace(found, columns={n: _joined(held, n, c) for n, c in found.columns.items()})
         held = found
@@ -39,6 +41,17 @@ def keep(stand: Standing, roles: Mapping[str, str], *, rest: bool = False) -> In
     body = {**held.to_json(), "of": stand.of("inventory")}
     private(path, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     return held
+
+
+def _with_unit(unit: str, name: str, column: ColumnRole) -> ColumnRole:
+    """A proposal that agrees with the pipeline about who the unit is."""
+    if name == unit:
+        return column if column.role == "unit" else dataclasses.replace(column, role="unit", evidence=("the pipeline says so",))
+    if column.role == "unit":
+        return dataclasses.replace(
+            column, role="identifier", evidence=(*column.evidence, f'but the pipeline says "{unit}" is the unit')
+        )
+    return column
 
 
 def _joined(held: Inventory, name: str, column: ColumnRole) -> ColumnRole:
@@ -58,18 +71,22 @@ def _checked(held: Inventory, roles: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def lines(stand: Standing, found: Inventory, changed: bool) -> list[str]:
-    """One screen."""
+    """One screen: each column with its role, and why it was proposed while that is not confirmed."""
     told = ["the data changed since the last inventory: looked at again", ""] if changed else []
-    told += found.text().splitlines()
+    told.append(f"{found.source}: {found.rows:,} rows")
+    for name, held in found.columns.items():
+        told.append(f"{name[:28]:<28} {held.role:<17} {'confirmed' if held.confirmed else f'proposed, {held.confidence:.0%}'}")
+        for line in held.evidence[:1] if not held.confirmed else ():
+            told += textwrap.wrap(line, 80, initial_indent="    ", subsequent_indent="    ")
+        if held.names:
+            names = ", ".join(f"{kind} {count:,}" for kind, count in sorted(held.names.items()))
+            told += textwrap.wrap(f"cells with names: {names}", 80, initial_indent="    ", subsequent_indent="    ")
     waiting = [name for name, held in found.columns.items() if not held.confirmed]
     told.append("")
     if waiting:
-        told.append(
-            f"{len(waiting)} of {len(found.columns)} roles are proposed: a guess. Correct what is wrong with --set COLUMN=ROLE,"
-        )
-        told.append("then confirm the rest.")
-        told.append("next: pellucid steward inventory --confirm")
+        said = f"{len(waiting)} of {len(found.columns)} roles are proposed: guesses. Correct what is wrong with --set COLUMN=ROLE, then"
+        told += [*textwrap.wrap(f"{said} confirm the rest.", 80), "next: pellucid steward inventory --confirm"]
     else:
-        told.append(f'every role is confirmed; the unit is "{stand.unit}": whoever has a value there is promised something')
-        told.append("next: pellucid steward assess")
+        said = f'Every role is confirmed. The unit is "{stand.unit}": whoever has a value there is promised something.'
+        told += [*textwrap.wrap(said, 80), "next: pellucid steward assess"]
     return told
