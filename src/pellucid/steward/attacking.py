@@ -72,8 +72,8 @@ def lines(evidence: dict[str, Any]) -> list[str]:
         told += [head] if chosen else []
         for one in chosen:
             told += textwrap.wrap(f"{one['attack']}: {one['question']}", 80, initial_indent="  ", subsequent_indent="    ")
-            told.append(f"    {one['target']:<30} {figure(one['rate'])}  {verdict(one)}")
-            told += [f"    {name:<30} {figure(rate)}" for name, rate in (*one["baselines"].items(), *one["references"].items())]
+            told.append(f"    {one['target']:<29} {figure(one['rate'])}  {verdict(one)}")
+            told += [f"    {name:<29} {figure(rate)}" for name, rate in (*one["baselines"].items(), *one["references"].items())]
     for one in evidence["audits"]:
         said = "REFUTED" if one["refuted"] else "not refuted"
         told += textwrap.wrap(

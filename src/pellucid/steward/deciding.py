@@ -100,9 +100,8 @@ def decide(folder: Folder, by: str, *, note: str = "", although: str = "") -> tu
     said = "; ".join(part for part in (note.strip(), f"although: {although}" if although else "") if part)
     for coming in stand.releases:
         coming.gate.decide(coming.request, by.strip(), said)
-    of = {"data": stand.data, "releases": {coming.name: coming.identity for coming in stand.releases}}
     told = {"by": by.strip(), "note": note.strip(), "although": although, "checks": [asdict(one) for one in found]}
-    return folder.write("decide", of, told), found
+    return folder.write("decide", stand.of("decide"), told), found
 
 
 class Refused(PrivacyError):

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import BudgetError, UsageError
+from pellucid.errors import BudgetError, PrivacyError, UsageError
 from pellucid.steward.folder import CARD, Folder, now
 from pellucid.steward.protecting import costs
 from pellucid.steward.standing import Standing, shown, standing
@@ -25,7 +25,12 @@ def release(folder: Folder) -> dict[str, Any]:
     decided = folder.read("decide")
     if decided is None:
         raise UsageError("nobody has decided yet", where=str(folder.path), fix="Run: pellucid steward decide --by NAME")
-    short = [one for one in costs(stand) if not one.fits]
+    changed = stand.wanting("decide")
+    if changed and not all(budget.sign_off for coming in stand.releases for _, budget in coming.request.budgets.values()):
+        raise PrivacyError(
+            f"{changed} {decided['by']} signed", where=str(folder.path), fix="Run: pellucid steward decide --by NAME"
+        )
+    short = [] if changed else [one for one in costs(stand) if not one.fits]  # what changed the ledger refuses, and notes
     if short:  # of several releases none shall be made when not all can be
         one = short[0]
         raise BudgetError(
@@ -36,7 +41,7 @@ def release(folder: Folder) -> dict[str, Any]:
         )
     done = run(stand.pipeline, home=folder.home, confined=True)
     released = _copied(stand, done, decided)
-    of = {"data": stand.data, "releases": {coming.name: coming.identity for coming in stand.releases}}
+    of = stand.of("decide")
     accounts = [account for account in _accounts(folder.home) if account["name"] in _paying(stand)]
     return folder.write("release", of, {"run": done.id, "released": released, "accounts": accounts})
 

@@ -71,7 +71,7 @@ def _stale(held: dict[str, Any]) -> set[str]:
     """The steps whose evidence is about other data, roles or releases than what is known last."""
     inventory = held["inventory"]
     dated: list[dict[str, Any]] = [held[step] for step in STEPS[2:] if held[step]]
-    latest = max(dated, key=lambda one: str(one["at"]), default={"of": {}})
+    latest: dict[str, Any] = max(dated, key=lambda one: str(one["at"]), default={"of": {}})
     now = {
         "data": inventory["of"]["data"],
         "roles": roles_digest({name: column["role"] for name, column in inventory["columns"].items()}),

@@ -26,7 +26,7 @@ ABOUT: dict[str, tuple[str, ...]] = {
     "assess": ("data", "roles"),
     "protect": ("data", "releases"),
     "attack": ("data", "roles", "releases"),
-    "decide": ("data", "roles", "releases"),
+    "decide": ("data", "releases"),
 }
 
 

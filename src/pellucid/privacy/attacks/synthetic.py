@@ -23,8 +23,8 @@ from pellucid.privacy.attacks.blackbox import Audit, audit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ROWS = 600_000  # of a made-up table at most
-TRIALS = 1200  # crowds in all
+ROWS = 400_000  # of a made-up table at most
+TRIALS = 1000  # crowds in all
 RUNS = 220  # of a mean
 CROWD = 500  # people in a made-up mean
 _UNIT = "person, made up"
@@ -66,7 +66,7 @@ def _of_crowds(
 
     numbers = mechanism.numbers(epsilon, delta)
     cap = mechanism.cap
-    people = math.ceil(numbers.get("threshold", 0.0) + 8 * numbers["sigma"]) + 1
+    people = math.ceil(numbers.get("threshold", 0.0) + 4 * numbers["sigma"]) + 1  # so that items are named, all but a few
     at_once = max(2, min(trials, ROWS // (people * cap), mechanism.max_items // cap) // 2 * 2)
     runs = min(8, max(1, -(-trials // at_once), -(-240 // at_once)))
     path = scratch / "crowds.parquet"
