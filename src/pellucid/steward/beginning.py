@@ -13,7 +13,7 @@ from typing import Any
 from pellucid.errors import PrivacyError, UsageError
 from pellucid.privacy.assess.inventory import Inventory, inventory
 from pellucid.steward.folder import Folder, made
-from pellucid.steward.standing import Standing, refuse_nameless, standing
+from pellucid.steward.standing import Standing, refuse_gaps, standing
 from pellucid.steward.taking import keep
 
 PIPELINE = '''\
@@ -121,7 +121,7 @@ def refuse_nameless_file(data: Path, unit: str) -> None:
     """As `refuse_nameless`, for a file that is not read in yet."""
     from pellucid.data import open_table
 
-    refuse_nameless(open_table(data, options={"columns": [unit]}).read_all(), unit, str(data))
+    refuse_gaps(open_table(data, options={"columns": [unit]}).read_all().column(unit).null_count, unit, str(data))
 
 
 def _unit(found: Inventory, where: str) -> str:

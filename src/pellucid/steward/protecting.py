@@ -46,11 +46,11 @@ def costs(stand: Standing) -> list[Outlook]:
     """Each account after the releases; those that have been paid for already cost nothing more."""
     paid = already_paid(stand)
     if paid == {coming.name for coming in stand.releases}:
-        now = outlook(stand.pipeline, stand.folder.home)
+        now = outlook(stand.pipeline, stand.folder.home, compare=False)
         return [dataclasses.replace(one, after=one.spent, fits=True) for one in now]
     left = copy.copy(stand.pipeline)
     left.steps = {name: bound for name, bound in stand.pipeline.steps.items() if name not in paid}
-    return outlook(left, stand.folder.home)
+    return outlook(left, stand.folder.home, compare=False)
 
 
 def already_paid(stand: Standing) -> set[str]:

@@ -170,9 +170,13 @@ def confirmed_roles(inventory: Inventory) -> Mapping[str, list[str]]:
 
 def refuse_nameless(table: Table, unit: str, where: str) -> None:
     """Raise PrivacyError where rows have nobody's name: such a row would be counted as one person's, or as nobody's."""
-    from pellucid.privacy.assess.codes import columns_of
+    import pyarrow.parquet as pq
 
-    missing = columns_of(table, [unit])[0].null_count
+    refuse_gaps(pq.read_table(table.path, columns=[unit]).column(unit).null_count, unit, where)
+
+
+def refuse_gaps(missing: int, unit: str, where: str) -> None:
+    """Raise PrivacyError where the unit column has so many rows without a value."""
     if missing:
         raise PrivacyError(
             f'the unit column "{unit}" has rows without a value',
