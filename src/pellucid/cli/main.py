@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "two runs side by side, and the first step where they part"),
     "why": ("why", "why a step ran, or why it would not"),
     "graph": ("graph", "draw a pipeline in the terminal, or as SVG"),
+    "steward": ("steward", "from private data to a release somebody answers for, step by step"),
     "ledger": ("ledger", "privacy accounts: what is spent and what is left"),
     "local": ("local", "local differential privacy: choose, declare, collect, estimate"),
     "publish": ("publish", "write a run's open side as a package anyone can re-run"),

@@ -35,7 +35,7 @@ class Decision:
 def note(db: sqlite3.Connection, decision: Decision, by: str, said: str) -> None:
     """Add a decision to the chain, within the caller's transaction."""
     if not by.strip():
-        raise PrivacyError("a decision needs the name of who decides", fix="Such as: pellucid steward decide FILE --by NAME")
+        raise PrivacyError("a decision needs the name of who decides", fix="Such as: pellucid steward decide --by NAME")
     chain.append(db, "decide", None, decision.release_id, 0, 0, {"by": by, "note": said, **asdict(decision)})
 
 
@@ -51,7 +51,7 @@ def refuse_unsigned(db: sqlite3.Connection, decision: Decision, where: str) -> N
     earlier = decided(db, decision.pipeline, decision.step)
     if any(body["release_id"] == decision.release_id for body in earlier):
         return
-    fix = "Look at it again, and sign: pellucid steward decide FILE --by NAME"
+    fix = "Look at it again, and sign: pellucid steward decide --by NAME"
     if not earlier:
         raise PrivacyError("nobody has signed for this release", where=where, why="its account asks for a sign-off", fix=fix)
     changed = "its data" if earlier[-1]["rest"] == decision.rest else "its settings"

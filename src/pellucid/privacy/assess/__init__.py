@@ -1,8 +1,9 @@
 """Assess: what is in the data, whose it is, and how identifying it is as it stands.
 
 `inventory` proposes a role for each column, to be confirmed by the steward. `assess_table` (k-anonymity, l-diversity, t-closeness,
-delta-presence) and `assess_log` (k^m-anonymity, uniqueness given known items) give numbers with what they mean; `table` and `log` are the
-same as pipeline steps. All of it is a check, none of it a guarantee, and all of it is as private as the data: publish none of it.
+delta-presence) and `assess_log` (k^m-anonymity, uniqueness given known items) give numbers with what they mean; `columns`, `table`
+and `log` are the same as pipeline steps. All of it is a check, none of it a guarantee, and all of it is as private as the data: publish
+none of it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pellucid.privacy.assess.presence import delta_presence
     from pellucid.privacy.assess.roles import ROLES
     from pellucid.privacy.assess.sets import km_anonymity
-    from pellucid.privacy.assess.steps import assess_log, assess_table, log, table
+    from pellucid.privacy.assess.steps import assess_log, assess_table, columns, log, table
 
 __all__ = [
     "ROLES",
@@ -30,6 +31,7 @@ __all__ = [
     "Inventory",
     "assess_log",
     "assess_table",
+    "columns",
     "delta_presence",
     "inventory",
     "k_anonymity",
@@ -48,6 +50,7 @@ _FILES = {
     "Finding": "finding",
     "assess_log": "steps",
     "assess_table": "steps",
+    "columns": "steps",
     "delta_presence": "presence",
     "k_anonymity": "anonymity",
     "km_anonymity": "sets",

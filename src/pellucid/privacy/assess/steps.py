@@ -73,6 +73,22 @@ def log_numbers(data: Table, unit_column: str, item: str, known: int, trials: in
     return Metrics(assess_log(data, unit_column, item, known=known, trials=trials, seed=draws).numbers())
 
 
+def columns_found(data: Table) -> Table:
+    """The proposed role of each column, as rows."""
+    import polars
+
+    from pellucid.privacy.assess.inventory import inventory
+
+    found = inventory(data).columns.items()
+    rows = [(name, held.role, held.confidence, "; ".join(held.evidence)) for name, held in found]
+    return polars.DataFrame(rows, schema=["column", "role", "confidence", "evidence"], orient="row")  # type: ignore[return-value]
+
+
+def columns(of: Node, *, name: str | None = None) -> Step:
+    """A step that takes the inventory of a table: a row for each column with its proposed role, how sure, and the evidence. Private."""
+    return Step(columns_found, name, (Output("", "table"),), {"data": of}, {}, kind="inventory")
+
+
 def table(
     of: Node,
     *,

@@ -1,0 +1,154 @@
+"""`pellucid steward`: from private data to a release that somebody answers for, step by step."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pellucid.cli import options
+from pellucid.errors import UsageError
+
+ACTIONS = {
+    "init": "make a folder for a data file or a pipeline file",
+    "inventory": "what is in the data and whose it is; confirm roles",
+    "assess": "how identifying it is as it stands",
+    "protect": "what is to be released, its noise and its cost",
+    "attack": "what an adversary gets, of the data and of what would leave",
+    "decide": "check the policy, and sign",
+    "release": "release it with its card",
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument(
+        "action", choices=tuple(ACTIONS), help="; ".join(f"{name}: {purpose}" for name, purpose in ACTIONS.items())
+    )
+    parser.add_argument(
+        "subject",
+        nargs="?",
+        type=Path,
+        metavar="DATA|FOLDER",
+        help="init: the data; else the steward's folder (default: steward)",
+    )
+    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="init: the folder to make (default: steward)")
+    parser.add_argument("--unit", metavar="COLUMN", help="init: the column that says whose row it is")
+    parser.add_argument("--item", metavar="COLUMN", help="init: the column with what people chose, or that is to be counted")
+    parser.add_argument(
+        "--as",
+        dest="statistic",
+        choices=("gram", "histogram"),
+        help="init: count pairs of items, or items (default: by the roles)",
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="COLUMN=ROLE", help="inventory: correct and confirm a role")
+    parser.add_argument("--confirm", action="store_true", help="inventory: confirm all other roles as proposed")
+    parser.add_argument("--by", default="", metavar="NAME", help="decide: who signs")
+    parser.add_argument("--note", default="", metavar="TEXT", help="decide: goes to the ledger and the report")
+    parser.add_argument(
+        "--although", default="", metavar="REASON", help="decide: sign though checks fail; goes to the report and the card"
+    )
+    options.add_home(parser, "beside the pipeline file")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Do one step, and bring the report up to date."""
+    step: Callable[[argparse.Namespace], tuple[Any, list[str], Any]] = globals()[f"_{arguments.action}"]
+    folder, lines, told = step(arguments)
+    from pellucid.steward.report import write
+
+    report = write(folder)
+    if arguments.json:
+        options.print_json({"folder": str(folder.path), "report": str(report), **told})
+        return 0
+    print("\n".join(lines))
+    from pellucid.steward.standing import shown
+
+    print(f"report: {shown(report)}")
+    return 0
+
+
+def _opened(arguments: argparse.Namespace) -> Any:
+    from pellucid.steward import folder
+
+    return folder.opened(arguments.subject or folder.DEFAULT, arguments.home)
+
+
+def _init(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
+    from pellucid.steward.beginning import begin
+    from pellucid.steward.folder import DEFAULT
+    from pellucid.steward.standing import shown
+    from pellucid.steward.taking import lines
+
+    if arguments.subject is None:
+        raise UsageError("init needs a data file", where="steward", fix="Such as: pellucid steward init visits.csv")
+    folder, stand, found = begin(
+        arguments.subject,
+        arguments.folder or DEFAULT,
+        unit=arguments.unit,
+        item=arguments.item,
+        statistic=arguments.statistic,
+        home=arguments.home,
+    )
+    head = [f"{shown(folder.pipeline)}: what is to be released; read it, and change it as you need", ""]
+    return folder, head + lines(stand, found, False), {"pipeline": str(folder.pipeline), "inventory": found.to_json()}
+
+
+def _inventory(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
+    from pellucid.steward.taking import lines, take
+
+    roles = {}
+    for pair in arguments.set:
+        column, equals, role = pair.rpartition("=")
+        if not equals or not column:
+            raise UsageError("this is not COLUMN=ROLE", where=f"--set {pair}", fix="Such as: --set age=quasi-identifier")
+        roles[column] = role
+    folder = _opened(arguments)
+    stand, found, changed = take(folder, roles, confirm=arguments.confirm)
+    return folder, lines(stand, found, changed), {"inventory": found.to_json()}
+
+
+def _assess(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
+    from pellucid.steward.assessing import assess, lines
+
+    folder = _opened(arguments)
+    evidence = assess(folder)
+    return folder, lines(evidence), {"evidence": evidence}
+
+
+def _protect(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
+    from pellucid.steward.protecting import lines, protect
+
+    folder = _opened(arguments)
+    evidence = protect(folder)
+    return folder, lines(evidence), {"evidence": evidence}
+
+
+def _attack(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
+    from pellucid.steward.attacking import attack, lines
+
+    folder = _opened(arguments)
+    evidence = attack(folder)
+    return folder, lines(evidence), {"evidence": evidence}
+
+
+def _decide(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
+    from pellucid.steward.deciding import Refused, check_lines, decide, lines
+
+    folder = _opened(arguments)
+    try:
+        evidence, found = decide(folder, arguments.by, note=arguments.note, although=arguments.although)
+    except Refused as refused:
+        if not arguments.json:
+            print("\n".join(check_lines(refused.checks)))
+        raise
+    return folder, lines(evidence, found), {"evidence": evidence}
+
+
+def _release(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
+    from pellucid.steward.releasing import lines, release
+
+    folder = _opened(arguments)
+    evidence = release(folder)
+    return folder, lines(folder, evidence), {"evidence": evidence}

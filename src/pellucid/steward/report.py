@@ -1,0 +1,135 @@
+"""The report for those who must sign: one page, private, made again after every step from the evidence that is there.
+
+No script, no address outside of itself. It says for each part whether its evidence is still about things as they stood at the last step.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pellucid.packages.standards.preview import STYLE
+from pellucid.packages.standards.privacy import in_words
+from pellucid.privacy.assess.roles import ROLES
+from pellucid.steward.assessing import meaning
+from pellucid.steward.attacking import beyond_control, figure, verdict
+from pellucid.steward.folder import REPORT, STEPS, Folder, now, private
+from pellucid.steward.page import LOOKS, PAGE
+from pellucid.steward.protecting import size_in_words
+from pellucid.steward.standing import roles_digest
+
+_ASKED = {  # what the six steps answer
+    "inventory": "What is in the data, and whose is it?",
+    "assess": "How identifying are they as they stand?",
+    "protect": "What is to leave, and under which guarantee?",
+    "attack": "What would an adversary get?",
+    "decide": "May it leave?",
+    "release": "What left?",
+}
+
+
+def write(folder: Folder) -> Path:
+    """Make the page; where it is."""
+    import jinja2
+    from markupsafe import Markup
+
+    held = {step: folder.read(step) for step in STEPS}
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(
+        PAGE
+    ).render(
+        name=folder.pipeline.stem if folder.pipeline.stem != "steward" else held["inventory"]["source"],  # type: ignore[index]
+        on=now()[:10],
+        style=Markup(STYLE + LOOKS),
+        steps=_steps(held),
+        **{step: held[step] for step in STEPS},
+        roles=_roles(held["inventory"]),
+        meaning=meaning(held["assess"]) if held["assess"] else "",
+        releases=[_release(one) for one in (held["protect"] or {}).get("releases", [])],
+        groups=_groups(held["attack"]),
+        stale=_stale(held),
+    )
+    path = folder.path / REPORT
+    private(path, page)
+    return path
+
+
+def _steps(held: dict[str, Any]) -> list[dict[str, Any]]:
+    stale = _stale(held)
+    return [
+        {
+            "name": step,
+            "asked": _ASKED[step],
+            "state": "to do" if held[step] is None else "to do again" if step in stale else "done",
+            "at": (held[step] or {}).get("at", "")[:10],
+        }
+        for step in STEPS
+    ]
+
+
+def _stale(held: dict[str, Any]) -> set[str]:
+    """The steps whose evidence is about other data, roles or releases than what is known last."""
+    inventory = held["inventory"]
+    dated: list[dict[str, Any]] = [held[step] for step in STEPS[2:] if held[step]]
+    latest: dict[str, Any] = max(dated, key=lambda one: str(one["at"]), default={"of": {}})
+    now = {
+        "data": inventory["of"]["data"],
+        "roles": roles_digest({name: column["role"] for name, column in inventory["columns"].items()}),
+        "releases": latest["of"].get("releases"),
+    }
+    return {step for step in STEPS[1:] if held[step] and any(now[part] != value for part, value in held[step]["of"].items())}
+
+
+def _roles(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:
+    found = (inventory or {}).get("columns", {})
+    return [
+        {"column": name, "role": held["role"], "means": ROLES[held["role"]], "confirmed": held["confirmed"]}
+        for name, held in found.items()
+    ]
+
+
+def _release(one: dict[str, Any]) -> dict[str, Any]:
+    bounds = ", ".join(f"{name} {value}" for name, value in one["mechanism"].items() if name not in ("mechanism", "version"))
+    return {
+        **one,
+        "kind": one["mechanism"]["mechanism"],
+        "bounds": bounds,
+        "words": in_words(one["epsilon"], one["delta"], one["unit"]),
+        "size": size_in_words(one),
+    }
+
+
+def _groups(attacked: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Findings on the data as they stand, and on what would leave, each with its bars."""
+    told = []
+    for head, leaving in (("The data without identifiers, as a warning", False), ("What would leave (simulated)", True)):
+        chosen = [one for one in (attacked or {}).get("findings", []) if (one["release"] is not None) == leaving]
+        findings = [
+            {
+                **one,
+                "verdict": verdict(one),
+                "bad": beyond_control(one),
+                "bars": [_bar(one["target"], one["rate"], "hit")]
+                + [_bar(name, rate, "base") for name, rate in one["baselines"].items()]
+                + [_bar(name, rate, "other") for name, rate in one["references"].items()],
+            }
+            for one in chosen
+        ]
+        if findings:
+            told.append({"head": head, "findings": findings})
+    return told
+
+
+def _bar(name: str, rate: Any, kind: str) -> dict[str, Any]:
+    """A bar from 0 to 1 in percent of its width, with the interval where there is one."""
+    interval = isinstance(rate, dict)
+    value = float(rate["value"] if interval else rate)
+    low, high = (float(rate["low"]), float(rate["high"])) if interval else (value, value)
+    return {
+        "name": name,
+        "kind": kind,
+        "figure": figure(rate),
+        "width": round(100 * value, 3),
+        "low": round(100 * low, 3),
+        "span": round(max(0.4, 100 * (high - low)), 3) if interval else 0,
+    }

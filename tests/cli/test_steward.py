@@ -1,0 +1,393 @@
+"""The steward's guided path, as a steward walks it: real data, the real command, one folder."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from desk import Desk
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+PLANTED = "zanzibar.quux@example.org"
+
+
+def at(folder: Path) -> Desk:
+    return Desk(folder)
+
+
+def crowd(people: int = 1200, seed: int = 1) -> str:
+    """Visits of so many people to some of thirty areas; one person has a name, and an area that nobody else visits."""
+    draw = random.Random(seed)
+    rows = [f"p{who},area{area}" for who in range(people) for area in draw.sample(range(30), 1 + who % 8)]
+    return "\n".join(["visitor_id,area", *rows, f"{PLANTED},area0", f"{PLANTED},clinic-{PLANTED}"]) + "\n"
+
+
+def walked(desk: Desk, *steps: str) -> dict[str, Any]:
+    """These steps one after the other; what each said as JSON."""
+    told = {}
+    for step in steps:
+        done = desk("steward", *step.split(), "--json", timeout=300)
+        assert done.code == 0, (step, done.err)
+        told[step.split()[0]] = done.json
+    return told
+
+
+def accounts(desk: Desk) -> dict[str, Any]:
+    done = desk("ledger", "--json", "--home", "steward/.pellucid")
+    return dict(done.json["accounts"]) if done.code == 0 else {}
+
+
+STEPS = ("inventory --confirm", "assess", "protect", "attack", "decide --by Ann")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A small log on which everything is done up to the signature, and what each step said."""
+
+    desk: Desk
+    said: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    desk = at(tmp_path_factory.mktemp("signed"))
+    desk.write("visits.csv", crowd())
+    said = {}
+    for step in ("init visits.csv --as histogram", *STEPS):
+        done = desk("steward", *step.split(), timeout=300)
+        assert done.code == 0, done.err
+        said[step.split()[0]] = done.out
+    return Prepared(desk, said)
+
+
+@pytest.fixture
+def desk(prepared: Prepared, tmp_path: Path) -> Desk:
+    """A copy of the signed folder, keys included, to do things to."""
+    place = tmp_path / "desk"
+    shutil.copytree(prepared.desk.folder, place)
+    return at(place)
+
+
+def significant(value: float) -> str:
+    return f"{value:.3g}"
+
+
+@pytest.mark.timeout(300)
+def test_the_path_on_real_visits_ends_in_an_open_release_and_nothing_measured_on_them_is_on_its_card(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    shutil.copy(ROOT / "src" / "pellucid" / "cli" / "msweb" / "visits.csv", desk.folder)
+    steps = [
+        "init visits.csv",
+        "inventory --confirm",
+        "assess",
+        "protect",
+        "attack",
+        "decide --by Ann --note looked-at",
+        "release",
+    ]
+    told = walked(desk, *steps)
+    found = {one["attack"]: one for one in told["attack"]["evidence"]["findings"]}
+    assert found["linkage"]["rate"]["low"] > 100 * found["linkage"]["baselines"]["random guess"]
+    for attack in ("membership", "further item"):
+        assert found[attack]["rate"]["value"] <= found[attack]["baselines"]["control"]["high"], attack
+    assert found["membership"]["rate"]["low"] < found["membership"]["references"]["promised at most"]
+    assert all(check["passed"] for check in told["decide"]["evidence"]["checks"])
+
+    card = json.loads((desk.folder / "steward/card/area_id_pairs.json").read_text())
+    assert (card["epsilon"], card["delta"], card["unit"], card["relation"]) == (1.0, 1e-6, "user_id", "add or remove one unit")
+    assert card["decision"]["by"] == "Ann" and card["key_commitment"] and card["in_words"] and card["invariants"] == []
+    assert any("choice to release" in line for line in card["not_covered"])
+    bound = {one["false_alarms"]: one["true_alarms_at_most"] for one in card["attacks"]["bound"]}
+    assert bound[0.05] == pytest.approx(0.05 * 2.718281828 + 1e-6)
+    assert not card["attacks"]["audit"]["refuted"] and 0 < card["attacks"]["audit"]["epsilon_at_least"] < 1
+    outcomes = {one["check"]: one["passed"] for one in card["decision"]["checks"]}
+    assert outcomes["attacks within control"] == "withheld: it depends on private data" and outcomes["budget fits"] is True
+    released = pq.read_table(desk.folder / "steward/card" / card["data"][0])
+    assert released.column_names == ["item_a", "item_b", "count"] and released.num_rows > 1000
+    verified = desk("ledger", "verify", "--card", "steward/card/area_id_pairs.json", "--home", "steward/.pellucid")
+    assert verified.code == 0, verified.err
+    assert accounts(desk)["visits"]["spent"] == 1.0
+
+    text = "".join(path.read_text() for path in sorted((desk.folder / "steward/card").iterdir()) if path.suffix != ".parquet")
+    private = []
+    for finding in told["attack"]["evidence"]["findings"]:
+        rates = [finding["rate"], *finding["baselines"].values(), *finding["references"].values()]
+        private += [
+            rate[word] for rate in rates if isinstance(rate, dict) for word in ("value", "low", "high") if 0 < rate[word] < 1
+        ]
+    private += [f["value"] for one in told["assess"]["evidence"]["assessments"] for f in one["findings"] if f["value"] != 1]
+    private += [v for one in told["protect"]["evidence"]["releases"] for v in one["simulated"].values() if 0 < v < 1 or v > 100]
+    private = [value for value in private if value != 0.05]  # the false alarms that were asked for
+    assert len(private) > 25
+    numbers = [float(number) for number in re.findall(r"(?<![\w.-])\d+\.?\d*(?:e-?\d+)?(?![\w.])", text)]
+    shown = {significant(number) for number in numbers} | {significant(number / 100) for number in numbers}
+    assert not [value for value in private if significant(value) in shown]
+    of = told["decide"]["evidence"]["of"]
+    assert of["data"] not in text and all(identity not in text for identity in of["releases"].values())
+    assert "withheld" in text and "looked-at" not in text
+
+
+def test_evidence_and_report_are_for_their_owner_alone(prepared: Prepared) -> None:
+    folder = prepared.desk.folder / "steward"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    kept = [path for path in folder.iterdir() if path.suffix in (".json", ".html")]
+    assert {path.name for path in kept} >= {
+        "inventory.json",
+        "assess.json",
+        "protect.json",
+        "attack.json",
+        "decide.json",
+        "report.html",
+    }
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}
+
+
+def test_every_screen_fits_80_columns_and_says_what_is_next(prepared: Prepared) -> None:
+    assert "next: pellucid steward inventory --confirm" in prepared.said["init"]
+    following = {"inventory": "assess", "assess": "protect", "protect": "attack", "attack": "decide"}
+    for step, after in {**following, "decide": "release"}.items():
+        out = prepared.said[step]
+        assert max(map(len, out.splitlines())) <= 80, out
+        assert f"next: pellucid steward {after}" in out, out and "report: steward/report.html" in out
+
+
+def test_a_planted_identifier_is_nowhere_but_in_the_store(desk: Desk) -> None:
+    walked(desk, "release")
+    for path in (desk.folder / "steward").rglob("*"):
+        if path.is_file() and ".pellucid" not in path.parts:
+            assert PLANTED.encode() not in path.read_bytes(), path
+    assert "clinic" not in str(pq.read_table(desk.folder / "steward/card/area_counts.parquet").to_pydict())
+
+
+def test_data_that_changed_after_the_signature_are_not_released(desk: Desk) -> None:
+    desk.write("visits.csv", crowd() + "p0,area29\n")
+    refused = desk("steward", "release")
+    assert refused.code == 2 and "its data changed after Ann signed" in refused.complaint
+    assert accounts(desk)["visits"]["spent"] == 0 and not (desk.folder / "steward/card").exists()
+    again = desk("steward", "decide", "--by", "Ann")
+    assert "inventory confirmed (the data changed since)" in again.complaint and "attacked" in again.complaint
+    assert "Run: pellucid steward inventory" in desk("steward", "assess").complaint
+    assert "looked at again" in desk("steward", "inventory").out
+    report = (desk.folder / "steward/report.html").read_text()
+    assert report.count("to do again") >= 5
+    walked(desk, "decide --by Ann --although late", "release")
+    assert accounts(desk)["visits"]["spent"] == 1.0
+
+
+def test_a_changed_setting_has_to_be_looked_at_and_signed_for_again(desk: Desk) -> None:
+    pipeline = desk.folder / "steward/steward.py"
+    pipeline.write_text(pipeline.read_text().replace("cap=5", "cap=4"))
+    assert "its settings changed after Ann signed" in desk("steward", "release").complaint
+    assert "the releases changed since protect was done" in desk("steward", "attack").complaint
+    assert accounts(desk)["visits"]["spent"] == 0
+
+
+def test_a_changed_release_is_refused_where_the_account_waits_for_nobody_too(desk: Desk) -> None:
+    pipeline = desk.folder / "steward/steward.py"
+    pipeline.write_text(pipeline.read_text().replace("cap=5", "cap=4").replace(", sign_off=True", ""))
+    assert "the releases changed since Ann signed" in desk("steward", "release").complaint
+    assert accounts(desk)["visits"]["spent"] == 0
+
+
+def test_what_does_not_fit_is_refused_and_nothing_is_spent(desk: Desk) -> None:
+    pipeline = desk.folder / "steward/steward.py"
+    text = pipeline.read_text()
+    extra = 'more = pl.release(pl.privacy.histogram(key="area", cap=2), of=visits, epsilon=0.5, delta=1e-6)\n\npipeline ='
+    pipeline.write_text(text.replace("pipeline =", extra).replace("area_counts])", "area_counts, more])"))
+    assert "DOES NOT FIT" in desk("steward", "protect").out
+    assert "budget fits" in desk("steward", "decide", "--by", "Ann").complaint
+    walked(desk, "decide --by Ann --although urgent")
+    assert "would come to 1.5" in desk("steward", "release").complaint
+    assert accounts(desk)["visits"]["spent"] == 0
+
+
+def test_a_decision_against_the_policy_needs_a_reason_and_the_card_says_so(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("visits.csv", crowd(400))
+    walked(desk, "init visits.csv --as histogram --unit visitor_id --item area")
+    refused = desk("steward", "decide", "--by", "Ann")
+    assert refused.code == 2 and "attacked (not done)" in refused.complaint and "FAIL" in refused.out
+    assert not desk("steward", "decide", "--by", " ").out
+    assert "nobody has decided yet" in desk("steward", "release").complaint
+    assert accounts(desk) == {}
+    walked(desk, "decide --by Ann --although audited-elsewhere", "release")
+    card = json.loads((desk.folder / "steward/card/area_counts.json").read_text())
+    assert card["decision"]["although"] == "audited-elsewhere"
+    assert {one["check"]: one["passed"] for one in card["decision"]["checks"]}["attacked"] is False
+    assert card["attacks"]["on_private_data"].startswith("No attack was measured") and card["attacks"]["audit"] is None
+    assert "audited-elsewhere" in (desk.folder / "steward/card/index.html").read_text()
+    assert any("although a check had failed" in line for line in card["not_covered"])
+
+
+@pytest.mark.parametrize(
+    ("data", "words", "said"),
+    [
+        ("age,colour\n41,red\n41,blue\n", [], "no column says whose row it is"),
+        ("user_id,client_id,area\n1,2,a\n1,3,b\n", [], "several columns may say whose row it is"),
+        ("user_id,area\n1,a\n,b\n", [], 'the unit column "user_id" has rows without a value'),
+        ("user_id,area\n1,a\n", ["--unit", "nobody"], 'there is no column "nobody"'),
+        ("user_id\n1\n2\n", [], "no column is one to count"),
+        ("", [], "empty"),
+    ],
+)
+def test_data_that_cannot_be_released_are_refused_by_name_and_leave_no_folder(
+    tmp_path: Path, data: str, words: list[str], said: str
+) -> None:
+    desk = at(tmp_path)
+    desk.write("visits.csv", data)
+    done = desk("steward", "init", "visits.csv", *words)
+    assert done.code == 2 and said in done.complaint
+    assert not (tmp_path / "steward").exists() and not (tmp_path / ".pellucid").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("init", "init needs a data file"),
+        ("init visits.csv", "it is there already"),
+        ("init nothing.csv --folder other", "there is no such file"),
+        ("inventory --set area=king", "'king' is not a role"),
+        ("inventory --set nothing=unit", 'there is no column "nothing"'),
+        ("inventory --set area", "this is not COLUMN=ROLE"),
+        ("assess elsewhere", "this is no steward's folder"),
+        ("decide", "a decision needs the name of who decides"),
+        ("bless", "invalid choice"),
+    ],
+)
+def test_bad_words_get_one_clear_line(prepared: Prepared, words: str, said: str) -> None:
+    done = prepared.desk("steward", *words.split())
+    assert done.code == 2 and said in done.complaint
+
+
+def test_steps_out_of_turn_say_which_comes_first(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("visits.csv", crowd(400))
+    walked(desk, "init visits.csv --as histogram")
+    assert "nobody confirmed the role of" in desk("steward", "assess").complaint
+    walked(desk, "inventory --confirm")
+    assert "Run: pellucid steward assess" in desk("steward", "attack").complaint
+    walked(desk, "assess")
+    assert "Run: pellucid steward protect" in desk("steward", "attack").complaint
+    walked(desk, "inventory --set area=sensitive")
+    assert "the roles changed since assess was done" in desk("steward", "protect").complaint
+    desk.write("steward/assess.json", "{}")
+    assert "it is no evidence of a step" in desk("steward", "protect").complaint
+
+
+def test_the_unit_of_inventory_and_pipeline_must_be_the_same(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("visits.csv", crowd(400).replace("area", "client_id", 1))
+    walked(desk, "init visits.csv --unit visitor_id --item client_id", "inventory --set client_id=unit --set visitor_id=other")
+    assert 'says that "client_id" is the unit, the pipeline that "visitor_id" is' in desk("steward", "assess").complaint
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_table_of_people_is_counted_and_attacked_as_a_table(tmp_path: Path) -> None:
+    if not (SHARED / "adult").is_dir():
+        pytest.skip("the census table is not here (shared/data/adult)")
+    lines = (SHARED / "adult" / "adult.csv").read_text().replace(";", ",").splitlines()
+    desk = at(tmp_path)
+    desk.write("adult.csv", "\n".join([f"person,{lines[0]}", *(f"{n},{line}" for n, line in enumerate(lines[1:]))]) + "\n")
+    told = walked(desk, "init adult.csv", "inventory --confirm", "assess", "protect", "attack", "decide --by Ann", "release")
+    findings = {f["measure"]: f for f in told["assess"]["evidence"]["assessments"][0]["findings"]}
+    assert findings["k_anonymity"]["value"] == 1 and findings["k_anonymity"]["detail"]["unique"] == 14021
+    found = {one["attack"]: one for one in told["attack"]["evidence"]["findings"]}
+    assert found["inference"]["rate"]["low"] > found["inference"]["baselines"]["control"]["high"]
+    assert found["membership"]["rate"]["value"] <= found["membership"]["baselines"]["control"]["high"]
+    released = pq.read_table(desk.folder / "steward/card/salary_class_counts.parquet").to_pydict()
+    assert released["salary-class"] == ["<=50K", ">50K"] and abs(sum(released["count"]) - 30162) < 50
+
+
+PIPELINE = """\
+import pellucid as pl
+from pellucid.privacy.transforms import Pseudonym
+
+visits = pl.source("visits.csv", label="private", unit="visitor_id", budget=pl.Budget(epsilon=2.0, delta=1e-5, sign_off=True))
+masked = pl.protect(Pseudonym("visitor_id", release="spring"), of=visits)
+counts = pl.release(pl.privacy.histogram(key="area", cap=3), of=masked, epsilon=1.0, delta=1e-6)
+columns = pl.privacy.assess.columns(visits)
+linked = pl.privacy.attacks.steps.log(visits, unit="visitor_id", item="area")
+traced = pl.privacy.attacks.steps.release(
+    pl.privacy.histogram(key="area", cap=3), of=visits, unit="visitor_id", epsilon=1.0, delta=1e-6
+)
+audited = pl.privacy.attacks.steps.mechanism(pl.privacy.histogram(key="area", cap=3), epsilon=1.0, delta=1e-6)
+pipeline = pl.Pipeline("small", [visits, masked, counts, columns, linked, traced, audited])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_path_starts_from_a_pipeline_file_too_and_each_step_is_a_step_kind(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("visits.csv", crowd(600))
+    desk.write("small.py", PIPELINE)
+    walked(desk, "init small.py", "inventory --confirm", "assess")
+    shown = desk("steward", "protect").out
+    assert "masked: pseudonym: proves nothing" in shown
+    run = desk("run", "small.py", "--json", "--only", "columns", "--only", "linked", "--only", "traced", "--only", "audited").json
+    kinds = {name: step["kind"] for name, step in desk("show", "last", "--json").json["steps"].items()}
+    assert kinds["linked"] == kinds["traced"] == kinds["audited"] == "attack" and kinds["columns"] == "inventory"
+    labels = {name: step["label"] for name, step in run["steps"].items()}
+    assert labels["linked"] == labels["traced"] == labels["columns"] == "private" and labels["audited"] == "open"
+    assert run["steps"]["linked"]["metrics"] is None and run["steps"]["audited"]["metrics"]["refuted"] == 0
+    walked(desk, "decide --by Ann --although shown-elsewhere", "release")
+    assert (desk.folder / "steward/card/counts.json").exists()
+
+
+def test_a_pipeline_with_two_private_sources_is_refused(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("visits.csv", crowd(400))
+    desk.write(
+        "small.py",
+        PIPELINE.replace("columns = ", 'other = pl.source("visits.csv", label="private")\ncolumns = ').replace(
+            "[visits,", "[visits, other,"
+        ),
+    )
+    assert "this pipeline has 2 private sources" in desk("steward", "init", "small.py").complaint
+    assert not (tmp_path / "steward").exists()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("no chromium here (Debian: chromium, chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    options = Options()
+    options.binary_location = shutil.which("chromium") or ""
+    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(word)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+def test_the_pages_fit_a_phone_and_ask_nothing_of_the_network(browser: Any, desk: Desk) -> None:
+    walked(desk, "release")
+    phone = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    for page in ("report.html", "card/index.html"):
+        path = desk.folder / "steward" / page
+        assert not re.search(r"<script|https?://|<link|url\(", path.read_text())
+        browser.get(path.as_uri())
+        width, height = browser.execute_script("return [document.documentElement.scrollWidth, document.body.offsetHeight]")
+        assert width <= 360 and height > 800
+        cut = browser.execute_script(
+            "return [...document.querySelectorAll('p, h1, h2, h3, li, .bar, .finding, table.pair td')]"
+            ".filter((e) => e.getBoundingClientRect().right > 361).map((e) => e.textContent)"
+        )
+        assert cut == [], page
