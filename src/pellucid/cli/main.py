@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "publish": ("publish", "write a run's open side as a package anyone can re-run"),
     "check": ("check", "look whether a package is whole and signed, without running it"),
     "reproduce": ("reproduce", "re-run a package in a clean environment and give a verdict"),
+    "receipts": ("receipts", "count the signed re-runs of a package"),
     "export": ("export", "send a run's open side to an MLflow server"),
     "gc": ("gc", "remove stored files that no kept run needs"),
 }
