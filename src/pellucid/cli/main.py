@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "look whether a package is whole and signed, without running it"),
     "reproduce": ("reproduce", "re-run a package in a clean environment and give a verdict"),
     "receipts": ("receipts", "count the signed re-runs of a package"),
+    "catalogue": ("catalogue", "build a site of packages, or serve one with OAI-PMH"),
     "export": ("export", "send a run's open side to an MLflow server"),
     "gc": ("gc", "remove stored files that no kept run needs"),
 }
