@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reproduce": ("reproduce", "re-run a package in a clean environment and give a verdict"),
     "receipts": ("receipts", "count the signed re-runs of a package"),
     "catalogue": ("catalogue", "build a site of packages, or serve one with OAI-PMH"),
+    "upload": ("upload", "put a package as a draft into Zenodo, InvenioRDM or CKAN"),
     "export": ("export", "send a run's open side to an MLflow server"),
     "gc": ("gc", "remove stored files that no kept run needs"),
 }

@@ -26,7 +26,7 @@ def shelf(folder: Path, receipts: Iterable[Path], trusted: set[str]) -> Shelf:
 
     whole = checking.whole_package(folder)
     checking.told(folder, whole)
-    about, manifest = _about(whole.manifest), whole.manifest
+    about, manifest = about_of(whole.manifest), whole.manifest
     identifier = f"{slug(manifest.pipeline)}-{whole.digest[:12]}"
     licences = {entry.step: _licence_of(entry, manifest, about) for entry in manifest.trace if entry.outputs}
     shared: dict[str, Any] = {
@@ -70,7 +70,8 @@ def shown(value: object, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _about(manifest: Manifest) -> About:
+def about_of(manifest: Manifest) -> About:
+    """What a package says of itself, each part of its kind and bounded. Raises PackageError."""
     known, where = manifest.about, "manifest.json, about"
     try:
         date.fromisoformat(manifest.date)
