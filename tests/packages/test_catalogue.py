@@ -105,10 +105,19 @@ def made(published: Path, hostile: Path, tmp_path_factory: pytest.TempPathFactor
     for name, verdict in (("ann", "bit-identical"), ("bob", "within tolerance"), ("cat", "different")):
         receipt_of(published, receipts, name, verdict=verdict, when=datetime.now(UTC))
     (receipts / "damaged.json").write_text("{")
+    other = shutil.copytree(published, place / "other")
+    (other / "README.md").write_text("another")
+    fixity.write(other)
+    receipt_of(other, receipts, "dan", when=datetime.now(UTC))
+    receipt_of(published, receipts, "ann", file="ann-again.json", when=datetime(2200, 1, 1, tzinfo=UTC))
     trust = [receipts / "ann.pub.pem"]
     done = build([published, hostile], place / "site", receipts=receipts, url=URL, title="Open data", trust=trust)
     assert (done.packages, done.datasets, done.models, done.receipts) == (2, 6, 0, 3)
-    assert [(one.path.name, one.name) for one in done.refused] == [("damaged.json", "malformed")]
+    assert [(one.path.name, one.name) for one in done.refused] == [
+        ("ann-again.json", "misdated"),
+        ("damaged.json", "malformed"),
+        ("dan.json", "wrong package"),
+    ]
     return place / "site"
 
 

@@ -74,7 +74,7 @@ def build(
     site = site.absolute()
     address = _address(url)
     earlier = _earlier(site)
-    given = _receipts(receipts)
+    given, unfit = _receipts(receipts)
     trusted = {signature.public_key(path).keyid for path in trust}
     name = shown(title, 200) or "Open packages"
     about = Site(name, shown(publisher, 200) or name, address)
@@ -84,15 +84,15 @@ def build(
         today = _day(day) or max(days)
         _write(draft, about, shelves, earlier, today)
         _put_in_place(draft, site)
-    used = {path for shelf in shelves for _, path in shelf.receipts}
-    unused = _unused(given, used, shelves)
+    left_out = (*refused, *sorted([*unfit, *_unused(given, shelves)], key=lambda one: str(one.path)))
+    used = sum(len(shelf.receipts) for shelf in shelves)
     notes = [] if address else ["without --url there is no feed.rss and no sitemap.xml: both need absolute addresses"]
     kinds = [record.kind for shelf in shelves for record in shelf.records]
-    return Built(site, len(shelves), kinds.count(DATASET), kinds.count(MODEL), len(used), (*refused, *unused), tuple(notes))
+    return Built(site, len(shelves), kinds.count(DATASET), kinds.count(MODEL), used, left_out, tuple(notes))
 
 
 def _shelves(
-    packages: Sequence[Path], draft: Path, receipts: list[Path], trusted: set[str], keep_going: bool
+    packages: Sequence[Path], draft: Path, receipts: Mapping[str, list[Path]], trusted: set[str], keep_going: bool
 ) -> tuple[list[Shelf], list[Refused]]:
     """Each package checked, and its files in the draft. Two of the same bytes are one."""
     from pellucid.packages import archive
@@ -115,7 +115,7 @@ def _shelves(
     return sorted(found.values(), key=lambda shelf: shelf.package.id), refused
 
 
-def _one(folder: Path, draft: Path, receipts: list[Path], trusted: set[str]) -> Shelf:
+def _one(folder: Path, draft: Path, receipts: Mapping[str, list[Path]], trusted: set[str]) -> Shelf:
     from pellucid.packages import archive
     from pellucid.packages.catalogue import reading
     from pellucid.packages.catalogue.record import File
@@ -161,29 +161,32 @@ def _write(draft: Path, about: Any, shelves: list[Shelf], earlier: Mapping[str, 
         (draft / path).write_bytes(body)
 
 
-def _unused(given: list[Path], used: set[Path], shelves: list[Shelf]) -> list[Refused]:
-    """Each receipt that counts for no package, with the reason of the package it is nearest to."""
-    from pellucid.packages.receipt import WRONG_PACKAGE
+def _receipts(folder: Path | None) -> tuple[dict[str, list[Path]], list[Refused]]:
+    """The receipts in a folder by the digest of the package they name, and those that cannot be ones. Each is read once."""
+    from pellucid.packages import receipt
 
-    reasons: dict[Path, Refused] = {}
-    for shelf in shelves:
-        for one in shelf.tally.refused:
-            if one.path not in used and (one.path not in reasons or reasons[one.path].name == WRONG_PACKAGE):
-                reasons[one.path] = one
-    far = {path for path, one in reasons.items() if one.name == WRONG_PACKAGE}
-    return [
-        replace(reasons[path], why="it is of no package in this catalogue") if path in far else reasons[path]
-        for path in given
-        if path in reasons
-    ]
-
-
-def _receipts(folder: Path | None) -> list[Path]:
+    found: dict[str, list[Path]] = {}
+    refused: list[Refused] = []
     if folder is None:
-        return []
+        return found, refused
     if not folder.is_dir():
         raise UsageError("there is no such folder", where=str(folder), fix="Name the folder that holds the receipts")
-    return sorted(path for path in folder.glob("*.json") if path.is_file() and not path.is_symlink())
+    for path in sorted(path for path in folder.glob("*.json") if path.is_file() and not path.is_symlink()):
+        try:
+            found.setdefault(receipt.read(path).package, []).append(path)
+        except receipt.UnfitError as error:
+            refused.append(Refused(path, error.what, error.why))
+    return found, refused
+
+
+def _unused(given: Mapping[str, list[Path]], shelves: list[Shelf]) -> list[Refused]:
+    """The receipts that count for no package here, with the reason."""
+    from pellucid.packages.receipt import WRONG_PACKAGE
+
+    listed = {shelf.package.digest for shelf in shelves}
+    far = [path for digest, paths in given.items() if digest not in listed for path in paths]
+    near = [one for shelf in shelves for one in shelf.tally.refused]
+    return near + [Refused(path, WRONG_PACKAGE, "it is of no package in this catalogue") for path in far]
 
 
 def _address(url: str) -> str:

@@ -148,7 +148,7 @@ PACKAGE = """{% extends "record" %}{% from "shared" import downloads, promised, 
 {% block rest %}
 <h2>Check it yourself</h2>
 <pre>pellucid check {{ one.id }}.zip
-pellucid reproduce {{ one.id }}.zip</pre>
+pellucid reproduce {{ site.address(one.files[0].path) if site.url else one.id ~ ".zip" }}</pre>
 {{ downloads(one, up) }}
 <p class="soft">Its list of files has the SHA-256 <code>{{ one.digest }}</code>.
 {% if shelf.signed %}Signed by the key <code>{{ shelf.signed }}</code>.{% else %}It is not signed.{% endif %}</p>

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 _TABLES = ("table", "array")
 
 
-def shelf(folder: Path, receipts: Iterable[Path], trusted: set[str]) -> Shelf:
-    """All that the catalogue tells of the package in a folder. Raises PackageError for one that `check` refuses."""
+def shelf(folder: Path, receipts: Mapping[str, Sequence[Path]], trusted: set[str]) -> Shelf:
+    """All that the catalogue tells of the package in a folder; `receipts` are given by the digest of the package they name.
+
+    Raises PackageError for a package that `check` refuses.
+    """
     from pellucid.packages import checking
     from pellucid.packages.tally import sorted_out
 
@@ -51,7 +54,7 @@ def shelf(folder: Path, receipts: Iterable[Path], trusted: set[str]) -> Shelf:
         releases=tuple(_releases(manifest, [entry.step for entry in manifest.trace])),
         **shared,
     )
-    counted = sorted_out(whole, receipts, trusted)
+    counted = sorted_out(whole, receipts.get(whole.digest, ()), trusted)
     return Shelf(
         package=package,
         parts=parts,
