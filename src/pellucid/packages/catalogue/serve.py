@@ -29,14 +29,15 @@ def serve(
     port: int = 8000,
     email: str = NOBODY,
     page: int = 100,
-    started: Callable[[str], None] = lambda address: None,
+    started: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the catalogue in the folder `site` until interrupted. `started` is told the address; port 0 takes a free one.
 
     Raises UsageError for a folder that is no catalogue and a port that cannot be had.
     """
     with bound(site, host=host, port=port, email=email, page=page) as server:
-        started(address_of(server))
+        if started is not None:
+            started(address_of(server))
         server.serve_forever()
 
 
