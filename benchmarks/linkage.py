@@ -74,7 +74,9 @@ def main() -> int:
         good = good and findings[-1].within_control and findings[2].rate.value > 0.85
         told[name] = [finding.to_json() for finding in findings]
         if "--json" not in sys.argv:
-            print(f"--- {name}: {len(log.people):,} people, {len(log.items):,} items, {int(log.sizes.sum()):,} pairs, {len(named)} released")
+            print(
+                f"--- {name}: {len(log.people):,} people, {len(log.items):,} items, {int(log.sizes.sum()):,} pairs, {len(named)} released"
+            )
             print("\n".join(line for finding in findings for line in finding.lines()))
             print(f"within the control group's interval: {findings[-1].within_control}; {time.perf_counter() - start:.0f} s\n")
     if "--json" in sys.argv:

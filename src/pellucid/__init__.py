@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.about import About
     from pellucid.pipeline.graph import Pipeline
     from pellucid.pipeline.report import Run
-    from pellucid.pipeline.step import Budget, source, step
+    from pellucid.pipeline.step import Budget, Row, UserDay, source, step
     from pellucid.privacy.release import release
     from pellucid.privacy.transforms.protect import protect
     from pellucid.store.kinds import Array, File, Metrics, Model, Table
@@ -39,8 +39,10 @@ _HOMES = {
     "Model": "store.kinds",
     "PellucidError": "errors",
     "Pipeline": "pipeline.graph",
+    "Row": "pipeline.step",
     "Run": "pipeline.report",
     "Table": "store.kinds",
+    "UserDay": "pipeline.step",
     "protect": "privacy.transforms.protect",
     "release": "privacy.release",
     "source": "pipeline.step",
@@ -49,7 +51,7 @@ _HOMES = {
 _ROOMS = ("evaluation", "models", "privacy")
 
 __all__ = [
-    "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Run", "Table",
+    "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
     "evaluation", "models", "privacy", "protect", "release", "source", "step",
 ]  # fmt: skip
 

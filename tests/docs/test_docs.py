@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ALL = ["README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 PAGES = [page for page in ALL if "```console" in (ROOT / page).read_text()]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SLOW = {"docs/catalogue.md", "docs/verifier.md", "README.md"}
+SLOW = {"docs/catalogue.md", "docs/verifier.md", "docs/packages.md", "README.md"}
 
 
 def blocks(page: str) -> list[tuple[str, dict[str, str], str]]:
@@ -58,6 +58,7 @@ def run_page(page: str, place: tuple[Path, dict[str, str]]) -> int:
     commands = 0
     for language, options, text in blocks(page):
         if "file" in options:
+            (folder / options["file"]).parent.mkdir(parents=True, exist_ok=True)
             (folder / options["file"]).write_text(text)
             continue
         if language != "console":

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,7 @@ def test_nothing_is_run_for_a_receipt_that_cannot_be_written(published: Path, tm
         (("--receipt", there, "--sign", private), "there is something already"),
         (("--receipt", tmp_path / "no" / "r.json", "--sign", private), "no such folder"),
         (("--receipt", tmp_path / "r.json"), "needs both"),
+        (("--receipt", tmp_path / "r.json", "--sign", private, "--as-steward"), "nothing of the private side"),
         (("--receipt", tmp_path / "r.json", "--sign", public), "it is not a private key"),
         (("--receipt", tmp_path / "r.json", "--sign", private, "--step", "shares"), "a receipt is of a whole re-run"),
     ):
@@ -244,6 +246,11 @@ def test_nothing_is_run_for_a_receipt_that_cannot_be_written(published: Path, tm
     assert there.read_text() == "mine"
     with pytest.raises(UsageError, match="something already"):
         issue(verdict_of(published), there, key=private)
+    verdict = verdict_of(published)
+    told = replace(verdict, steps=tuple(replace(step, result="bit-identical") for step in verdict.steps))
+    with pytest.raises(UsageError, match="nothing of the private side"):
+        issue(told, tmp_path / "r.json", key=private)
+    assert not (tmp_path / "r.json").exists()
 
 
 def test_a_refused_receipt_shows_in_the_exit_code(published: Path, tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ def test_parameters_cover_every_field_and_the_version_and_are_json(mechanism: An
     assert json.loads(json.dumps(parameters)) == parameters
     assert parameters["mechanism"] == mechanism.name
     assert parameters["version"] == mechanism.version
-    assert {field.name for field in dataclasses.fields(mechanism)} <= set(parameters)
+    for field in dataclasses.fields(mechanism):  # a field may be left out while it is at its default
+        assert field.name in parameters or getattr(mechanism, field.name) == field.default
     guarantee = mechanism.guarantee(1.0, 1e-6)
     assert json.loads(json.dumps(guarantee)) == guarantee
     assert guarantee["relation"] == "add or remove one unit"

@@ -15,24 +15,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pellucid.privacy import gram, histogram, mean
+from pellucid.privacy import choose, clicks, gram, histogram, mean, pairs, partitions, quantiles, top, total
 
 KEY = hashlib.sha256(b"a key for tests").digest()
 RELEASED = {
     ("gram", 1): "df5787dc03bb8e16",
     ("histogram", 1): "d4ff9a482b38779c",
     ("mean", 1): "8e662712da5adbb9",
+    ("total", 1): "58e46ec1123acf69",
+    ("quantiles", 1): "b31ea44da8f053d0",
+    ("choose", 1): "d83c3301b3e5de17",
+    ("partitions", 1): "c92a1e8c1ff7ad7f",
+    ("top", 1): "fe1a53574f71df47",
+    ("clicks", 1): "6dbda2fe9599a9bf",
+    ("pairs", 1): "a458e1509870e6ce",
 }
 
 
 def visits() -> pa.Table:
     """300 people with up to 7 of 9 items, made by arithmetic."""
     rows = [(person, f"item {(person * step + step) % 9}") for person in range(300) for step in range(1, 2 + person % 7)]
-    return pa.table({"person": [p for p, _ in rows], "item": [i for _, i in rows]})
+    return pa.table({"person": [p for p, _ in rows], "item": [i for _, i in rows], "place": [p % 2 for p, _ in rows]})
 
 
 def values() -> pa.Table:
-    return pa.table({"person": list(range(300)), "share": [(person * 37 % 101) / 100 for person in range(300)]})
+    shares = [(person * 37 % 101) / 100 for person in range(300)]
+    return pa.table({"person": list(range(300)), "share": shares, "other": shares[::-1]})
 
 
 def digest(released: Any) -> str:
@@ -44,8 +52,19 @@ def digest(released: Any) -> str:
 
 @pytest.mark.parametrize(
     ("mechanism", "table"),
-    [(gram(item="item", cap=3), visits()), (histogram(key="item", cap=3), visits()), (mean(columns=("share",)), values())],
-    ids=["gram", "histogram", "mean"],
+    [
+        (gram(item="item", cap=3), visits()),
+        (histogram(key="item", cap=3), visits()),
+        (mean(columns=("share",)), values()),
+        (total(columns=("share",)), values()),
+        (quantiles("share", 0.0, 1.0, levels=(0.1, 0.5)), values()),
+        (choose(("share", "other")), values()),
+        (partitions("item", cap=3), visits()),
+        (top("item", declared=[f"item {at}" for at in range(9)], k=3), visits()),
+        (clicks("item", "place", queries=3, clicks=3), visits()),
+        (pairs("item", cap=3), visits()),
+    ],
+    ids=lambda given: getattr(given, "name", ""),
 )
 def test_a_version_releases_what_it_always_released(mechanism: Any, table: pa.Table, tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"

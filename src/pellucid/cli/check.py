@@ -12,13 +12,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("package", type=Path, metavar="PACKAGE", help="a published package: a folder or a zip")
     parser.add_argument("--key", type=Path, metavar="PEM", help="the publisher's public key: it must be signed by it")
+    parser.add_argument(
+        "--origin", action="append", default=[], type=Path, metavar="PACKAGE", help="a package it builds on, to check too"
+    )
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Check without network, running nothing of it."""
     from pellucid.packages import check
 
-    found = check(arguments.package, key=arguments.key)
+    found = check(arguments.package, key=arguments.key, origins=arguments.origin)
     if arguments.json:
         options.print_json(found.to_json())
     else:

@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "receipts": ("receipts", "count the signed re-runs of a package"),
     "catalogue": ("catalogue", "build a site of packages, or serve one with OAI-PMH"),
     "upload": ("upload", "put a package as a draft into Zenodo, InvenioRDM or CKAN"),
+    "import": ("take", "take an open artifact of a package as a source, with where it comes from"),
+    "adopt": ("adopt", "make a plain script or notebook a pipeline and a package"),
     "export": ("export", "send a run's open side to an MLflow server"),
     "gc": ("gc", "remove stored files that no kept run needs"),
 }

@@ -20,6 +20,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--receipt", type=Path, metavar="OUT", help="write the verdict as a signed receipt (a new file; needs --sign)"
     )
     parser.add_argument("--sign", type=Path, metavar="KEY", help="your ed25519 private key (PEM), for the receipt")
+    parser.add_argument("--as-steward", action="store_true", help="re-run the private side too: needs its data, state and key")
+    parser.add_argument(
+        "--steward-keys", type=Path, metavar="FOLDER", help="where the key is (default: PELLUCID_KEYS, or the usual place)"
+    )
+    options.add_home(parser)
     parser.add_argument("--workspace", type=Path, help="a folder for the environment and the re-run, kept afterwards")
     parser.add_argument("--offline", action="store_true", help="build the environment from the local cache only")
 
@@ -28,6 +33,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Re-run and compare; exit 0 bit-identical or within tolerance, 1 different, 2 could not run."""
     from pellucid.errors import PellucidError, UsageError
     from pellucid.packages import receipt, reproduce
+    from pellucid.packages.as_steward import Steward
 
     if (arguments.receipt is None) != (arguments.sign is None):
         raise UsageError("a receipt needs both --receipt OUT and --sign KEY", where="reproduce", fix="Give both, or neither")
@@ -35,6 +41,8 @@ def call(arguments: argparse.Namespace) -> int:
         receipt.refuse_unwritable(arguments.receipt, arguments.sign)
         if arguments.step:
             raise UsageError("a receipt is of a whole re-run", where="--step", fix="Leave out --step, or --receipt")
+        if arguments.as_steward:
+            raise UsageError(receipt.OPEN_ONLY, where="--as-steward", fix="Leave out --as-steward, or --receipt")
     try:
         verdict = reproduce(
             arguments.package,
@@ -45,6 +53,7 @@ def call(arguments: argparse.Namespace) -> int:
             keep_going=arguments.keep_going,
             sandbox=arguments.sandbox,
             explain=arguments.explain,
+            as_steward=Steward(options.home_of(arguments), arguments.steward_keys) if arguments.as_steward else None,
         )
     except PellucidError as error:
         told = {"verdict": "could not run", "first_difference": None}

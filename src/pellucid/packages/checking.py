@@ -11,7 +11,8 @@ import json
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found whole: how many files, which descriptions, whose signature (None: unsigned), and how digests were checked."""
+    """What was found whole: how many files, which descriptions, whose signature (None: unsigned), how digests were checked, and the
+    packages it builds on: (depth, title and artifact, what came of looking for it)."""
 
     pipeline: str
     run: str
@@ -34,6 +36,7 @@ class Checked:
     descriptions: tuple[str, ...]
     signed: Signed | None
     digests: str
+    origins: tuple[tuple[int, str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -48,6 +51,7 @@ class Checked:
             signed = f"signed by the key you named ({self.signed.key[:16]}...)"
         else:
             signed = f"signed by key {self.signed.key[:16]}..., which came with it: name the publisher's own with --key"
+        built = [f"  builds on:    {'  ' * (depth - 1)}{what}: {outcome}" for depth, what, outcome in self.origins]
         return "\n".join(
             [
                 f"whole: {self.pipeline}, run {self.run}",
@@ -56,20 +60,25 @@ class Checked:
                 f"  descriptions: {len(self.descriptions)} agree with the files and each other",
                 f"  digests:      {self.digests}",
                 f"  package:      sha256:{self.digest}",
+                *built,
             ]
         )
 
 
-def check(package: Path, *, key: Path | None = None) -> Checked:
-    """Check the package in the folder or zip `package`; `key` is a public key (PEM) it must be signed with.
+def check(package: Path, *, key: Path | None = None, origins: Iterable[Path] = ()) -> Checked:
+    """Check the package in the folder or zip `package`; `key` is a public key (PEM) it must be signed with; `origins` are packages that
+    it says it builds on, which are checked as well, and held against what it says of them.
 
     Raises PackageError naming the first thing that is not as it should be.
     """
-    from pellucid.packages import archive
+    from pellucid.packages import archive, origin
+    from pellucid.packages import manifest as manifests
 
     package = package.absolute()
     with tempfile.TemporaryDirectory(prefix="pellucid-check-") as scratch, archive.opened(package, Path(scratch)) as folder:
-        return checked(folder, key=key)
+        found, manifest = checked(folder, key=key), manifests.read(folder)
+    followed = [(depth, f"{one['artifact']} of {one['title']}", said) for depth, one, said in origin.follow(manifest, origins)]
+    return replace(found, origins=tuple((depth, printable(what)[:200], said) for depth, what, said in followed))
 
 
 def checked(folder: Path, *, key: Path | None = None) -> Checked:

@@ -102,12 +102,16 @@ class Contents:
         """A step of the trace. What is not open is known by name, kind and label only."""
         from pellucid.packages.guarantee import guarantee_of
         from pellucid.packages.manifest import GIVEN, PRIVATE, RERUN, Entry
+        from pellucid.packages.origin import refuse_changed
 
         step, kind, row = node["step"], node["kind"], self.rows[node["step"]]
         if not is_open(node, self.rows):
             return Entry(step, kind, node["label"], PRIVATE)
         outputs = {name: self._value(artifact, f"artifacts/{name}") for name, artifact in row.outputs.items()}
         if kind == "source":
+            known = self.survey.licences.get(step, {}).get("origin")
+            if known:
+                refuse_changed(step, known, next(iter(row.outputs.values())).digest)
             return Entry(step, kind, "open", GIVEN, outputs=outputs)
         if kind == "release":
             released = next(iter(row.outputs.values())).digest

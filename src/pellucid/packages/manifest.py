@@ -216,7 +216,7 @@ def read(package: Path) -> Manifest:
         date=take(data, "date", str, FILE),
         other_kernel=_share(take(data, "other_kernel", float, FILE)),
         about=take(data, "about", dict, FILE),
-        licences=take(data, "licences", dict, FILE),
+        licences=_licences(take(data, "licences", dict, FILE)),
     )
 
 
@@ -238,3 +238,14 @@ def _refuse_unclear(guarantee: Any, where: str) -> None:
             refuse(where, f"its guarantee has no {name}")
     for name in ("unit", "relation"):
         take(guarantee["mechanism"], name, str, f"{where}, guarantee")
+
+
+def _licences(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    from pellucid.packages import origin
+
+    for source, known in data.items():
+        if not isinstance(known, dict) or not isinstance(known.get("licence"), str):
+            refuse(FILE, f"the source {source!r:.60} has no licence")
+        if known.get("origin") is not None:
+            origin.checked(take(known, "origin", dict, FILE), f"{FILE}, source {source!r:.60}")
+    return data

@@ -28,6 +28,7 @@ VERDICT = "tag:pellucid,2026:verdict/v1"
 MALFORMED, ALTERED, WRONG_KEY, WRONG_PACKAGE = "malformed", "altered", "wrong key", "wrong package"
 REPLAYED, DUPLICATE, OWN, MISDATED = "replayed", "duplicate", "the publisher's own", "misdated"
 CONTRADICTS = "contradicts the package or itself"
+OPEN_ONLY = "a receipt is of what anyone can re-run, and says nothing of the private side"
 _WHEN = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _SHA256 = re.compile("[0-9a-f]{64}")
 _MACHINE = ("system", "machine", "cpu", "libc", "python", "kernel")
@@ -85,12 +86,15 @@ def refuse_unwritable(target: Path, key: Path) -> None:
 def issue(verdict: Verdict, target: Path, *, key: Path, when: datetime | None = None) -> bytes:
     """Write a verdict, signed with an ed25519 private key (PEM), to the new file `target`; return its bytes.
 
-    `when` is the time of the re-run (now). Raises UsageError for a key that cannot be used and a file that exists.
+    `when` is the time of the re-run (now). Raises UsageError for a key that cannot be used, a file that
+    exists, and the verdict of a steward's re-run of the private side.
     """
     from pellucid.packages import signature
     from pellucid.packages.standards.description import as_json
 
     refuse_unwritable(target, key)
+    if any(step.result for step in verdict.steps if step.role == "private"):
+        raise UsageError(OPEN_ONLY, where=str(target), fix="Re-run the open side alone")
     statement = signature.statement(verdict.package, VERDICT, predicate(verdict, when or datetime.now(UTC)))
     body, public = signature.envelope(statement, key)
     envelope = parse_json(body, target.name)

@@ -21,6 +21,7 @@ from pellucid.packages.attempt import Attempt, NoVerdictError
 from pellucid.packages.untrusted import printable
 
 if TYPE_CHECKING:
+    from pellucid.packages.as_steward import Steward
     from pellucid.packages.checking import Whole
     from pellucid.packages.verdict import Verdict
 
@@ -35,20 +36,45 @@ def reproduce(
     keep_going: bool = False,
     sandbox: bool = False,
     explain: bool = False,
+    as_steward: Steward | None = None,
 ) -> Verdict:
     """Re-run a package: a folder, a zip, or the http(s) address of a zip.
 
     `key` is a public key (PEM) it must be signed with. `workspace` names a new folder for the environment and the re-run, which is then
     kept; `offline` builds the environment from the wheels inside or uv's cache alone. `steps` names the steps to re-run instead of all;
     `keep_going` runs the others when one fails; `sandbox` refuses to run anything where the system cannot cut off network and files;
-    `explain` re-runs the first step that parts once more for each suspect, as it is on record. Raises PackageError for a package that is
+    `explain` re-runs the first step that parts once more for each suspect, as it is on record. `as_steward` re-runs the private side too,
+    for whom has data and key. Raises PackageError for a package that is
     not whole (a changed byte, a missing or undeclared file, a link, a path that leads out of it), before anything of it is run;
     UsageError for a workspace that is in use or a step that is not there.
     """
     from pellucid.packages import archive, download
 
     with _folder(workspace) as folder, download.opened(package, folder) as found, archive.opened(found, folder) as place:
-        return _verdict(place, folder, key, offline, list(steps), keep_going, sandbox, explain)
+        verdict = _verdict(place, folder, key, offline, list(steps), keep_going, sandbox, explain)
+        return verdict if as_steward is None else _with_private(place, verdict, as_steward)
+
+
+def _with_private(package: Path, verdict: Verdict, steward: Steward) -> Verdict:
+    """The verdict with what came of re-running the private side."""
+    from pellucid.packages import as_steward
+    from pellucid.packages import manifest as manifests
+    from pellucid.packages.verdict import COULD_NOT, DIFFERENT, FirstDifference
+
+    started = time.perf_counter()
+    findings = as_steward.rerun(manifests.read(package), steward)
+    results = {step: result for step, _, result, _ in findings if result == DIFFERENT} or {}
+    first = next(
+        (FirstDifference(step, output, detail) for step, output, result, detail in findings if result == DIFFERENT), None
+    )
+    known = {step: results.get(step, result) for step, _, result, _ in findings}
+    steps = tuple(replace(step, result=known.get(step.step, step.result)) for step in verdict.steps)
+    said = f"{len(known)} private steps and releases re-run with the steward's key: {'different' if first else 'bit-identical'}"
+    overall = DIFFERENT if first and verdict.verdict != COULD_NOT else verdict.verdict
+    seconds = {**verdict.seconds, "private": time.perf_counter() - started}
+    return replace(
+        verdict, verdict=overall, first_difference=first or verdict.first_difference, steps=steps, private=said, seconds=seconds
+    )
 
 
 def _verdict(

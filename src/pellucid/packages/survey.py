@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.graph import Bound
     from pellucid.pipeline.plan import Plan
     from pellucid.pipeline.record import Record, StepRecord
+    from pellucid.pipeline.step import Source
 
 _HASH_SEED = "determinism hash seed"
 ELSEWHERE = "code/_elsewhere"  # modules from outside of the pipeline's folder, by their names
@@ -110,11 +111,23 @@ def _survey(home: Path, wanted: str) -> Survey:
         lock=str(lock),
         about=pipeline.about.to_json() if pipeline.about else None,
         licences={
-            name: {"licence": bound.node.licence, "credit": bound.node.credit}
+            name: _known(bound.node)
             for name, bound in pipeline.steps.items()
             if isinstance(bound.node, Source) and bound.label.is_open and name in rows
         },
     )
+
+
+def _known(source: Source) -> dict[str, Any]:
+    """Licence, credit and origin of an open source; an origin says the first two as well."""
+    from pellucid.packages import origin
+
+    known: dict[str, Any] = {"licence": source.licence, "credit": source.credit}
+    if source.origin is not None:
+        found = origin.read(source.origin)
+        credit = f"{'; '.join(map(str, found['creators']))}: {found['title']} ({found['date'][:4]}), {found['artifact']}"
+        known = {"licence": source.licence or found["licence"], "credit": source.credit or credit, "origin": found}
+    return known
 
 
 def _project_modules(names: set[str], file: Path) -> dict[Path, str]:

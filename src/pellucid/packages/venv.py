@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from pellucid.packages import lock
+from pellucid.packages import lock, pylock
 from pellucid.store.saved import sha256_of
 
 TIMEOUT = 1800.0
@@ -30,7 +30,7 @@ class Environment:
 
 
 def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool, shared: bool) -> Environment:
-    """Build the environment in `folder` with uv, from its cache where it can.
+    """Build the environment in `folder` with uv, from the wheels inside the package or its cache where it can.
 
     `python` is the version wanted: one of the same minor version is used if there is one, else the verifier's own. Nothing from a
     package index is built or run, only unpacked.
@@ -45,7 +45,17 @@ def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool
     # in one go: a second call might ask the interpreter, and so run what the first one installed
     sharing = [] if shared else ["--link-mode", "copy"]
     into = ["--quiet", "--python", str(folder / "bin" / "python"), "--no-build", *sharing]
-    _uv(["pip", "sync", *into, "--require-hashes", str(everything)], env, folder.parent)
+    install = ["pip", "sync", *into, "--require-hashes", str(everything)]
+    wheels = package / pylock.WHEELS
+    try:
+        if not wheels.is_dir():
+            raise NotBuiltError("there are no wheels inside")
+        _uv([*install, "--no-index", "--find-links", str(wheels)], env, folder.parent)
+    except NotBuiltError as error:  # none inside, or none for this machine
+        try:
+            _uv(install, env, folder.parent)
+        except NotBuiltError as other:
+            raise other if not wheels.is_dir() else NotBuiltError(f"{other}; and from the wheels inside: {error}") from None
     interpreter = folder / "bin" / "python"
     home = interpreter.resolve()
     folders = [folder, home.parents[1], Path("/etc", home.name)]  # Debian links its sitecustomize to /etc/python3.11

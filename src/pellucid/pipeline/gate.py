@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pellucid.store.labels import Label
+from pellucid.store.labels import Label, Unit
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Gate(Protocol):
         """Make the spend durable, or refuse. Called before anything of the release runs."""
         ...
 
-    def perform(self, arguments: Mapping[str, Any], *, unit: str, key: bytes, scratch: Path) -> Mapping[str, Any]:
+    def perform(self, arguments: Mapping[str, Any], *, unit: str | Unit, key: bytes, scratch: Path) -> Mapping[str, Any]:
         """Compute the release in a worker: the outputs by name. `key` seeds its noise stream."""
         ...
 

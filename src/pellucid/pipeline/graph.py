@@ -20,7 +20,7 @@ from pellucid.pipeline.bound import Bound
 from pellucid.pipeline.order import order
 from pellucid.pipeline.step import Node, Source, Step
 from pellucid.pipeline.wiring import check_kinds, provided_by, suggest, wire
-from pellucid.store.labels import OPEN, Label, join, protected
+from pellucid.store.labels import OPEN, Label, join, protected, unit_of
 
 if TYPE_CHECKING:
     from pellucid.pipeline.report import Run
@@ -142,11 +142,17 @@ def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
                 where=f'step "{bound.name}"',
                 fix="Give its private source unit=..., and make the other inputs open",
             )
+        if node.per_unit and label.unit is not None and not unit_of(label.unit).is_person:
+            raise UsageError(
+                f"a per-unit step needs a person as its unit, not {label.unit}",
+                where=f'step "{bound.name}"',
+                fix='Declare unit="<column>" on its source, or release without this step',
+            )
         if (
             not node.per_unit
             and bound.fanned
             and node.by is not None
-            and node.by == next((i.unit for i in inputs if i.unit), None)
+            and node.by == next((unit_of(i.unit).column for i in inputs if i.unit), None)
         ):
             raise UsageError("to work person by person use per_unit=True", where=f'step "{bound.name}"')
     closed = frozenset(edge.parameter for edge, given in zip(bound.edges, inputs, strict=True) if not given.is_open)
@@ -162,7 +168,9 @@ def _protected(bound: Bound, node: Step, inputs: list[Label]) -> Label:
     if given.is_open:
         raise UsageError(f'"{edge.output}" is open: there is nothing to protect', where=where, fix="Use it directly")
     assert node.protection is not None
-    return protected(given, keeps_unit=given.unit is not None and node.protection.keeps(given.unit))
+    # what keeps a person's rows apart may still mix their days, so only a person survives it
+    column = unit_of(given.unit).column if given.unit is not None and unit_of(given.unit).is_person else None
+    return protected(given, keeps_unit=column is not None and node.protection.keeps(column))
 
 
 def _check_release(bound: Bound, inputs: list[Label]) -> None:

@@ -113,7 +113,7 @@ class Plan:
         for bound in pipeline.steps.values():
             if isinstance(bound.node, Source):
                 for account in bound.label.accounts:
-                    self.budgets[account] = (bound.label.unit or "", bound.node.budget)
+                    self.budgets[account] = (str(bound.label.unit or ""), bound.node.budget)
 
     def closure(self, bound: Bound) -> Closure:
         """The import closure of a step; a source, a release and a protection have none (their code is pellucid's)."""
@@ -185,7 +185,7 @@ class Plan:
             code=self.closure(bound).parts,
             environment=self.environment,
             determinism={"seed": seed_of(self.seed, bound.name), "threads": node.threads, "hash seed": self.hash_seed},
-            shape=_shape(node.outputs, node.per_unit, bound.label.unit if node.per_unit else None, node.over is not None),
+            shape=_shape(node.outputs, node.per_unit, str(bound.label.unit) if node.per_unit else None, node.over is not None),
         )
         return Branch(name, keys.key_of(parts), parts, inputs, element)
 

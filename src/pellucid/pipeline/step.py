@@ -13,7 +13,7 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pellucid.errors import UsageError
 from pellucid.pipeline.about import checked_licence
 from pellucid.pipeline.gate import Budget, Gate, GateRequest, Grant, Protection
 from pellucid.store.kinds import kind_of
-from pellucid.store.labels import Label, Level
+from pellucid.store.labels import ADD_REMOVE, REPLACE, Label, Level, Unit, unit_of
 
 __all__ = [
     "Budget",
@@ -32,8 +32,10 @@ __all__ = [
     "Output",
     "OutputOf",
     "Protection",
+    "Row",
     "Source",
     "Step",
+    "UserDay",
     "keeps_units_apart",
     "source",
     "step",
@@ -64,6 +66,7 @@ class Source:
     account: str | None
     licence: str | None = None
     credit: str = ""
+    origin: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +127,26 @@ def proved_per_unit(fn: Any) -> bool:
     return bool(getattr(fn, "__keeps_units_apart__", False)) and str(getattr(home, "__module__", "")).startswith("pellucid.")
 
 
+def UserDay(column: str, *, time: str, clock: str = "") -> Unit:  # noqa: N802 a unit is declared like a value
+    """The unit "one person's rows of one UTC day": for `pl.source(unit=...)`.
+
+    `time` names a column of dates or time stamps (those without a zone count as UTC), or of whole numbers since 1970 in `clock`, "s"
+    or "ms". A person who is there on several days is protected on each of them apart, so the loss adds up over their days.
+    """
+    if clock not in ("", "s", "ms"):
+        raise UsageError(
+            f"{clock!r} is not a clock", where="UserDay", fix='Use "s" or "ms", or leave it out for dates and time stamps'
+        )
+    if not all(isinstance(name, str) and name for name in (column, time)) or column == time:
+        raise UsageError("a person's column and another one with the time are needed", where="UserDay")
+    return Unit(column, time, clock)
+
+
+def Row() -> Unit:  # noqa: N802 a unit is declared like a value
+    """The unit "one row": for `pl.source(unit=...)`, where each row is another person's or is all that is to be protected."""
+    return Unit(None)
+
+
 def _caller_folder(depth: int) -> Path:
     """The folder of the file that called the public function `depth` frames up; the current folder in a console."""
     file = sys._getframe(depth + 1).f_globals.get("__file__")
@@ -134,23 +157,28 @@ def source(
     path: str | Path,
     *,
     label: str | None = None,
-    unit: str | None = None,
+    unit: str | Unit | None = None,
+    relation: str = ADD_REMOVE,
     name: str | None = None,
     format: str | None = None,
     budget: Budget | None = None,
     account: str | None = None,
     licence: str | None = None,
     credit: str = "",
+    origin: str | Path | None = None,
     **options: Any,
 ) -> Source:
     """Declare data that enters a pipeline.
 
     `path` is relative to the pipeline file. `label` is "private" (about people), "protected" (transformed, no proof) or "open";
-    there is no default, because a wrong guess cannot be taken back. `unit` names the column that says whose row it is; a
-    release needs it. `format` is a reader's name ("csv", "parquet", "jsonlines", "mattermost", "smart", "movielens", or "file"
+    there is no default, because a wrong guess cannot be taken back. `unit` names the column that says whose row it is, or is
+    `pl.UserDay(column, time=...)` or `pl.Row()`; a release needs it. `relation` says which data a release must not tell apart: those
+    with and without one unit ("add-remove"), or those where one unit is another ("replace": the number of units is no secret).
+    `format` is a reader's name ("csv", "parquet", "jsonlines", "mattermost", "smart", "movielens", or "file"
     for bytes kept as they are); by default the file's ending decides. Other options go to the reader. `budget` caps what
     releases of this data may spend together, in the `account` (by default the source's name). `licence` (an SPDX expression) and
-    `credit` (whom to name, and where it comes from) go with open data when they are published. Raises UsageError.
+    `credit` (whom to name, and where it comes from) go with open data when they are published; `origin` names the file that
+    `pellucid import` wrote, when they come from a package. Raises UsageError.
     """
     shown = str(path)
     words = {level.word: level for level in Level}
@@ -168,6 +196,10 @@ def source(
             where=f'source("{shown}")',
             fix="Remove unit=, or label it private",
         )
+    if relation not in (ADD_REMOVE, REPLACE):
+        raise UsageError(f"{relation!r} is not a relation", where=f'source("{shown}")', fix="Use add-remove or replace")
+    if relation == REPLACE and unit is not None:
+        unit = replace(unit_of(unit), relation=REPLACE)
     from pellucid.data import detect
 
     place = Path(_caller_folder(1), Path(path).expanduser())
@@ -181,6 +213,7 @@ def source(
         account=account,
         licence=None if licence is None else checked_licence(licence, f'source("{shown}")'),
         credit=credit,
+        origin=None if origin is None else Path(_caller_folder(1), origin),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pellucid.pipeline.artifact import Artifact
+from pellucid.store.labels import Unit
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Task:
     seed: int
     element: tuple[str, int] | None = None
     partition: str | None = None
-    unit: str | None = None
+    unit: str | Unit | None = None
     threads: int = 1
     timeout: float | None = None
     read: tuple[str, ...] = ()
@@ -43,6 +44,7 @@ class Task:
     def to_json(self) -> dict[str, Any]:
         data = dict(vars(self))
         data["inputs"] = {name: [i.kind, list(i.paths), i.many] for name, i in self.inputs.items()}
+        data["unit"] = self.unit.to_json() if isinstance(self.unit, Unit) else self.unit
         data["secret"] = self.secret.hex() if self.secret is not None else None
         return data
 
@@ -52,6 +54,7 @@ class Task:
         return Task(**{
             **data,
             "inputs": inputs,
+            "unit": Unit.from_json(data["unit"]),
             "element": tuple(data["element"]) if data["element"] else None,
             "read": tuple(data["read"]),
             "secret": bytes.fromhex(data["secret"]) if data["secret"] is not None else None,

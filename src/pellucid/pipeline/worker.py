@@ -24,6 +24,7 @@ from pellucid.pipeline.guard import explain
 from pellucid.pipeline.step import Output, Source, Step, proved_per_unit
 from pellucid.pipeline.task import Failure, Input, Made, Outcome, Task
 from pellucid.store import kinds
+from pellucid.store.labels import person_column, unit_of
 
 
 class TimedOut(BaseException):
@@ -156,7 +157,7 @@ def _call(bound: Bound, task: Task) -> Any:
     if node.per_unit:
         if not proved_per_unit(node.fn):
             return _one_by_one(bound, node, task, arguments)
-        arguments["unit"] = task.unit
+        arguments["unit"] = person_column(task.unit)
     return node.fn(**arguments)
 
 
@@ -171,13 +172,13 @@ def _read(bound: Bound, node: Source) -> Any:
     from pellucid.data import open_table
 
     reader = open_table(node.path, format=node.format, options=dict(node.options))
-    unit = node.label.unit
-    if unit is not None and unit not in reader.schema.names:
-        raise PellucidError(
-            f'there is no column "{unit}" to be the unit',
-            where=f'source "{bound.name}" ({node.path.name})',
-            fix=f"Its columns are: {', '.join(reader.schema.names)}",
-        )
+    for column in unit_of(node.label.unit).columns if node.label.unit is not None else ():
+        if column not in reader.schema.names:
+            raise PellucidError(
+                f'there is no column "{column}" to be the unit',
+                where=f'source "{bound.name}" ({node.path.name})',
+                fix=f"Its columns are: {', '.join(reader.schema.names)}",
+            )
     return reader
 
 
@@ -194,7 +195,7 @@ def _one_by_one(bound: Bound, node: Step, task: Task, arguments: Mapping[str, An
 
     assert task.unit is not None
     closed = next(name for name in task.inputs if name in bound.closed)
-    return one_by_one(node.fn, arguments, closed, task.unit, [output.name for output in node.outputs])
+    return one_by_one(node.fn, arguments, closed, person_column(task.unit), [output.name for output in node.outputs])
 
 
 def _save_all(bound: Bound, task: Task, returned: Any) -> list[Made]:

@@ -1,7 +1,7 @@
 """Privacy: what lowers a label, and who pays for it.
 
 Before: `assess` says what is in the data and how identifying it is; `transforms` change tables in ways that prove nothing.
-Mechanisms (`gram`, `histogram`, `mean`) say their unit, neighbouring relation, sensitivity and guarantee, and the argument
+Mechanisms (`MECHANISMS`) say their unit, neighbouring relation, sensitivity and guarantee, and the argument
 why the code meets it, in their docstrings; the ledger holds the accounts they spend from; the steward's key drives all private
 randomness. May import store and data, nothing above. Nothing heavy loads before a mechanism runs.
 """
@@ -12,9 +12,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # Bound here, eagerly, because each function shares its name with its file: a later import of the file must not hide it.
+from pellucid.privacy.choose import Choose, choose
+from pellucid.privacy.clicks import Clicks, clicks
 from pellucid.privacy.gram import Gram, gram
 from pellucid.privacy.histogram import Histogram, histogram
 from pellucid.privacy.mean import Mean, mean
+from pellucid.privacy.pairs import Pairs, pairs
+from pellucid.privacy.partitions import Partitions, partitions
+from pellucid.privacy.quantiles import Quantiles, quantiles
+from pellucid.privacy.top import Top, top
+from pellucid.privacy.total import Total, total
 
 if TYPE_CHECKING:
     from pellucid.privacy import assess, attacks, local, transforms
@@ -23,24 +30,53 @@ if TYPE_CHECKING:
     from pellucid.privacy.simulate import simulate
 
 __all__ = [
+    "MECHANISMS",
+    "Choose",
+    "Clicks",
     "Gram",
     "Histogram",
     "Ledger",
     "Mean",
+    "Pairs",
+    "Partitions",
+    "Quantiles",
     "Spend",
+    "Top",
+    "Total",
     "assess",
     "attacks",
+    "choose",
+    "clicks",
     "commitment",
     "gram",
     "histogram",
     "local",
     "mean",
+    "pairs",
+    "partitions",
     "pseudonym",
+    "quantiles",
     "release_key",
     "simulate",
     "steward_key",
+    "top",
+    "total",
     "transforms",
 ]
+
+# every mechanism, by its name: what has to be tested, documented and kept
+MECHANISMS: dict[str, type] = {
+    "choose": Choose,
+    "clicks": Clicks,
+    "gram": Gram,
+    "histogram": Histogram,
+    "mean": Mean,
+    "pairs": Pairs,
+    "partitions": Partitions,
+    "quantiles": Quantiles,
+    "top": Top,
+    "total": Total,
+}
 
 _FILES = {
     "Ledger": "ledger",

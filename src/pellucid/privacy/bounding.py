@@ -5,6 +5,10 @@ a unit's kept rows depend on nothing but its own rows: adding or removing a unit
 the quality of the draw, is what the sensitivity of every mechanism rests on; the key makes the draw fair and unpredictable.
 The draw: HMAC-SHA256 of the unit and of the row, 64 bits of each as one AES-256 block; smallest first. (A collision of 64 bits
 would tie two draws together; it changes no bound.)
+
+A unit that is not one column's value is one column all the same while it is bounded: a person's day is the person's value, as bytes,
+and the number of the UTC day in twelve fixed characters, so that no two are alike; a row is its number, which serves to tell rows
+apart and nothing else (a unit of one row has nothing to draw among).
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError, PrivacyError
+from pellucid.store.labels import Unit, unit_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,21 +30,23 @@ MEMORY = "512MiB"  # for sorting; what does not fit is spilled to the scratch fo
 ROWS = 1 << 19  # a block
 
 
-def checked_columns(path: Path, unit: str, keys: list[str], numbers: list[str] | None = None) -> None:
+def checked_columns(path: Path, unit: str | Unit, keys: list[str], numbers: list[str] | None = None) -> None:
     """Refuse, by name and without showing a value, columns that are missing, of an unusable type, or (unit, keys) with nulls.
 
     `keys` (and the unit) must be whole numbers, text, bytes, truth values, dates or times, for which equality is plain; `numbers`
     must be numeric. A release calls this before it spends.
     """
-    schema = _schema(path)
-    for column in [unit, *keys, *(numbers or [])]:
+    schema, owner = _schema(path), unit_of(unit)
+    for column in [*owner.columns, *keys, *(numbers or [])]:
         if column not in schema.names:
             raise PrivacyError(f"the data has no column {column!r}", fix=f"Its columns are {', '.join(schema.names)}")
         if schema.names.count(column) > 1:
             raise PrivacyError(f"the data has more than one column {column!r}")
-    if unit in keys or unit in (numbers or []):
-        raise PrivacyError(f"column {unit!r} names the unit and cannot be released")
-    for column in [unit, *keys]:
+    if owner.column in keys or owner.column in (numbers or []):
+        raise PrivacyError(f"column {owner.column!r} names the unit and cannot be released")
+    if owner.time is not None:
+        _check_time(owner, schema.field(owner.time).type)
+    for column in [*owner.columns, *keys]:
         if not _is_plain(schema.field(column).type):
             raise PrivacyError(
                 f"column {column!r} is of type {schema.field(column).type}",
@@ -49,43 +56,71 @@ def checked_columns(path: Path, unit: str, keys: list[str], numbers: list[str] |
     for column in numbers or []:
         if not _is_number(schema.field(column).type):
             raise PrivacyError(f"column {column!r} is of type {schema.field(column).type}, not a number")
-    names = [unit, *keys]
-    for batch in _batches(path, names):
-        for name, column in zip(names, batch.columns, strict=True):
+    for batch in _raw_batches(path, [*owner.columns, *keys]):
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if column.null_count:
                 raise PrivacyError(f"column {name!r} has rows without a value", fix="Drop or fill them while ingesting")
 
 
-def bounded_pairs(path: Path, unit: str, item: str, cap: int, key: bytes, scratch: Path) -> Path:
+def _check_time(owner: Unit, kind: pa.DataType) -> None:
+    from pyarrow import types
+
+    if types.is_date(kind) or types.is_timestamp(kind) or (types.is_integer(kind) and owner.clock):
+        if owner.clock and not types.is_integer(kind):
+            raise PrivacyError(f"column {owner.time!r} is of type {kind}", why="a clock is declared", fix="Leave clock= out")
+        return
+    why = "it takes a clock to tell the day" if types.is_integer(kind) else "a day is told from a date or a time stamp"
+    raise PrivacyError(f"column {owner.time!r} is of type {kind}", why=why, fix='Convert it, or declare clock="s" or "ms"')
+
+
+def bounded_pairs(
+    path: Path, unit: str | Unit, item: str, cap: int, key: bytes, scratch: Path, *, second: str | None = None, times: int = 1
+) -> Path:
     """A Parquet file in `scratch` of the distinct (unit, item) pairs, at most `cap` of each unit; the caller removes it.
 
-    Columns `unit` (int64, an ordinal without meaning) and `item`; sorted; every unit lies within one row group. The same for
+    Columns `unit` (int64, an ordinal without meaning), `item`, and `second` where an item is a pair of columns' values, and `times`
+    (int64, how many rows hold the pair, at most `times`) where that is above 1; sorted; every unit lies within one row group. The same for
     any order of the input's rows and any number of threads. `key`: 32 bytes.
     """
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    checked_columns(path, unit, [item])
+    names = [item] if second is None else [item, second]
+    checked_columns(path, unit, names)
     target = _private_file(scratch, "bounded.parquet")
-    kind = plain_type(_schema(path).field(item).type)
-    schema = pa.schema([("unit", pa.int64()), ("item", kind)])
+    kinds = [plain_type(_schema(path).field(name).type) for name in names]
+    schema = pa.schema([("unit", pa.int64()), *zip(("item", "second"), kinds, strict=False)])
+    if times > 1:
+        schema = schema.append(pa.field("times", pa.int64()))
     ordinal = 0
     with pq.ParquetWriter(target, schema, compression="lz4", use_dictionary=True) as writer:
-        for block in _sorted_blocks(path, unit, [item], scratch):
+        for block in _sorted_blocks(path, unit, names, scratch):
             units, items = codes(block.column(0)), codes(block.column(1))
-            fresh = np.zeros(len(units), dtype=bool)
-            fresh[np.unique(units * (int(items.max()) + 1) + items, return_index=True)[1]] = True
-            block, units = block.filter(pa.array(fresh)), units[fresh]
-            keep = _drawn(units, keyed(block.column(0), key), keyed(block.column(1), key), cap, key)
-            pairs = [pa.array(units[keep] + ordinal), block.column(1).filter(pa.array(keep)).cast(kind)]
+            if second is not None:
+                others = codes(block.column(2))
+                items = np.unique(items * (int(others.max()) + 1) + others, return_inverse=True)[1].astype(np.int64)
+            firsts, counts = np.unique(units * (int(items.max()) + 1) + items, return_index=True, return_counts=True)[1:]
+            order = np.argsort(firsts)
+            fresh, held = firsts[order], np.minimum(counts[order], times)
+            block, units = block.take(pa.array(fresh)).combine_chunks(), units[fresh]
+            hashes = keyed(block.column(1), key)
+            if second is not None:
+                hashes = _both(hashes, keyed(block.column(2), key), key)
+            keep = _drawn(units, keyed(block.column(0), key), hashes, cap, key)
+            pairs = [pa.array(units[keep] + ordinal)]
+            pairs += [block.column(1 + at).filter(pa.array(keep)).cast(kind) for at, kind in enumerate(kinds)]
+            if times > 1:
+                pairs.append(pa.array(held[keep].astype(np.int64)))
             ordinal += int(units[-1]) + 1
             writer.write_table(pa.Table.from_arrays(pairs, schema=schema), row_group_size=max(1, int(keep.sum())))
     return target
 
 
-def bounded_rows(path: Path, unit: str, columns: list[str], key: bytes, scratch: Path, grid: Any) -> Iterator[NDArray[Any]]:
-    """Blocks of one row per unit, drawn by the key among that unit's rows, as integers (rows x columns, int64).
+def bounded_rows(
+    path: Path, unit: str | Unit, columns: list[str], key: bytes, scratch: Path, grid: Any, cap: int = 1
+) -> Iterator[NDArray[Any]]:
+    """Blocks of at most `cap` rows per unit, drawn by the key among that unit's rows, as integers (rows x columns, int64).
 
     `grid` maps each block's values (a list of float64 arrays, NaN for null) to integers before the draw, so that equal integers
     are equal rows.
@@ -98,12 +133,12 @@ def bounded_rows(path: Path, unit: str, columns: list[str], key: bytes, scratch:
         units = codes(block.column(0))
         values = [np.asarray(column.cast(pa.float64()).fill_null(float("nan"))) for column in block.columns[1:]]
         rows = np.ascontiguousarray(grid(values), dtype="<i8")
-        repeated = np.bincount(units)[units] > 1
+        repeated = np.bincount(units)[units] > cap
         keep = ~repeated
         if repeated.any():
             some = block.column(0).filter(pa.array(repeated))
             contents = np.array([_hash(row.tobytes(), key) for row in rows[repeated]], dtype=np.uint64)
-            keep[repeated] = _drawn(codes(some), keyed(some, key), contents, 1, key)
+            keep[repeated] = _drawn(codes(some), keyed(some, key), contents, cap, key)
         yield rows[keep]
 
 
@@ -151,6 +186,16 @@ def _bytes_of(values: pa.Array) -> list[bytes]:
     return [value if isinstance(value, bytes) else str(value).encode() for value in values.to_pylist()]
 
 
+def _both(first: NDArray[Any], second: NDArray[Any], key: bytes) -> NDArray[Any]:
+    """64 bits of each two hashes, by AES under a key of its own."""
+    import numpy as np
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    blocks = np.stack([first, second], axis=1).astype("<u8")
+    encryptor = Cipher(algorithms.AES(hmac.digest(key, b"two columns", "sha256")), modes.ECB()).encryptor()
+    return np.frombuffer(encryptor.update(blocks.tobytes()), dtype="<u8").reshape(-1, 2)[:, 0].astype(np.uint64)
+
+
 def _drawn(units: NDArray[Any], unit_hash: NDArray[Any], row_hash: NDArray[Any], cap: int, key: bytes) -> NDArray[Any]:
     """Which rows are kept: of each run of `units` (0, 1, 2 ... in order) the `cap` with the smallest draw."""
     import numpy as np
@@ -167,13 +212,15 @@ def _drawn(units: NDArray[Any], unit_hash: NDArray[Any], row_hash: NDArray[Any],
     return keep
 
 
-def _sorted_blocks(path: Path, unit: str, columns: list[str], scratch: Path) -> Iterator[pa.Table]:
+def _sorted_blocks(path: Path, unit: str | Unit, columns: list[str], scratch: Path) -> Iterator[pa.Table]:
     """The rows sorted by unit, then by the columns, in blocks that never part a unit; sorted on disk when they do not fit."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     with _database(scratch) as db:
-        reader = pa.RecordBatchReader.from_batches(_plain_schema(path, [unit, *columns]), _batches(path, [unit, *columns]))
+        schema = _plain_schema(path, columns).insert(0, pa.field("c0", _unit_type(path, unit)))
+        schema = pa.schema([(f"c{index}", field.type) for index, field in enumerate(schema)])
+        reader = pa.RecordBatchReader.from_batches(schema, _batches(path, unit, columns, schema))
         db.register("rows", reader)
         names = ", ".join(f"c{index}" for index in range(len(columns) + 1))
         carried: pa.Table | None = None
@@ -253,10 +300,10 @@ def _plain_schema(path: Path, columns: list[str]) -> pa.Schema:
     import pyarrow as pa
 
     schema = _schema(path)
-    return pa.schema([(f"c{index}", plain_type(schema.field(name).type)) for index, name in enumerate(columns)])
+    return pa.schema([(name, plain_type(schema.field(name).type)) for name in columns])
 
 
-def _batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+def _raw_batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -264,12 +311,50 @@ def _batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=ROWS // 4, columns=columns):
             yield pa.RecordBatch.from_arrays(
-                [
-                    batch.column(batch.schema.get_field_index(name)).cast(field.type)
-                    for name, field in zip(columns, schema, strict=True)
-                ],
-                schema=schema,
+                [batch.column(batch.schema.get_field_index(field.name)).cast(field.type) for field in schema], schema=schema
             )
+
+
+def _unit_type(path: Path, unit: str | Unit) -> pa.DataType:
+    import pyarrow as pa
+
+    owner = unit_of(unit)
+    if owner.is_person:
+        return plain_type(_schema(path).field(owner.column).type)
+    return pa.int64() if owner.column is None else pa.binary()
+
+
+def _batches(path: Path, unit: str | Unit, columns: list[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The unit, as one column, and the columns."""
+    import pyarrow as pa
+
+    owner, rows = unit_of(unit), 0
+    for batch in _raw_batches(path, list(dict.fromkeys([*owner.columns, *columns]))):
+        if owner.column is None:
+            whose = pa.array(range(rows, rows + batch.num_rows), pa.int64())
+        else:
+            whose = batch.column(owner.column)
+            if owner.time is not None:
+                whose = _days_of(whose, batch.column(owner.time), owner.clock)
+        rows += batch.num_rows
+        yield pa.RecordBatch.from_arrays([whose, *(batch.column(name) for name in columns)], schema=schema)
+
+
+def _days_of(people: pa.Array, times: pa.Array, clock: str) -> pa.Array:
+    """Each row's person and UTC day as bytes: the person's value, then `@` and the day's number in eleven characters."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_integer(times.type):
+        times = times.cast(pa.int64()).cast(pa.timestamp(clock))
+    days = times.cast(pa.timestamp("us"), safe=False) if pa.types.is_date(times.type) else times
+    days = pc.floor_temporal(days.cast(pa.timestamp(days.type.unit)), unit="day").cast(pa.date32()).cast(pa.int32())
+    if pa.types.is_temporal(people.type):
+        people = people.cast(pa.int32() if people.type.bit_width == 32 else pa.int64())
+    if not (pa.types.is_binary(people.type) or pa.types.is_large_binary(people.type)):
+        people = people.cast(pa.string())
+    numbers = pc.utf8_lpad(days.cast(pa.string()), 11, " ")
+    return pc.binary_join_element_wise(people.cast(pa.binary()), numbers.cast(pa.binary()), pa.scalar(b"@", pa.binary()))
 
 
 def _is_plain(kind: pa.DataType) -> bool:

@@ -106,7 +106,7 @@ def together(spent: Amounts, releases: Sequence[tuple[Sequence[Mapping[str, Any]
 def _accounts(pipeline: Pipeline, home: Path, names: list[str]) -> list[tuple[Account, Any]]:
     """The accounts as they are, or as their source would open them, each with what it has paid for."""
     budgets = {
-        account: (bound.label.unit, bound.node.budget)
+        account: (str(bound.label.unit) if bound.label.unit is not None else None, bound.node.budget)
         for bound in pipeline.steps.values()
         if isinstance(bound.node, Source)
         for account in bound.label.accounts

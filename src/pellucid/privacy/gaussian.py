@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import decimal
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -86,21 +87,10 @@ class DiscreteGaussian:
     def invert(self, words: NDArray[Any]) -> NDArray[Any]:
         """The draws that belong to uniform 256-bit numbers u, given as rows of four words, the first most significant.
 
-        A draw is the number of entries that are <= u, less half their number. The first words decide unless they equal an
-        entry's; then the others are compared too.
+        A draw is the number of entries that are <= u, less half their number.
         """
-        import numpy as np
-
         table = _table(self.sigma2)
-        first = np.ascontiguousarray(words[:, 0])
-        place = _first_not_below(table, first)
-        for index in np.flatnonzero(table.high[place] == first):
-            u = tuple(int(word) for word in words[index])
-            step = int(place[index])
-            while step < len(table.entries) and tuple(int(word) for word in table.entries[step]) <= u:
-                step += 1
-            place[index] = step
-        return place.astype(np.int64) - len(table.entries) // 2
+        return not_above(table, words) - len(table.entries) // 2
 
     def tail(self, threshold: int) -> float:
         """P[draw >= threshold] of this very sampler, rounded up: by symmetry the table's entry for -threshold."""
@@ -128,8 +118,6 @@ class Table(NamedTuple):
 
 @lru_cache(maxsize=6)
 def _table(sigma2: Fraction) -> Table:
-    import numpy as np
-
     one = 1 << PRECISION
     with decimal.localcontext() as context:
         context.prec = 130
@@ -146,12 +134,37 @@ def _table(sigma2: Fraction) -> Table:
     lower = [(below << BITS) // total for below in accumulate(reversed(weights))]
     lower = [entry for entry in lower if entry]  # an entry of 0 is always <= u: its value is never drawn
     full = 1 << BITS
-    data = b"".join([entry.to_bytes(BITS // 8, "big") for entry in chain(lower, (full - entry for entry in reversed(lower)))])
+    return search_table(chain(lower, (full - entry for entry in reversed(lower))))
+
+
+def search_table(sums: Iterable[int]) -> Table:
+    """The table of ascending cumulative probabilities, in units of 2^-256."""
+    import numpy as np
+
+    data = b"".join([entry.to_bytes(BITS // 8, "big") for entry in sums])
     entries = np.frombuffer(data, dtype=">u8").astype(np.uint64).reshape(-1, WORDS)
     high = np.append(entries[:, 0], np.uint64(2**64 - 1))
     bits = max(6, min(18, len(entries).bit_length() + 1))
     starts = np.arange(1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
     return Table(entries, high, np.searchsorted(high, starts).astype(np.int32), np.uint64(64 - bits))
+
+
+def not_above(table: Table, words: NDArray[Any]) -> NDArray[Any]:
+    """How many entries are at most each 256-bit number (int64), given as rows of four words, the first most significant.
+
+    The first words decide unless they equal an entry's; then the others are compared too.
+    """
+    import numpy as np
+
+    first = np.ascontiguousarray(words[:, 0])
+    place = _first_not_below(table, first)
+    for index in np.flatnonzero(table.high[place] == first):
+        u = tuple(int(word) for word in words[index])
+        step = int(place[index])
+        while step < len(table.entries) and tuple(int(word) for word in table.entries[step]) <= u:
+            step += 1
+        place[index] = step
+    return place.astype(np.int64)
 
 
 def _first_not_below(table: Table, first: NDArray[Any]) -> NDArray[Any]:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pellucid.privacy.parameters import MAX_EPSILON, checked_count, checked_name
-from pellucid.privacy.threshold import Plan, named, plan, sampler_delta
+from pellucid.privacy.gaussian import DiscreteGaussian
+from pellucid.privacy.parameters import checked_count, checked_name
+from pellucid.privacy.promise import promise
+from pellucid.privacy.threshold import FAR, Plan, named, plan
+from pellucid.store.labels import ADD_REMOVE, REPLACE, Unit, unit_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +27,7 @@ MAX_ITEMS = 4096
 class Gram:
     """Counts of people per pair of items, of the items that enough people hold.
 
-    Unit: one value of the unit column, with all its rows. Neighbouring: one unit added or removed.
+    Unit and neighbouring relation: as the source declares them (labels.py). For "replace" twice the cells move (threshold.py).
     Statistic: X^T X of the units' 0/1 histories, each bounded to `cap` distinct items (bounding.py), upper triangle with
     diagonal. Cell (a, b), a <= b, is the number of units that hold both.
     Sensitivity: a unit's part is 1 on the pairs of its m <= cap kept items and 0 elsewhere, and no other unit's part depends on
@@ -67,31 +70,31 @@ class Gram:
         """All that defines the statistic and how it is computed, for the release's id."""
         return {"mechanism": self.name, "version": self.version, "item": self.item, "cap": self.cap, "max_items": self.max_items}
 
-    def guarantee(self, epsilon: float, delta: float) -> dict[str, Any]:
+    def guarantee(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, Any]:
         """The guarantee in words and numbers, for the record and the data card; public."""
         return describe(
             self.parameters(),
-            self.plan(epsilon, delta),
+            self.plan(epsilon, delta, relation),
             epsilon,
             delta,
             f"one unit changes at most {self.cells} cells (pairs of its at most {self.cap} kept items), each by exactly 1",
-            self.cells,
+            relation,
         )
 
-    def numbers(self, epsilon: float, delta: float) -> dict[str, float]:
+    def numbers(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, float]:
         """The same as flat numbers."""
-        return {**flat(self.plan(epsilon, delta), epsilon, delta, self.cells, self.cap), "max_items": float(self.max_items)}
+        return {**flat(self.plan(epsilon, delta, relation), epsilon, delta, self.cap), "max_items": float(self.max_items)}
 
-    def plan(self, epsilon: float, delta: float) -> Plan:
-        return plan(epsilon, delta, self.cells, self.cap)
+    def plan(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
+        return plan(epsilon, delta, self.cells, self.cap, relation)
 
-    def check(self, table_path: Path, unit: str) -> None:
+    def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
         from pellucid.privacy.bounding import checked_columns
 
         checked_columns(table_path, unit, [self.item])
 
-    def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> pa.Table:
+    def run(self, table_path: Path, unit: str | Unit, epsilon: float, delta: float, key: bytes, scratch: Path) -> pa.Table:
         """The release: `item_a`, `item_b` (a <= b, in the item's order), `count` (int64, noised), every pair of named items.
 
         `key` is the release's own (keys.release_key). Reads Parquet in portions; memory does not grow with the number of rows.
@@ -99,7 +102,7 @@ class Gram:
         from pellucid.privacy.bounding import bounded_pairs
         from pellucid.privacy.stream import Stream
 
-        chosen, stream = self.plan(epsilon, delta), Stream(key)
+        chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
         pairs = bounded_pairs(table_path, unit, self.item, self.cap, stream.subkey("bounding"), scratch)
         try:
             items, counts = diagonal(pairs)
@@ -114,7 +117,7 @@ def gram(item: str, cap: int = 5, max_items: int = 2000) -> Gram:
 
 
 def diagonal(pairs: Path) -> tuple[pa.Array, NDArray[Any]]:
-    """The items of the bounded pairs, sorted, and how many units hold each (before noise: private)."""
+    """The items of the bounded pairs, sorted, and how many units (or rows, where `times` is there) hold each: private."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -122,8 +125,11 @@ def diagonal(pairs: Path) -> tuple[pa.Array, NDArray[Any]]:
     parts = []
     with pq.ParquetFile(pairs) as file:
         kind = file.schema_arrow.field("item").type
+        by_times = "times" in file.schema_arrow.names
         for group in range(file.num_row_groups):
-            parts.append(file.read_row_group(group, columns=["item"]).group_by("item").aggregate([([], "count_all")]))
+            read = file.read_row_group(group, columns=["item", "times"] if by_times else ["item"]).group_by("item")
+            part = read.aggregate([("times", "sum") if by_times else ([], "count_all")])
+            parts.append(part.rename_columns({"times_sum": "count_all"}) if by_times else part)
             if len(parts) == 64:
                 parts = [_summed(parts)]
     if not parts:
@@ -202,46 +208,39 @@ def long_form(kept: pa.Array, triangle: list[NDArray[Any]]) -> pa.Table:
 
 
 def describe(
-    parameters: dict[str, Any], chosen: Plan, epsilon: float, delta: float, sensitivity: str, cells: int
+    parameters: dict[str, Any], chosen: Plan, epsilon: float, delta: float, sensitivity: str, relation: str, **more: Any
 ) -> dict[str, Any]:
     """The guarantee of a release of counts, as JSON; public."""
-    return {
-        **parameters,
-        "relation": "add or remove one unit",
-        "epsilon": epsilon,
-        "delta": delta,
-        "delta_parts": {
-            "counts": chosen.delta_counts,
-            "threshold": chosen.delta_threshold,
-            "sampler": chosen.delta_sampler,
-        },
-        "sensitivity": sensitivity,
-        "cells": cells,
-        "noise": "discrete Gaussian on every cell",
-        "sigma": chosen.noise.sigma,
-        "sigma2": str(chosen.sigma2),
-        "threshold": chosen.threshold,
-        "events": [{"noise": "discrete_gaussian", "sigma2": str(chosen.sigma2), "sensitivity": 1, "cells": cells}],
-        "extra_delta": chosen.delta_threshold + sampler_delta(chosen.noise, MAX_EPSILON, cells),
-        "not_covered": [
-            "more than one unit acting together: k units together are protected by k epsilon only",
-            "what others say about a unit in their own rows",
-            "how long the release took and how much memory it used",
-            "anyone who holds the steward's key, and anyone who breaks AES-256",
-            "whether every person has exactly one value in the unit column",
-        ],
-    }
+    gaussian = isinstance(chosen.noise, DiscreteGaussian)
+    parts = {"counts": chosen.delta_counts, "threshold": chosen.delta_threshold, "sampler": chosen.delta_sampler}
+    more |= {"sigma2": str(chosen.sigma2)} if gaussian else {"scale": str(chosen.noise.scale)}  # type: ignore[union-attr]
+    return promise(
+        parameters,
+        epsilon,
+        delta,
+        relation,
+        sensitivity=sensitivity + ("; replacing one, that of both" if relation == REPLACE else ""),
+        noise=f"discrete {'Gaussian' if gaussian else 'Laplace'} on every cell",
+        events=chosen.events(),
+        extra_delta=chosen.extra_delta,
+        beyond=["whether every person has exactly one value in the unit column"],
+        delta_parts=parts,
+        cells=chosen.cells,
+        sigma=chosen.noise.sigma,
+        threshold=chosen.threshold if chosen.threshold > -FAR else None,
+        **more,
+    )
 
 
-def flat(chosen: Plan, epsilon: float, delta: float, cells: int, cap: int) -> dict[str, float]:
+def flat(chosen: Plan, epsilon: float, delta: float, cap: int) -> dict[str, float]:
     """The numbers of a release of counts."""
     return {
         "epsilon": float(epsilon),
         "delta": float(delta),
         "sigma": chosen.noise.sigma,
-        "threshold": float(chosen.threshold),
+        "threshold": float(max(chosen.threshold, 0)),
         "cap": float(cap),
-        "cells": float(cells),
+        "cells": float(chosen.cells),
         "delta_counts": chosen.delta_counts,
         "delta_threshold": chosen.delta_threshold,
         "delta_sampler": chosen.delta_sampler,

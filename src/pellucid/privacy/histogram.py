@@ -1,31 +1,43 @@
-"""The histogram with threshold: how many people hold each key, of the keys that enough people hold."""
+"""The histogram: how many people hold each key, of declared keys or of those that enough people hold."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pellucid.errors import PrivacyError
+from pellucid.privacy.backend import BACKENDS, checked_backend, noise_for
 from pellucid.privacy.gram import describe, diagonal, flat
-from pellucid.privacy.parameters import checked_count, checked_name
-from pellucid.privacy.threshold import Plan, named, plan
+from pellucid.privacy.parameters import checked_count, checked_name, checked_option
+from pellucid.privacy.promise import set_fields
+from pellucid.privacy.threshold import NOISES, Plan, named, plan
+from pellucid.store.labels import ADD_REMOVE, Unit, unit_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_KEYS = 10_000_000
+MAX_DECLARED = 100_000
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of people per key, of the keys that enough people hold.
+    """Counts of people (or of their rows) per key.
 
-    Unit: one value of the unit column, with all its rows. Neighbouring: one unit added or removed.
-    Statistic: for each key the number of units that hold it, each unit bounded to `cap` distinct keys (bounding.py).
-    Sensitivity: one unit moves at most `cap` counts, each by exactly 1, all in one direction.
-    Guarantee: (epsilon, delta) by discrete Gaussian noise and a threshold; calibration.py and threshold.py have the arguments.
-    Source: Korolova et al. (2009); Wilson et al. (2020); Canonne, Kamath, Steinke (2020).
-    Why the code meets it: as for the Gram matrix, of which this is the diagonal (gram.py); the same functions compute it.
+    Unit and neighbouring relation: as the source declares them (labels.py). For "replace" twice the counts move (threshold.py).
+    Statistic: for each key the number of units that hold it, each unit bounded to `cap` distinct keys (bounding.py); with `rows`
+    above 1 the number of rows, at most `rows` of each unit and key. With `declared` keys these are the keys, all released; others
+    are one more key `other`, or refused before anything is spent. (That refusal tells that there is such a row; `other` tells nothing.)
+    Without, the keys are those of the data whose noised count reaches a threshold.
+    Sensitivity: one unit moves at most `cap` counts, each by at most `rows`, all in one direction.
+    Guarantee: (epsilon, delta) by discrete Gaussian noise, or by discrete Laplace noise, of which delta goes to the threshold alone:
+    with declared keys it is purely epsilon private and delta may be 0. calibration.py, laplace.py and threshold.py have the arguments.
+    Source: Korolova et al. (2009); Wilson et al. (2020); Canonne, Kamath, Steinke (2020); Ghosh, Roughgarden, Sundararajan (2009).
+    Why the code meets it: as for the Gram matrix, of which this is the diagonal (gram.py); the same functions compute it. Declared
+    keys are released in their own order, each with one draw, whether the data hold them or not.
+    `backend="opendp"` draws the same law with OpenDP's sampler, whose randomness has no key: such a release cannot be made again.
 
     Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
     """
@@ -33,6 +45,11 @@ class Histogram:
     key: str
     cap: int = 5
     max_items: int = MAX_KEYS
+    declared: tuple[Any, ...] = ()
+    other: str = ""
+    noise: str = "gaussian"
+    rows: int = 1
+    backend: str = "pellucid"
 
     name: ClassVar[str] = "histogram"
     version: ClassVar[int] = 1
@@ -42,49 +59,112 @@ class Histogram:
         checked_name("key", self.key)
         checked_count("cap", self.cap, 1, 5000)
         checked_count("max_items", self.max_items, 1, MAX_KEYS)
+        checked_count("rows", self.rows, 1, 10_000)
+        checked_option("noise", self.noise, NOISES)
+        checked_option("backend", self.backend, BACKENDS)
+        if not isinstance(self.declared, tuple) or len(self.declared) > MAX_DECLARED:
+            raise PrivacyError(f"declared must list at most {MAX_DECLARED} keys")
+        kinds = {type(value) for value in self.declared}
+        if not (kinds <= {str} or kinds <= {int}) or len(set(self.declared)) != len(self.declared):
+            raise PrivacyError("declared keys must be all text or all whole numbers, each once")
+        if self.other and (kinds != {str} or self.other in self.declared):
+            raise PrivacyError("other= names the key for all that is not declared", fix="Declare keys as text, without that one")
+
+    @property
+    def pure(self) -> bool:
+        """Whether delta may be 0."""
+        return self.noise == "laplace" and bool(self.declared)
+
+    @property
+    def rerunnable(self) -> bool:
+        """Whether the steward can make the same release again."""
+        return self.backend == "pellucid"
 
     def parameters(self) -> dict[str, Any]:
         """All that defines the statistic and how it is computed, for the release's id."""
-        return {"mechanism": self.name, "version": self.version, "key": self.key, "cap": self.cap, "max_items": self.max_items}
-
-    def guarantee(self, epsilon: float, delta: float) -> dict[str, Any]:
-        """The guarantee in words and numbers; public."""
-        chosen = self.plan(epsilon, delta)
-        return describe(
-            self.parameters(), chosen, epsilon, delta, f"one unit changes at most {self.cap} counts, each by exactly 1", self.cap
+        given = {"mechanism": self.name, "version": self.version, "key": self.key, "cap": self.cap, "max_items": self.max_items}
+        return set_fields(
+            given,
+            declared=(list(self.declared), []),
+            other=(self.other, ""),
+            noise=(self.noise, "gaussian"),
+            rows=(self.rows, 1),
+            backend=(self.backend, "pellucid"),
         )
 
-    def numbers(self, epsilon: float, delta: float) -> dict[str, float]:
+    def guarantee(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, Any]:
+        """The guarantee in words and numbers; public."""
+        checked_backend(self.backend)
+        moves = "exactly 1" if self.rows == 1 else f"at most {self.rows}"
+        return describe(
+            self.parameters(),
+            self.plan(epsilon, delta, relation),
+            epsilon,
+            delta,
+            f"one unit changes at most {self.cap} counts, each by {moves}",
+            relation,
+            **({} if self.rerunnable else {"rerunnable": False}),
+        )
+
+    def numbers(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, float]:
         """The same as flat numbers."""
-        return flat(self.plan(epsilon, delta), epsilon, delta, self.cap, self.cap)
+        return flat(self.plan(epsilon, delta, relation), epsilon, delta, self.cap)
 
-    def plan(self, epsilon: float, delta: float) -> Plan:
-        return plan(epsilon, delta, self.cap, self.cap)
+    def plan(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
+        return plan(epsilon, delta, self.cap, 0 if self.declared else self.cap, relation, self.noise, self.rows)
 
-    def check(self, table_path: Path, unit: str) -> None:
+    def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
         from pellucid.privacy.bounding import checked_columns
+        from pellucid.privacy.declared import check_declared
 
         checked_columns(table_path, unit, [self.key])
+        if self.declared:
+            check_declared(table_path, self.key, self.declared, self.other)
 
-    def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> pa.Table:
-        """The release: the key column and `count` (int64, noised), sorted by key."""
+    def run(self, table_path: Path, unit: str | Unit, epsilon: float, delta: float, key: bytes, scratch: Path) -> pa.Table:
+        """The release: the key column and `count` (int64, noised), sorted by key, or as declared with `other` last."""
         import pyarrow as pa
 
         from pellucid.privacy.bounding import bounded_pairs
+        from pellucid.privacy.declared import counts_of_declared, only_declared
         from pellucid.privacy.stream import Stream
 
-        chosen, stream = self.plan(epsilon, delta), Stream(key)
-        pairs = bounded_pairs(table_path, unit, self.key, self.cap, stream.subkey("bounding"), scratch)
+        chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
+        if self.declared:
+            table_path = only_declared(table_path, unit, self.key, self.declared, self.other, scratch)
+        try:
+            pairs = bounded_pairs(table_path, unit, self.key, self.cap, stream.subkey("bounding"), scratch, times=self.rows)
+        finally:
+            if self.declared:
+                table_path.unlink()
         try:
             items, counts = diagonal(pairs)
         finally:
             pairs.unlink()
-        noised = counts + chosen.noise.draw(stream.fork("diagonal"), len(counts))
+        if self.declared:
+            items, counts = counts_of_declared(items, counts, self.declared, self.other)
+        noised = counts + noise_for(self.backend, chosen, stream.fork("diagonal"), len(counts))
         places = named(noised, chosen.threshold, self.max_items)
         return pa.table([items.take(pa.array(places)), pa.array(noised[places])], names=[self.key, "count"])
 
 
-def histogram(key: str, cap: int = 5, max_items: int = MAX_KEYS) -> Histogram:
-    """Counts of people per value of the `key` column, at most `cap` values of each person."""
-    return Histogram(key, cap, max_items)
+def histogram(
+    key: str,
+    cap: int = 5,
+    max_items: int = MAX_KEYS,
+    *,
+    declared: Sequence[str] | Sequence[int] = (),
+    other: str = "",
+    noise: str = "gaussian",
+    rows: int = 1,
+    backend: str = "pellucid",
+) -> Histogram:
+    """Counts of people per value of the `key` column, at most `cap` values of each person.
+
+    `declared` lists the keys when they are known beforehand: then all of them are released and nothing is left out; other values are
+    counted under the key `other`, or refused where there is none. `noise` is "gaussian" or "laplace" (with declared keys purely epsilon
+    private: delta may be 0). `rows` above 1 counts rows, at most that many of each person and key. `backend="opendp"` draws the noise with
+    OpenDP (`pip install pellucid[opendp]`), without a key.
+    """
+    return Histogram(key, cap, max_items, tuple(declared), other, noise, rows, backend)

@@ -13,12 +13,17 @@ from pellucid.errors import PrivacyError
 from pellucid.privacy.calibration import sigma_for_l2
 from pellucid.privacy.gaussian import DiscreteGaussian
 from pellucid.privacy.parameters import MAX_EPSILON, checked_bounds, checked_delta, checked_epsilon, checked_name
+from pellucid.privacy.promise import NOT_COVERED, relation_in_words
 from pellucid.privacy.threshold import sampler_delta
+from pellucid.store.labels import ADD_REMOVE, REPLACE, Unit, unit_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from pellucid.privacy.stream import Stream
+
 MAX_COLUMNS = 100
+BY_MODEL = "a model or other value that the rows were computed with: it must be open, or each row depends on others' data"
 FINEST, COARSEST = 1 << 16, 1 << 2  # half the steps of the grid
 
 
@@ -35,13 +40,13 @@ class Plan:
 class Mean:
     """Means over people of the named columns, and how many people there are.
 
-    Unit: one value of the unit column; of a unit with several rows one is drawn by the key (bounding.py). Neighbouring: one unit
-    added or removed.
+    Unit and neighbouring relation: as the source declares them; of a unit with several rows one is drawn by the key (bounding.py).
     Statistic: each value is clamped to [lower, upper] (null, NaN and infinities of either sign count as `lower`), shifted by
     the middle of the range and rounded to an integer in -h .. h, h a power of two that depends on epsilon, delta and the number
     of columns only. Released are the d sums of these integers and h times the number of people, with noise.
     Sensitivity: a unit's part is d integers in -h .. h and h: at most h sqrt(d + 1) in L2. Counting in steps of 1/h gives the
-    count the same sensitivity as each sum; centring halves that of the sums.
+    count the same sensitivity as each sum; centring halves that of the sums. Where a unit is replaced by another, the count stays and
+    each sum moves by at most 2h: 2h sqrt(d) in L2.
     Guarantee: (epsilon, delta) by discrete Gaussian noise on the d + 1 integers through zCDP (calibration.py); the sampler's
     distance times d + 1 is taken off delta first. The means are post-processing.
     Source: Canonne, Kamath, Steinke (2020).
@@ -81,34 +86,31 @@ class Mean:
             "upper": self.upper,
         }
 
-    def guarantee(self, epsilon: float, delta: float) -> dict[str, Any]:
+    def guarantee(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, Any]:
         """The guarantee in words and numbers; public."""
-        chosen, cells = self.plan(epsilon, delta), len(self.columns) + 1
+        chosen, (cells, times) = self.plan(epsilon, delta, relation), self.moves(relation)
         return {
             **self.parameters(),
-            "relation": "add or remove one unit",
+            "relation": relation_in_words(relation),
             "epsilon": epsilon,
             "delta": delta,
             "delta_parts": {"sums": delta - chosen.delta_sampler, "sampler": chosen.delta_sampler},
-            "sensitivity": f"one unit changes {len(self.columns)} sums by at most {chosen.half} and one by {chosen.half}: "
-            f"{chosen.half} sqrt({len(self.columns) + 1}) in L2",
+            "sensitivity": f"one unit changes {len(self.columns)} sums by at most {chosen.half} and one by {chosen.half}; "
+            f"{times * chosen.half} sqrt({cells}) in L2" + (" when one is replaced" * (relation == REPLACE)),
             "grid": 2 * chosen.half,
             "noise": "discrete Gaussian on every sum",
             "sigma": math.sqrt(chosen.sigma2),
             "sigma2": str(chosen.sigma2),
-            "events": [{"noise": "discrete_gaussian", "sigma2": str(chosen.sigma2), "sensitivity": chosen.half, "cells": cells}],
-            "extra_delta": sampler_delta(DiscreteGaussian(chosen.sigma2), MAX_EPSILON, cells),
-            "not_covered": [
-                "more than one unit acting together: k units together are protected by k epsilon only",
-                "a model or other value that the rows were computed with: it must be open, or each row depends on others' data",
-                "how long the release took and how much memory it used",
-                "anyone who holds the steward's key, and anyone who breaks AES-256",
+            "events": [
+                {"noise": "discrete_gaussian", "sigma2": str(chosen.sigma2), "sensitivity": times * chosen.half, "cells": cells}
             ],
+            "extra_delta": sampler_delta(DiscreteGaussian(chosen.sigma2), MAX_EPSILON, cells),
+            "not_covered": [*NOT_COVERED, BY_MODEL],
         }
 
-    def numbers(self, epsilon: float, delta: float) -> dict[str, float]:
+    def numbers(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, float]:
         """The same as flat numbers; `noise` is the standard deviation of each mean times the number of people."""
-        chosen = self.plan(epsilon, delta)
+        chosen = self.plan(epsilon, delta, relation)
         sigma = math.sqrt(chosen.sigma2)
         return {
             "epsilon": float(epsilon),
@@ -119,14 +121,18 @@ class Mean:
             "delta_sampler": chosen.delta_sampler,
         }
 
-    def plan(self, epsilon: float, delta: float) -> Plan:
+    def moves(self, relation: str) -> tuple[int, int]:
+        """How many of the integers move, and by how many times h at most."""
+        return (len(self.columns), 2) if relation == REPLACE else (len(self.columns) + 1, 1)
+
+    def plan(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
         """The finest grid whose noise the sampler offers, and that noise; depends on no data."""
         epsilon, delta = checked_epsilon(epsilon), checked_delta(delta)
-        cells = len(self.columns) + 1
+        cells, times = self.moves(relation)
         half, sigma2 = FINEST, None
         while sigma2 is None:
             try:
-                sigma2 = sigma_for_l2(epsilon, delta * (1 - 1e-6), half * half * cells)
+                sigma2 = sigma_for_l2(epsilon, delta * (1 - 1e-6), times * times * half * half * cells)
             except PrivacyError:
                 if half == COARSEST:
                     raise
@@ -136,13 +142,15 @@ class Mean:
             raise PrivacyError(f"delta {delta} is too small beside epsilon {epsilon}", fix="Raise delta or lower epsilon")
         return Plan(half, sigma2, extra)
 
-    def check(self, table_path: Path, unit: str) -> None:
+    def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
         from pellucid.privacy.bounding import checked_columns
 
         checked_columns(table_path, unit, [], list(self.columns))
 
-    def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> dict[str, float]:
+    def run(
+        self, table_path: Path, unit: str | Unit, epsilon: float, delta: float, key: bytes, scratch: Path
+    ) -> dict[str, float]:
         """The release: per column `<column>` (clamped to the bounds) and `<column>_error`, and `people`.
 
         The error is one standard error of the noise alone, computed from what is released; with few people (`people` not far
@@ -150,12 +158,16 @@ class Mean:
         """
         from pellucid.privacy.stream import Stream
 
-        chosen, stream = self.plan(epsilon, delta), Stream(key)
+        chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
         sums = self.sums(table_path, unit, chosen.half, stream.subkey("bounding"), scratch)
+        return self.noised(sums, chosen, stream)
+
+    def noised(self, sums: NDArray[Any], chosen: Plan, stream: Stream) -> dict[str, float]:
+        """What leaves of the true sums."""
         noised = sums + DiscreteGaussian(chosen.sigma2).draw(stream.fork("sums"), len(sums))
         return self.means([int(value) for value in noised], chosen)
 
-    def sums(self, table_path: Path, unit: str, half: int, key: bytes, scratch: Path) -> NDArray[Any]:
+    def sums(self, table_path: Path, unit: str | Unit, half: int, key: bytes, scratch: Path) -> NDArray[Any]:
         """The d sums and `half` times the number of people (before noise: private)."""
         import numpy as np
 

@@ -29,9 +29,11 @@ def checked_epsilon(value: object) -> float:
     return number
 
 
-def checked_delta(value: object) -> float:
-    """A usable delta, or PrivacyError: `MIN_DELTA` <= delta < 1 (every mechanism here needs a delta above 0)."""
+def checked_delta(value: object, *, pure: bool = False) -> float:
+    """A usable delta, or PrivacyError: `MIN_DELTA` <= delta < 1, or 0 for a mechanism that is `pure`."""
     number = _number("delta", value)
+    if pure and number == 0:
+        return 0.0
     if not math.isfinite(number) or number <= 0 or number >= 1:
         raise PrivacyError(
             f"delta must lie between 0 and 1, both excluded, not {value}",
@@ -57,6 +59,13 @@ def checked_bounds(lower: object, upper: object) -> tuple[float, float]:
     if not (math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(high - low)):
         raise PrivacyError(f"the bounds must be finite with lower < upper, not {lower} and {upper}")
     return low, high
+
+
+def checked_option(name: str, value: object, options: tuple[str, ...]) -> str:
+    """One of the options, or PrivacyError."""
+    if not isinstance(value, str) or value not in options:
+        raise PrivacyError(f"{name} must be one of {', '.join(options)}, not {value!r}")
+    return value
 
 
 def checked_name(name: str, value: object) -> str:

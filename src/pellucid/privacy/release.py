@@ -27,12 +27,16 @@ from pellucid.privacy.keys import commitment, release_key, steward_key
 from pellucid.privacy.ledger import Ledger
 from pellucid.privacy.parameters import checked_delta, checked_epsilon
 from pellucid.store.kinds import Table
+from pellucid.store.labels import ADD_REMOVE, Unit, unit_of
 
 _INPUT = "of"
 
 
 class Mechanism(Protocol):
-    """What a mechanism must say and do: a frozen dataclass of its bounds. There are `Gram`, `Histogram` and `Mean`."""
+    """What a mechanism must say and do: a frozen dataclass of its bounds. `pellucid.privacy.MECHANISMS` has them all.
+
+    One whose `pure` is true takes delta 0; one whose `rerunnable` is false cannot be made again. Both may be left out.
+    """
 
     @property
     def output_kind(self) -> str: ...
@@ -41,19 +45,19 @@ class Mechanism(Protocol):
         """All that defines the statistic, with name and version, as JSON."""
         ...
 
-    def guarantee(self, epsilon: float, delta: float) -> dict[str, Any]:
+    def guarantee(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, Any]:
         """Unit relation, sensitivity, noise, what is not covered: public JSON. Raises PrivacyError where there is none."""
         ...
 
-    def numbers(self, epsilon: float, delta: float) -> dict[str, float]:
+    def numbers(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, float]:
         """The guarantee as flat numbers."""
         ...
 
-    def check(self, table_path: Path, unit: str) -> None:
+    def check(self, table_path: Path, unit: str | Unit) -> None:
         """Refuse data this mechanism cannot take, before anything is spent. Raises PrivacyError."""
         ...
 
-    def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> Any:
+    def run(self, table_path: Path, unit: str | Unit, epsilon: float, delta: float, key: bytes, scratch: Path) -> Any:
         """Compute the noised statistic."""
         ...
 
@@ -64,14 +68,15 @@ class ReleaseGate:
 
     mechanism: Any
 
-    def resolved(self, settings: Mapping[str, Any], where: str) -> tuple[Any, float, float]:
+    def resolved(self, settings: Mapping[str, Any], where: str, relation: str = ADD_REMOVE) -> tuple[Any, float, float]:
         """The mechanism with its settings, epsilon and delta. Raises PrivacyError that names the step."""
         bounds = {field.name for field in dataclasses.fields(self.mechanism)}
         given = {n: tuple(v) if isinstance(v, list) else v for n, v in settings.items() if n in bounds}
         try:
             mechanism = dataclasses.replace(self.mechanism, **given)
-            epsilon, delta = checked_epsilon(settings["epsilon"]), checked_delta(settings["delta"])
-            mechanism.guarantee(epsilon, delta)
+            pure = getattr(mechanism, "pure", False)
+            epsilon, delta = checked_epsilon(settings["epsilon"]), checked_delta(settings["delta"], pure=pure)
+            mechanism.guarantee(epsilon, delta, relation)
         except PrivacyError as error:
             raise PrivacyError(error.what, where=error.where or where, why=error.why, fix=error.fix) from error
         return mechanism, epsilon, delta
@@ -82,11 +87,13 @@ class ReleaseGate:
 
     def identity(self, request: GateRequest) -> dict[str, Any]:
         """Everything the noise depends on, beside the steward's key."""
-        mechanism, epsilon, delta = self.resolved(request.settings, f'release "{request.step}"')
+        unit = request.label.unit
+        assert unit is not None
+        mechanism, epsilon, delta = self.resolved(request.settings, f'release "{request.step}"', unit_of(unit).relation)
         return {
             "format": "pellucid release 1",
             "data": request.digest,
-            "unit": request.label.unit,
+            "unit": unit if isinstance(unit, str) else unit.to_json(),  # an object is no column's name, whatever that is
             "statistic": mechanism.parameters(),
             "epsilon": repr(epsilon),
             "delta": repr(delta),
@@ -98,9 +105,10 @@ class ReleaseGate:
         What is refused on the way is refused before anything is spent, and leaves its trace in the ledger.
         """
         where = f'release "{request.step}"'
-        mechanism, epsilon, delta = self.resolved(request.settings, where)
-        release_id = self.check(request)
         assert request.label.unit is not None
+        relation = unit_of(request.label.unit).relation
+        mechanism, epsilon, delta = self.resolved(request.settings, where, relation)
+        release_id = self.check(request)
         key = steward_key()
         accounts = sorted(request.label.accounts)
         ledger = Ledger(request.home)
@@ -115,9 +123,16 @@ class ReleaseGate:
             except PrivacyError as error:
                 ledger.refuse(accounts, release_id, error)
                 raise
-            description = {"step": request.step, "pipeline": request.pipeline, **mechanism.guarantee(epsilon, delta)}
-            description["unit"] = request.label.unit
-            ledger.spend(accounts, release_id, epsilon, delta, description, commitment(key))
+            description = {"step": request.step, "pipeline": request.pipeline, **mechanism.guarantee(epsilon, delta, relation)}
+            description["unit"] = str(request.label.unit)
+            spend = ledger.spend(accounts, release_id, epsilon, delta, description, commitment(key))
+            if spend.state == "finished" and not getattr(mechanism, "rerunnable", True):
+                raise PrivacyError(
+                    "this release cannot be made again",
+                    where=where,
+                    why="its noise had no key, and a second draw would show more than was paid for",
+                    fix="Restore the released file from a backup, or release anew with another epsilon, which costs again",
+                )
         finally:
             ledger.close()
         return Grant(release_id, release_key(key, release_id))
@@ -139,11 +154,16 @@ class ReleaseGate:
             period = (budget.period, budget.period_epsilon, budget.period_delta) if budget.period else None
             ledger.open_account(account, unit, budget.epsilon, budget.delta, composition=budget.composition, period=period)
 
-    def perform(self, arguments: Mapping[str, Any], *, unit: str, key: bytes, scratch: Path) -> Mapping[str, Any]:
+    def perform(self, arguments: Mapping[str, Any], *, unit: str | Unit, key: bytes, scratch: Path) -> Mapping[str, Any]:
         """The released value and the numbers of its guarantee."""
-        mechanism, epsilon, delta = self.resolved({n: v for n, v in arguments.items() if n != _INPUT}, "release")
+        mechanism, epsilon, delta = self.resolved(
+            {n: v for n, v in arguments.items() if n != _INPUT}, "release", unit_of(unit).relation
+        )
         table: Table = arguments[_INPUT]
-        return {"": mechanism.run(table.path, unit, epsilon, delta, key, scratch), "guarantee": mechanism.numbers(epsilon, delta)}
+        return {
+            "": mechanism.run(table.path, unit, epsilon, delta, key, scratch),
+            "guarantee": mechanism.numbers(epsilon, delta, unit_of(unit).relation),
+        }
 
     def settle(self, home: Path, grant: Grant, digests: Mapping[str, str]) -> None:
         """Note the digest of what was released (the first output)."""
@@ -179,6 +199,7 @@ def release(
         name=name,
         outputs=(Output("", mechanism.output_kind), Output("guarantee", "metrics")),
         inputs={_INPUT: of},
+        settings=settings,  # said here, or a source that is named like a setting (`rows`) would be taken for it
         kind="release",
         gate=gate,
     )

@@ -14,9 +14,10 @@ from typing import Any
 
 from pellucid.privacy.release import Mechanism
 from pellucid.store.kinds import Table
+from pellucid.store.labels import Unit
 
 
-def simulate(mechanism: Mechanism, table: Table, *, unit: str, epsilon: float, delta: float, draw: int) -> Any:
+def simulate(mechanism: Mechanism, table: Table, *, unit: str | Unit, epsilon: float, delta: float, draw: int) -> Any:
     """One simulated release of a private table; another `draw` gives other noise. Private: keep it within a private step.
 
     The key is public (a hash of `draw`), so it must never be, and cannot be, the key of a release: those are derived from the

@@ -16,6 +16,20 @@ item of N, whose count is 0 in D, reaches the threshold, which is less likely st
 P[B(D) in S] <= e^epsilon P[M(D') in S] + delta_counts + delta_threshold.
 The tail is read from the sampler's own table, so it is exact for the noise really drawn; for the cells, the sampler's distance
 adds delta_sampler = (1 + e^epsilon) cells distance (gaussian.py). Delta is the sum of the three parts.
+
+Replace. Let D' be D with unit u replaced by unit v, A(.) the same with the items fixed to those of D without u. The counts of A
+move in the cells of u and in those of v, at most 2 cells, each by at most 1 (less where both hold an item), so A is calibrated for
+twice the cells. M(D) shows what A(D) shows unless one of at most cap items that only u holds reaches the threshold: probability
+t <= cap P[1 + noise >= threshold], and that is independent of A(D), whose noise is other noise. The same for D' and v, t'. With T the
+bound on both, P[M(D) in S] <= (1 - T) P[A(D) in S] + T (the right side grows with T, as P <= 1) and P[M(D') in S] >= (1 - T)
+P[A(D') in S]. So P[M(D) in S] - e^epsilon P[M(D') in S] <= (1 - T) delta_counts + T: the threshold costs T once, not twice.
+
+Laplace. One unit moves the cells by at most cells (twice that for replace) in L1, so discrete Laplace noise of laplace.py is purely
+epsilon private for A: delta_counts and delta_sampler are 0, all of delta goes to the threshold, and where the items are
+declared there is no threshold and delta may be 0.
+
+More than one row. Where a unit adds up to `lift` to a cell, the L1 bound is lift times as large, the L2 bound lift sqrt(cells) (zCDP,
+calibration.py), and a lone item has count at most lift: cap P[lift + noise >= threshold].
 """
 
 from __future__ import annotations
@@ -27,53 +41,104 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.calibration import sigma_for_counts
+from pellucid.privacy.calibration import sigma_for_counts, sigma_for_l2
 from pellucid.privacy.gaussian import DiscreteGaussian
-from pellucid.privacy.parameters import checked_delta, checked_epsilon
+from pellucid.privacy.laplace import DiscreteLaplace, laplace
+from pellucid.privacy.parameters import MAX_EPSILON, checked_delta, checked_epsilon
+from pellucid.store.labels import ADD_REMOVE, REPLACE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARE = 0.25  # of delta for the threshold: sigma grows by half a percent, the threshold falls by 3%; fixed, not fitted to data
+NOISES = ("gaussian", "laplace")
+FAR = 1 << 40  # a threshold beyond this is none
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a release of counts adds: noise of `sigma2`, a `threshold` on noised counts, and the three parts of delta."""
+    """What a release of counts adds: `noise`, a `threshold` on noised counts, the three parts of delta, and what one unit moves."""
 
-    sigma2: Fraction
+    noise: DiscreteGaussian | DiscreteLaplace
     threshold: int
     delta_counts: float
     delta_threshold: float
     delta_sampler: float
+    cells: int
+    lift: int = 1
 
     @property
-    def noise(self) -> DiscreteGaussian:
-        return DiscreteGaussian(self.sigma2)
+    def sigma2(self) -> Fraction:
+        """The parameter of Gaussian noise."""
+        assert isinstance(self.noise, DiscreteGaussian)
+        return self.noise.sigma2
+
+    def events(self) -> list[dict[str, Any]]:
+        """What an accountant must know of the noise (accounting.py)."""
+        return [event(self.noise, self.cells, self.lift)]
+
+    @property
+    def extra_delta(self) -> float:
+        """What the threshold and the sampler add to delta beside the events, whatever epsilon they are judged at."""
+        return self.delta_threshold + sampler_delta(self.noise, MAX_EPSILON, self.cells)
 
 
-def plan(epsilon: float, delta: float, cells: int, cap: int) -> Plan:
-    """The least noise, then the lowest threshold, for (epsilon, delta); PrivacyError if no noise on offer is enough."""
-    return _plan(checked_epsilon(epsilon), checked_delta(delta), cells, cap)  # checked first: a cache takes True for 1.0
+def plan(
+    epsilon: float,
+    delta: float,
+    cells: int,
+    cap: int,
+    relation: str = ADD_REMOVE,
+    noise: str = "gaussian",
+    lift: int = 1,
+    share: float = SHARE,
+) -> Plan:
+    """The least noise, then the lowest threshold, for (epsilon, delta); PrivacyError if no noise on offer is enough.
+
+    A unit holds at most `cap` items that must not be named by it alone (0: all items are declared) and moves `cells` cells by at
+    most `lift` each; for `relation` "replace" twice as many. `share` of delta
+    goes to the threshold under Gaussian noise.
+    """
+    pure = noise == "laplace" and not cap
+    moved = 2 * cells if relation == REPLACE else cells
+    return _plan(
+        checked_epsilon(epsilon), checked_delta(delta, pure=pure), moved, cap, noise, lift, share
+    )  # a cache takes True for 1.0
 
 
 @lru_cache(maxsize=256)
-def _plan(epsilon: float, delta: float, cells: int, cap: int) -> Plan:
-    share = SHARE * delta
-    counts = (delta - share) * (1 - 1e-9)
-    sigma2 = sigma_for_counts(epsilon, counts, cells)
-    noise = DiscreteGaussian(sigma2)
-    low, high = 0, noise.cut + 2  # noise >= high never happens
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if cap * noise.tail(middle) <= share * (1 - 1e-9) else (middle, high)
-    made = Plan(sigma2, high + 1, counts, cap * noise.tail(high), sampler_delta(noise, epsilon, cells))
+def _plan(epsilon: float, delta: float, cells: int, cap: int, kind: str, lift: int, part: float) -> Plan:
+    share = (part if kind == "gaussian" else 1.0) * delta if cap else 0.0
+    counts = (delta - share) * (1 - 1e-9) if kind == "gaussian" else 0.0
+    noise: DiscreteGaussian | DiscreteLaplace
+    if kind == "laplace":
+        noise = laplace(epsilon, cells * lift)
+    elif lift == 1:
+        noise = DiscreteGaussian(sigma_for_counts(epsilon, counts, cells))
+    else:
+        noise = DiscreteGaussian(sigma_for_l2(epsilon, counts, cells * lift * lift))
+    sampler = sampler_delta(noise, epsilon, cells) if kind == "gaussian" else 0.0
+    if not cap:
+        made = Plan(noise, -FAR, counts, 0.0, sampler, cells, lift)
+    else:
+        low, high = 0, FAR
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if cap * noise.tail(middle) <= share * (1 - 1e-9) else (middle, high)
+        made = Plan(noise, high + lift, counts, cap * noise.tail(high), sampler, cells, lift)
     if made.delta_counts + made.delta_threshold + made.delta_sampler > delta:
         raise PrivacyError(f"delta {delta} is too small beside epsilon {epsilon}", fix="Raise delta or lower epsilon")
     return made
 
 
-def sampler_delta(noise: DiscreteGaussian, epsilon: float, cells: int) -> float:
+def event(noise: DiscreteGaussian | DiscreteLaplace, cells: int, sensitivity: int) -> dict[str, Any]:
+    """One unit moves at most `cells` integers, each by at most `sensitivity`, under this noise: for the accountant."""
+    if isinstance(noise, DiscreteGaussian):
+        return {"noise": "discrete_gaussian", "sigma2": str(noise.sigma2), "sensitivity": sensitivity, "cells": cells}
+    return {"noise": "discrete_laplace", "scale": str(noise.scale), "sensitivity": sensitivity, "cells": cells}
+
+
+def sampler_delta(noise: DiscreteGaussian | DiscreteLaplace, epsilon: float, cells: int) -> float:
     """What the sampler's distance adds to delta when neighbours differ in at most `cells` noised cells."""
     return (1 + math.exp(epsilon)) * cells * noise.distance * (1 + 1e-9)
 

@@ -11,9 +11,12 @@ scored per person changes every row when one person leaves), so its output has n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
+
+ADD_REMOVE, REPLACE = "add-remove", "replace"
 
 
 class Level(IntEnum):
@@ -29,11 +32,62 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True)
+class Unit:
+    """Whose privacy is protected, and which data count as neighbours: what a source declares and what travels with its rows.
+
+    `column` holds the person and `time` the moment of a row: with both the unit is one person's rows of one UTC day, with `column`
+    alone one person, with neither one row. `clock` says what a whole number in `time` counts since 1970: "s" or "ms". `relation` is
+    "add-remove" (neighbours differ by one unit that is there or not) or "replace" (one unit is another one instead).
+    """
+
+    column: str | None
+    time: str | None = None
+    clock: str = ""
+    relation: str = ADD_REMOVE
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that say which unit a row belongs to."""
+        return tuple(column for column in (self.column, self.time) if column is not None)
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a unit is all rows of one value of one column."""
+        return self.column is not None and self.time is None
+
+    def __str__(self) -> str:
+        shown = self.column if self.column is not None else "one row"
+        if self.time is not None:
+            shown = f"{self.column} per day of {self.time}"
+        return f"{shown}, replaced" if self.relation == REPLACE else str(shown)
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @staticmethod
+    def from_json(data: str | Mapping[str, Any] | None) -> str | Unit | None:
+        return Unit(**data) if isinstance(data, Mapping) else data
+
+
+def unit_of(unit: str | Unit) -> Unit:
+    """The unit a plain column name stands for (one person, add-remove), or the unit itself."""
+    return Unit(unit) if isinstance(unit, str) else unit
+
+
+def person_column(unit: str | Unit | None) -> str:
+    """The column of a unit that is one person."""
+    assert unit is not None
+    column = unit_of(unit).column
+    assert column is not None
+    return column
+
+
+@dataclass(frozen=True)
 class Label:
-    """A level, the column that names the unit (or None), and the accounts a release of it is charged to."""
+    """A level, the unit (the name of a person's column, or a `Unit`; or None), and the accounts a release of it is charged to."""
 
     level: Level
-    unit: str | None = None
+    unit: str | Unit | None = None
     accounts: frozenset[str] = frozenset()
 
     @property

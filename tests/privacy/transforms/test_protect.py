@@ -81,7 +81,8 @@ def test_nothing_that_publishes_takes_it(write: Any, tmp_path: Path) -> None:
 def test_a_package_of_something_open_holds_nothing_of_it(write: Any, tmp_path: Path) -> None:
     pipeline = write("""
         counts = pl.release(pl.privacy.histogram(key="area", cap=3), of=masked, epsilon=2.0, delta=1e-6)
-        pipeline = pl.Pipeline("masks", [visits, masked, counts])
+        about = pl.About(title="Masks", description="Visits", creators=("Doe, Jane",), licence="MIT", data_licence="CC0-1.0")
+        pipeline = pl.Pipeline("masks", [visits, masked, counts], about=about)
     """)
     home = tmp_path / ".pellucid"
     run = pipeline.run(home=home, confined=True)
@@ -142,8 +143,7 @@ def test_assessments_are_private_steps(write: Any, tmp_path: Path) -> None:
     pipeline = write("""
         before = pl.privacy.assess.log(visits, unit="user_id", item="area", known=2)
         after = pl.privacy.assess.table(masked, quasi=["area"])
-        about = pl.About(title="Masks", description="Visits", creators=("Doe, Jane",), licence="MIT", data_licence="CC0-1.0")
-        pipeline = pl.Pipeline("masks", [visits, masked, before, after], about=about)
+        pipeline = pl.Pipeline("masks", [visits, masked, before, after])
     """)
     labels = {name: bound.label.level for name, bound in pipeline.steps.items()}
     assert (labels["before"], labels["after"]) == (Level.PRIVATE, Level.PROTECTED)

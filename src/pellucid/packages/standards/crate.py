@@ -278,9 +278,22 @@ class _Graph:
         )
         return run
 
+    def _origins(self) -> Any:
+        """The packages that this one builds on, directly or not."""
+        from pellucid.packages.origin import chain
+
+        found = []
+        for _, origin in chain(self.manifest):
+            said = f"{origin['artifact']} ({origin['digest']}) of the package with the list of files {origin['package']}"
+            identifier = f"urn:sha256:{origin['package']}"
+            found.append(
+                self._add(identifier, "Dataset", name=str(origin["title"]), description=said, datePublished=str(origin["date"]))
+            )
+        return _ref(*dict.fromkeys(found)) if found else None
+
     def _root(self, actions: list[str]) -> None:
         parts = [i for i, e in self.found.items() if "File" in (e["@type"] if isinstance(e["@type"], list) else [e["@type"]])]
-        folders = [i for i, e in self.found.items() if e["@type"] == "Dataset" and i != "./"]
+        folders = [i for i, e in self.found.items() if e["@type"] == "Dataset" and i.endswith("/") and i != "./"]
         licence = _ref(*dict.fromkeys([*spdx(self.about.data_licence), *spdx(self.about.licence)]))
         self._add(
             "./",
@@ -297,6 +310,7 @@ class _Graph:
             keywords=", ".join(self.about.keywords),
             conformsTo=_ref(*PROFILES),
             mainEntity=_ref(self.manifest.file),
+            isBasedOn=self._origins(),
             hasPart=_ref(*parts, *folders),
             mentions=_ref(*actions, "#organize", *(i for i in self.found if i.startswith("#private-"))),
         )

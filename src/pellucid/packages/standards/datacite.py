@@ -20,7 +20,10 @@ def record(description: Description) -> dict[str, Any]:
     """The record as plain JSON; a DOI is for the repository to add."""
     about = description.about
     licences = sorted({about.licence, *(description.licence_of(entry) for _, entry, _ in description.leaves())})
-    return {
+    from pellucid.packages.origin import chain
+
+    origins = sorted({f"urn:sha256:{origin['package']}" for depth, origin in chain(description.manifest) if depth == 1})
+    record = {
         "schemaVersion": "http://datacite.org/schema/kernel-4",
         "types": {"resourceTypeGeneral": "Dataset", "resourceType": "Reproducible run package"},
         "creators": [_creator(person) for person in about.people],
@@ -40,6 +43,11 @@ def record(description: Description) -> dict[str, Any]:
         "language": "en",
         "formats": sorted({leaf.path.rpartition(".")[2] for _, _, leaf in description.leaves()}),
     }
+    if origins:
+        record["relatedIdentifiers"] = [
+            {"relatedIdentifier": urn, "relatedIdentifierType": "URN", "relationType": "IsDerivedFrom"} for urn in origins
+        ]
+    return record
 
 
 def _creator(person: Creator) -> dict[str, Any]:

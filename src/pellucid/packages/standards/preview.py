@@ -18,8 +18,10 @@ body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; font: 16px/1
 h1 { font-size: 1.7rem; line-height: 1.2; margin: .2rem 0 .4rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 p { margin: .5rem 0; } .soft { color: var(--soft); } a { color: #0b5cad; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .93rem; }
+td { overflow-wrap: anywhere; }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; } code, pre { font: .88em/1.5 ui-monospace, monospace; }
+td.n { white-space: nowrap; text-align: right; font-variant-numeric: tabular-nums; }
+code, pre { font: .88em/1.5 ui-monospace, monospace; }
 code { overflow-wrap: anywhere; } pre { background: var(--tint); padding: .8rem; border-radius: .4rem; overflow-x: auto; }
 .card { border: 1px solid var(--line); border-left: .3rem solid var(--good); border-radius: .4rem; padding: .6rem 1rem; margin: .8rem 0; }
 img, svg { max-width: 100%; height: auto; }
@@ -40,8 +42,10 @@ PAGE = """<!doctype html>
 <p class="soft">{{ about.people | map(attribute="name") | join("; ") }} · data {{ about.data_licence }} · code {{ about.licence }}</p>
 
 <h2>Check it yourself</h2>
-<pre>pellucid reproduce .            # re-runs the open side, and says whether it comes out the same
-sha256sum -c MANIFEST.sha256    # the bytes alone, without Pellucid</pre>
+<pre>pellucid reproduce .
+sha256sum -c MANIFEST.sha256</pre>
+<p class="soft">The first re-runs the open side and says whether it comes out the same;
+the second checks the bytes alone, without Pellucid.</p>
 
 <h2>How it was made</h2>
 <div class="wide">{{ graph }}</div>

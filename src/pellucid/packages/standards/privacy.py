@@ -50,6 +50,7 @@ def card(step: str, guarantee: Mapping[str, Any], data: list[str]) -> dict[str, 
 
 def in_words(epsilon: float, delta: float, unit: str) -> list[str]:
     """What a person can deny, and how strongly, in sentences."""
+    unit = unit.removesuffix("_id")  # people read "one user", not "one user_id"
     factor = math.exp(min(epsilon, 700.0))
     half = factor / (1 + factor)
     moved = f"the odds move by a factor of at most e^{epsilon:g} = {factor:.3g}"

@@ -35,9 +35,10 @@ def membership(
     """The true positive rate of LiRA at a false positive rate, over `models` leave-one-out attacks on `targets` people each.
 
     `fit(inside, draw)` fits a model on the people marked in `inside` (bool, one a person); a release in it must draw its noise anew for
-    each `draw`. `score(model, places)` is the model's confidence about these people, larger for those it knows. Each model is
-    attacked with all others as shadows. The threshold is the one that `false_positive` of the people outside exceed. Raises
-    UsageError for fewer than 8 models.
+    each `draw` and bound the data as the mechanism does. `score(model, places)` is the model's confidence about these people, larger
+    for those it knows. Each model is attacked with all others as shadows. The threshold is the one that `false_positive` of the people
+    outside exceed. The interval takes trials as independent, though each target is tried under every model. Raises UsageError for
+    fewer than 8 models.
     """
     import numpy as np
 
