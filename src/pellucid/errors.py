@@ -65,3 +65,7 @@ class BudgetError(PrivacyError):
 
 class PackageError(PellucidError):
     """A package that cannot be read: a changed byte, a missing file, a path that leaves it."""
+
+
+class UploadError(PellucidError):
+    """A repository that cannot be reached, refuses, or has not kept what was sent."""

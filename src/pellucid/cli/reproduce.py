@@ -16,6 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-going", action="store_true", help="when a step fails, re-run the others all the same")
     parser.add_argument("--sandbox", action="store_true", help="run nothing unless network and files can be cut off")
     parser.add_argument("--explain", action="store_true", help="try whether what departs from the record explains a difference")
+    parser.add_argument(
+        "--receipt", type=Path, metavar="OUT", help="write the verdict as a signed receipt (a new file; needs --sign)"
+    )
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="your ed25519 private key (PEM), for the receipt")
     parser.add_argument("--as-steward", action="store_true", help="re-run the private side too: needs its data, state and key")
     parser.add_argument(
         "--steward-keys", type=Path, metavar="FOLDER", help="where the key is (default: PELLUCID_KEYS, or the usual place)"
@@ -27,10 +31,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Re-run and compare; exit 0 bit-identical or within tolerance, 1 different, 2 could not run."""
-    from pellucid.errors import PellucidError
-    from pellucid.packages import reproduce
+    from pellucid.errors import PellucidError, UsageError
+    from pellucid.packages import receipt, reproduce
     from pellucid.packages.as_steward import Steward
 
+    if (arguments.receipt is None) != (arguments.sign is None):
+        raise UsageError("a receipt needs both --receipt OUT and --sign KEY", where="reproduce", fix="Give both, or neither")
+    if arguments.receipt is not None:  # before minutes are spent on a re-run
+        receipt.refuse_unwritable(arguments.receipt, arguments.sign)
+        if arguments.step:
+            raise UsageError("a receipt is of a whole re-run", where="--step", fix="Leave out --step, or --receipt")
+        if arguments.as_steward:
+            raise UsageError(receipt.OPEN_ONLY, where="--as-steward", fix="Leave out --as-steward, or --receipt")
     try:
         verdict = reproduce(
             arguments.package,
@@ -46,8 +58,12 @@ def call(arguments: argparse.Namespace) -> int:
     except PellucidError as error:
         told = {"verdict": "could not run", "first_difference": None}
         return options.fail(error, as_json=arguments.json, told=told)
+    if arguments.receipt is not None:
+        receipt.issue(verdict, arguments.receipt, key=arguments.sign)
     if arguments.json:
         options.print_json(verdict.to_json())
     else:
         print(verdict)
+        if arguments.receipt is not None:
+            print(f"  receipt: {arguments.receipt}, signed; anyone can count it: pellucid receipts PACKAGE {arguments.receipt}")
     return int(verdict.exit_code)

@@ -83,9 +83,13 @@ def check(package: Path, *, key: Path | None = None, origins: Iterable[Path] = (
 
 def checked(folder: Path, *, key: Path | None = None) -> Checked:
     """The same for a folder."""
+    return told(folder, whole_package(folder, key=key))
+
+
+def told(folder: Path, whole: Whole) -> Checked:
+    """The rest of the check of a package that is whole: what its descriptions say, and every artifact's digest."""
     from pellucid.packages import links
 
-    whole = whole_package(folder, key=key)
     described = links.check(folder, whole.manifest, whole.listed)
     manifest = whole.manifest
     return Checked(manifest.pipeline, manifest.run, whole.digest, len(whole.listed), described, whole.signed, _stated(folder))

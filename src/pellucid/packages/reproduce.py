@@ -103,6 +103,7 @@ def _verdict(
         private=_instead(whole),
         package=whole.digest,
         signed="" if signed is None else f"key {signed.key[:16]}, {'trusted' if signed.known else 'not known to you'}",
+        machine=_machine({}),
     )
     seconds = {"check": time.perf_counter() - started}
     open_steps = [entry.step for entry in manifest.entries(manifests.RERUN)]
@@ -137,7 +138,13 @@ def _judged(
     seconds["rerun"] = time.perf_counter() - at
     held = made.ended.held
     departures = suspects.departures(attempt.manifest, made.environment)
-    verdict = replace(verdict, network=held.network_words, confined=_confined(made.environment, held), environment=departures)
+    verdict = replace(
+        verdict,
+        network=held.network_words,
+        confined=_confined(made.environment, held),
+        environment=departures,
+        machine=_machine(made.environment),
+    )
     failed = {name: step["message"] for name, step in made.steps.items() if step["action"] == "failed"}
     if failed and not keep_going:
         name, message = next(iter(failed.items()))
@@ -211,6 +218,23 @@ def _concluded(
     of_step |= dict.fromkeys(failed, COULD_NOT)
     steps = tuple(replace(step, result=of_step.get(step.step, "")) for step in verdict.steps)
     return replace(verdict, verdict=overall, first_difference=first, steps=steps, seconds=seconds)
+
+
+def _machine(environment: Mapping[str, Any]) -> dict[str, str]:
+    """The machine by the verifier's own word; of Python and the linear algebra kernel only the re-run knows."""
+    from pellucid.packages.suspects import kernels
+    from pellucid.pipeline.environment import machine
+
+    own = machine()
+    found = {
+        "system": f"{own['system']} {own['release']}",
+        "machine": own["machine"],
+        "cpu": own["cpu"],
+        "libc": own["libc"],
+        "python": environment.get("python") or own["python"],
+        "kernel": kernels(environment),
+    }
+    return {name: printable(str(value))[:200] for name, value in found.items()}
 
 
 def _confined(environment: Mapping[str, Any], held: Any) -> str:

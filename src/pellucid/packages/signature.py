@@ -16,7 +16,7 @@ from typing import Any
 
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages import fixity
-from pellucid.packages.untrusted import read_json, refuse
+from pellucid.packages.untrusted import parse_json, read_json, refuse
 
 FILE, KEY = "attestation.dsse.json", "attestation.pub.pem"
 PAYLOAD = "application/vnd.in-toto+json"
@@ -42,18 +42,22 @@ def envelope(statement: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
 
     from pellucid.packages.standards.description import as_json
 
-    private = _private(key)
+    private = private_key(key)
     public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     signed = Envelope(as_json(statement), PAYLOAD, {})
-    signed.sign(CryptoSigner(private, _public(public, "the key")))
+    signed.sign(CryptoSigner(private, parsed_key(public, "the key")))
     return as_json(signed.to_dict()), public
 
 
 def statement_of(package: Path, predicate: dict[str, Any]) -> dict[str, Any]:
     """What is signed of a package: that the list of its files has this SHA-256."""
-    digest = hashlib.sha256((package / fixity.FILE).read_bytes()).hexdigest()
+    return statement(hashlib.sha256((package / fixity.FILE).read_bytes()).hexdigest(), PACKAGE, predicate)
+
+
+def statement(digest: str, kind: str, predicate: dict[str, Any]) -> dict[str, Any]:
+    """An in-toto Statement of a `kind` (predicateType) about the package whose list of files has this SHA-256."""
     subject = [{"name": fixity.FILE, "digest": {"sha256": digest}}]
-    return {"_type": STATEMENT, "subject": subject, "predicateType": PACKAGE, "predicate": predicate}
+    return {"_type": STATEMENT, "subject": subject, "predicateType": kind, "predicate": predicate}
 
 
 def sign(package: Path, predicate: dict[str, Any], key: Path) -> None:
@@ -80,7 +84,7 @@ def check(package: Path, key: Path | None = None) -> Signed | None:
     if key is None and not enclosed.exists():
         refuse(KEY, "there is a signature but no key", "name the publisher's key with --key")
     pem = (key or enclosed).read_bytes() if (key or enclosed).is_file() else b""
-    found = verified(read_json(package / FILE, FILE), _public(pem, str(key or KEY)), FILE)
+    found = verified(read_json(package / FILE, FILE), parsed_key(pem, str(key or KEY)), FILE)
     if found.get("predicateType") != PACKAGE:
         refuse(FILE, "it is a signature of something else", f"its predicate is {found.get('predicateType')!r:.80}")
     digest = hashlib.sha256((package / fixity.FILE).read_bytes()).hexdigest()
@@ -108,10 +112,10 @@ def verified(data: dict[str, Any], public: Any, where: str) -> dict[str, Any]:
         refuse(where, "the signature is not by this key, or not over this statement")
     except Exception as error:  # noqa: BLE001 - malformed signatures
         refuse(where, "the signature cannot be checked", type(error).__name__)
-    statement = _json(signed.payload, where)
-    if statement.get("_type") != STATEMENT:
+    found = parse_json(signed.payload, where)
+    if found.get("_type") != STATEMENT:
         refuse(where, "what it signs is no in-toto statement")
-    return statement
+    return found
 
 
 def key_id(pem: bytes) -> str:
@@ -124,12 +128,13 @@ def key_id(pem: bytes) -> str:
 def public_key(path: Path) -> Any:
     """A public key from a PEM file. Raises PackageError."""
     try:
-        return _public(path.read_bytes(), str(path))
+        return parsed_key(path.read_bytes(), str(path))
     except OSError as error:
         raise PackageError("the key cannot be read", where=str(path), why=error.strerror or str(error)) from None
 
 
-def _public(pem: bytes, where: str) -> Any:
+def parsed_key(pem: bytes, where: str) -> Any:
+    """The same from the PEM text itself."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -144,7 +149,8 @@ def _public(pem: bytes, where: str) -> Any:
     return SSlibKey.from_crypto(key, keyid=key_id(pem))
 
 
-def _private(path: Path) -> Any:
+def private_key(path: Path) -> Any:
+    """A private key from a PEM file. Raises UsageError for one that cannot be used, or that others can read."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -163,9 +169,3 @@ def _private(path: Path) -> Any:
     if not isinstance(key, Ed25519PrivateKey):
         raise UsageError("it is not an ed25519 key", where=str(path), fix=how)
     return key
-
-
-def _json(body: bytes, where: str) -> dict[str, Any]:
-    from pellucid.packages.untrusted import parse_json
-
-    return parse_json(body, where)

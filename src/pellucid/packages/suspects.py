@@ -27,7 +27,7 @@ def departures(manifest: Manifest, environment: Mapping[str, Any]) -> tuple[Depa
     """Where this machine departs from the one the package was made on."""
     there, here = manifest.environment, environment
     found = [(name, str(there.get(name))[:200], str(here.get(name))[:200]) for name in (PYTHON, "cpu", "libc", "machine")]
-    found.append((KERNEL, _kernels(there), _kernels(here)))
+    found.append((KERNEL, kernels(there), kernels(here)))
     found += [(LOCK, str(line)[:200], "as locked") for line in there.get("drift") or []]
     return tuple((what, printable(a), printable(b)) for what, a, b in found if a != b)
 
@@ -63,7 +63,7 @@ def _tried(attempt: Attempt, step: str, kernel: str) -> str:
         return CANNOT
     try:
         made = attempt.rerun([step], surroundings={"OPENBLAS_CORETYPE": name[1]})
-        if f" {name[1]}" not in _kernels(made.environment):
+        if f" {name[1]}" not in kernels(made.environment):
             return f"{CANNOT}: this processor cannot run {name[1]}"
         findings = attempt.compare(made, [step], other_kernel=False)
     except NoVerdictError:
@@ -72,7 +72,8 @@ def _tried(attempt: Attempt, step: str, kernel: str) -> str:
     return EXPLAINS if results == {IDENTICAL} else DOES_NOT
 
 
-def _kernels(environment: Mapping[str, Any]) -> str:
+def kernels(environment: Mapping[str, Any]) -> str:
+    """The linear algebra kernels that a process saw, in words."""
     pools = environment.get("blas")
     shown = {
         f"{pool.get('internal_api')} {pool.get('version')} {pool.get('architecture')}"

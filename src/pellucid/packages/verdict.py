@@ -48,7 +48,8 @@ class Verdict:
     `network` and `confined` say how the re-run was held; `runner` whether the pellucid in the package is the verifier's own;
     `environment` lists where the machine departs from the one the package was made on: (what, there, here); `suspects` those of them
     that may explain a difference. `private` says what was checked of private steps instead of re-running them; `package` is the SHA-256
-    of the package's list of files, `signed` by whom that is signed.
+    of the package's list of files, `signed` by whom that is signed. `machine` is what the re-run ran on; `python` and `kernel` in it are
+    what the re-run saw.
     """
 
     verdict: str
@@ -66,6 +67,7 @@ class Verdict:
     private: str = ""
     package: str = ""
     signed: str = ""
+    machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:

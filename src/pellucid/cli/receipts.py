@@ -1,0 +1,40 @@
+"""`pellucid receipts`: count the signed re-runs of a package."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pellucid.cli import options
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("package", type=Path, metavar="PACKAGE", help="a published package: a folder or a zip")
+    parser.add_argument("receipts", type=Path, nargs="+", metavar="RECEIPT", help="files written by reproduce --receipt")
+    parser.add_argument(
+        "--trust", type=Path, action="append", default=[], metavar="PEM", help="a public key you trust (again for more)"
+    )
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Show what counts and what does not; exit 1 when a receipt was refused."""
+    from pellucid.packages import tally
+
+    found = tally(arguments.package, arguments.receipts, trust=arguments.trust)
+    if arguments.json:
+        options.print_json(found.to_json())
+        return int(bool(found.refused))
+    if found.counted:
+        rows = [
+            [r.path.name, r.verdict, r.when, r.key[:16], "yes" if known else "no", r.machine["cpu"]] for r, known in found.counted
+        ]
+        print(options.table(rows, ["receipt", "verdict", "when (UTC)", "key", "trusted", "cpu"]))
+    for refused in found.refused:
+        print(f"refused: {refused.path.name}: {refused.name}: {refused.why}")
+    print(f"{found.confirmed} came to the same result by keys of their own, {found.confirmed_by_trusted} of them trusted by you")
+    if others := len(found.counted) - found.confirmed:
+        print(f"{others} did not: see the verdicts")
+    if not found.publisher:
+        print("note: the package is not signed, so nobody can tell a receipt of its publisher from another's")
+    return int(bool(found.refused))

@@ -1,0 +1,197 @@
+"""Uploads to a server that keeps to what Zenodo, InvenioRDM and CKAN publish of their APIs: what arrives, what is retried, what is not."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from repositories import TOKEN, Fault, Repository, running
+
+from pellucid.errors import PackageError, PellucidError, UploadError, UsageError
+from pellucid.packages import archive, check
+from pellucid.packages.upload import SERVICES as SERVICE_WORDS
+from pellucid.packages.upload import Uploaded, upload
+from pellucid.packages.upload.client import connect
+from pellucid.packages.upload.deposit import Deposit, deposit
+
+pytestmark = pytest.mark.timeout(120)
+SERVICES = list(SERVICE_WORDS)
+
+
+@pytest.fixture
+def repository() -> Iterator[Repository]:
+    with running() as one:
+        yield one
+
+
+def put(service: str, package: Path, repository: Repository, **more: Any) -> Uploaded:
+    known: dict[str, Any] = {"url": repository.base, "token": TOKEN, "pause": 0.001}
+    return upload(service, package, **{**known, **({"organization": "town"} if service == "ckan" else {}), **more})
+
+
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_a_package_arrives_whole_as_a_draft(service: str, published: Path, repository: Repository, tmp_path: Path) -> None:
+    done = put(service, published, repository)
+    assert (done.published, done.sent, repository.published()) == (False, True, [])
+    (body,) = repository.bodies
+    (tmp_path / done.file).write_bytes(body)
+    assert check(tmp_path / done.file).digest == check(published).digest
+    (draft,) = repository.drafts.values()
+    text = str(draft["metadata"])
+    assert "What a shop sells" in text and "Doe" in text and "pellucid reproduce" in text
+    assert re.search("cc-by", text)
+    assert done.notes[-1].endswith("not tried against the real service: look at the draft")
+
+
+def test_it_is_published_when_that_is_asked_for(service: str, published: Path, repository: Repository) -> None:
+    done = put(service, published, repository, publish=True)
+    assert done.published
+    assert len(repository.published()) == 1
+
+
+def test_going_on_with_a_draft_sends_nothing_twice(service: str, published: Path, repository: Repository, tmp_path: Path) -> None:
+    first = put(service, published, repository)
+    archive.write(published, tmp_path / "same.zip")
+    again = put(service, tmp_path / "same.zip", repository, draft=first.id, publish=True)
+    assert (again.id, again.sent, again.published, again.sha256) == (first.id, False, True, first.sha256)
+    assert (len(repository.drafts), len(repository.bodies)) == (1, 1)
+    if service != "ckan":  # CKAN finds the data set by its name
+        with pytest.raises(PellucidError, match="published already"):
+            put(service, published, repository, draft=first.id)
+
+
+def test_what_passes_is_tried_again_and_nothing_is_done_twice(service: str, published: Path, repository: Repository) -> None:
+    """Every request fails once, each kind of failure in turn; and once more after it was done."""
+    module = import_module(f"pellucid.packages.upload.{service}")
+
+    def sent(one: Deposit, server: Repository) -> Uploaded:
+        client = connect(server.base, TOKEN, scheme=SERVICE_WORDS[service][1], pause=0.001)
+        done: Uploaded = module.put(client, one, publish=True, draft="", organization="town")
+        return done
+
+    with deposit(published) as one:
+        sent(one, repository)
+        asked = list(dict.fromkeys(repository.requests))
+        assert len(asked) >= 4
+        for at, request in enumerate(asked):
+            for late in (False, True):
+                if late and re.fullmatch(r"POST /api/(deposit/depositions|records)", request):
+                    continue  # creating is the one thing that may leave an empty draft behind
+                with running() as fresh:
+                    status = [429, 500, 503, 0, 502][at % 5]
+                    fault = Fault(f"^{re.escape(request)}$", status, late=late, headers={"Retry-After": "0"})
+                    fresh.faults.append(fault)
+                    done = sent(one, fresh)
+                    assert (done.published, len(fresh.published()), len(fresh.drafts), len(fresh.bodies)) == (True, 1, 1, 1), (
+                        request
+                    )
+                    (draft,) = fresh.drafts.values()
+                    assert len(draft.get("resources", [0])) == 1
+                    assert fault.times == 0, request
+
+
+def test_after_a_break_the_error_says_how_to_go_on(service: str, published: Path, repository: Repository) -> None:
+    place = {"zenodo": "PUT /api/files", "invenio": "content$", "ckan": "resource_create"}[service]
+    repository.faults.append(Fault(place, 503, times=99))
+    with pytest.raises(UploadError) as caught:
+        put(service, published, repository, publish=True)
+    assert repository.published() == []
+    draft = re.search(r"--draft (\S+)$", str(caught.value))
+    assert draft, caught.value
+    repository.faults.clear()
+    done = put(service, published, repository, draft=draft[1])
+    assert (done.id, done.sent, len(repository.drafts)) == (draft[1], True, 1)
+
+
+def test_other_bytes_than_were_sent_are_found_out_and_not_published(
+    service: str, published: Path, repository: Repository
+) -> None:
+    repository.spoil = True
+    with pytest.raises(UploadError, match="what it has is not what was sent"):
+        put(service, published, repository, publish=True)
+    assert repository.published() == []
+    if service == "invenio":  # a file that is another is replaced
+        repository.spoil = False
+        (name,) = repository.drafts
+        assert put(service, published, repository, draft=name, publish=True).sent
+        assert len(repository.published()) == 1
+
+
+def test_a_package_that_is_not_whole_is_not_sent(service: str, package: Path, repository: Repository) -> None:
+    with (package / "artifacts" / "goods.parquet").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(PackageError, match="the file was changed"):
+        put(service, package, repository)
+    assert repository.requests == []
+
+
+def test_the_token_goes_to_nobody_else_and_into_no_message(service: str, published: Path, repository: Repository) -> None:
+    with pytest.raises(UploadError) as caught:
+        put(service, published, repository, token=f"{TOKEN}-of-another")
+    assert "Check the token" in str(caught.value)
+    assert TOKEN not in str(caught.value)
+
+
+def test_no_redirect_is_followed_and_no_unfit_address_or_token_is_used(published: Path, repository: Repository) -> None:
+    for status in (301, 302, 307, 400):
+        repository.faults[:] = [Fault(".", status, headers={"Location": "http://127.0.0.1:9/"})]
+        with pytest.raises(UploadError, match=r"leads elsewhere|refused: 400") as caught:
+            put("zenodo", published, repository)
+        assert TOKEN not in str(caught.value)
+        assert "\n" not in str(caught.value)
+    for url in ("http://zenodo.org", "ftp://127.0.0.1", "https://me:pass@x.example", "https://x.example/?a=b", "nonsense"):
+        before = len(repository.requests)
+        with pytest.raises(UsageError):
+            put("zenodo", published, repository, url=url)
+        assert len(repository.requests) == before
+    for token in ("", "two words", "a\r\nX-Evil: 1", "é"):
+        with pytest.raises(UsageError, match="token"):
+            put("zenodo", published, repository, token=token)
+
+
+def test_a_link_to_another_host_is_not_followed(published: Path, repository: Repository) -> None:
+    repository.elsewhere = True
+    with pytest.raises(UploadError, match="a link to another place"):
+        put("zenodo", published, repository)
+    assert repository.bodies == []
+
+
+def test_what_a_server_says_is_bounded_and_of_its_shape(published: Path, repository: Repository) -> None:
+    client = connect(repository.base, TOKEN, scheme="Bearer ", pause=0.001)
+    assert TOKEN not in repr(client)
+    repository.faults.append(Fault("GET", 404))
+    assert client.call("GET", "/api/records/x", missing=True) == {"missing": True}
+    assert client.safe(f"a\x1b[2J{TOKEN}\n" + "x" * 1000).startswith("a [2J*** xxx")
+    assert len(client.safe("x" * 1000)) == 300
+
+
+def test_the_command_reads_the_token_from_the_environment_and_says_what_was_not_tried(
+    published: Path, repository: Repository
+) -> None:
+    def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pellucid", "upload", "zenodo", str(published), "--url", repository.base, *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **more})
+
+    done = run("--token-env", "ZENODO_TOKEN", ZENODO_TOKEN=TOKEN)
+    assert done.returncode == 0, done.stderr
+    assert "a draft, not published: 1000" in done.stdout
+    assert "not tried against the real service" in done.stdout
+    assert TOKEN not in done.stdout + done.stderr
+    assert repository.published() == []
+    done = run("--token-env", "NONE_OF_IT")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    with pytest.raises(UsageError, match="whose the data set is"):
+        put("ckan", published, repository, organization="")
+    with pytest.raises(UsageError, match="no service"):
+        put("figshare", published, repository)
