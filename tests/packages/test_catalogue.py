@@ -25,6 +25,7 @@ from pellucid.errors import PackageError, UsageError
 from pellucid.packages import archive, fixity, publish, tally
 from pellucid.packages.catalogue import build
 from pellucid.packages.catalogue.pages import embedded
+from pellucid.packages.origin import FORMAT as ORIGIN
 
 pytestmark = pytest.mark.timeout(120)
 HOSTILE = '</script><script>hit=1</script><img src=x onerror="hit=2">&amp;<!-- \u2028\u202e\x1b[2J '
@@ -321,6 +322,22 @@ def test_what_is_new_gets_the_date_of_the_build_and_the_rest_keeps_its_own(
     after = stamps()
     assert {after[name] for name in before} == {"2030-01-01"}
     assert {after[name] for name in after.keys() - before.keys()} == {"2030-02-02"}
+
+
+def test_an_imported_source_names_the_package_it_is_of(published: Path, tmp_path: Path) -> None:
+    from pellucid.packages import manifest as manifests
+    from pellucid.packages.catalogue.reading import _lineage
+
+    told = json.loads((published / "manifest.json").read_text())
+    texts = {
+        name: f"the {name}" for name in ("pipeline", "run", "date", "title", "artifact", "kind", "digest", "sha256", "licence")
+    }
+    origin = {"format": ORIGIN, "package": "0" * 64, **texts, "origins": [], "creators": []}
+    told["licences"]["goods"]["origin"] = origin
+    (tmp_path / "manifest.json").write_text(json.dumps(told))
+    read = manifests.read(tmp_path)
+    (said,) = _lineage(read, ["goods"], {"goods": "CC0-1.0"})
+    assert said.endswith(f"It is the artifact of the package the title, sha256:{'0' * 64}.")
 
 
 # in a browser ------------------------------------------------------------------------------------------------------------

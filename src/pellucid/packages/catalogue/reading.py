@@ -202,7 +202,11 @@ def _lineage(manifest: Manifest, steps: list[str], licences: Mapping[str, str]) 
         elif entry.kind == "source":
             known = manifest.licences.get(entry.step, {})
             credit = shown(known.get("credit") or "no credit stated")
-            yield f"{name}: open data under {licences[entry.step]} ({credit})."
+            said = f"{name}: open data under {licences[entry.step]} ({credit})."
+            if origin := known.get("origin"):
+                of = f"{shown(origin['artifact'], 80)} of the package {shown(origin['title'])}"
+                said += f" It is {of}, sha256:{shown(origin['package'], 80)}."
+            yield said
         else:
             inputs = ", ".join(shown(artifact, 80) for artifact, _ in entry.inputs.values())
             yield f"{name}: computed from {inputs or 'nothing'}; anyone can re-run it."
