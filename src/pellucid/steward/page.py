@@ -60,12 +60,11 @@ confidential as the data. What is for everybody is in the folder <code>card</cod
 <h2>What is in the data, and whose are they?</h2>
 <p><b>{{ inventory.source }}</b>: {{ "{:,}".format(inventory.rows) }} rows{% if assess %}, of {{ "{:,}".format(assess.people) }}
 people{% endif %}.</p>
-<div class="wide"><table><tr><th>column</th><th>role</th><th>what that means</th></tr>
+<table class="pair">
 {% for one in roles %}
-<tr><td>{{ one.column }}</td><td>{{ one.role }}{% if not one.confirmed %} <span class="again">(not confirmed)</span>{% endif %}</td>
-<td>{{ one.means }}</td></tr>
+<tr><th>{{ one.role }}</th><td><b>{{ one.columns }}</b><br><span class="soft">{{ one.means }}</span></td></tr>
 {% endfor %}
-</table></div>
+</table>
 
 {% if assess %}
 <h2>How identifying are they as they stand?{{ again("assess") }}</h2>

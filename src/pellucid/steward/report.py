@@ -81,11 +81,16 @@ def _stale(held: dict[str, Any]) -> set[str]:
 
 
 def _roles(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The columns of each role, in the order in which roles are explained."""
     found = (inventory or {}).get("columns", {})
-    return [
-        {"column": name, "role": held["role"], "means": ROLES[held["role"]], "confirmed": held["confirmed"]}
-        for name, held in found.items()
-    ]
+    told = []
+    for role, means in ROLES.items():
+        columns = [
+            f"{name}{'' if held['confirmed'] else ' (not confirmed)'}" for name, held in found.items() if held["role"] == role
+        ]
+        if columns:
+            told.append({"role": role, "columns": ", ".join(columns), "means": means})
+    return told
 
 
 def _release(one: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,8 @@ the mechanism on one of two inputs, and one table gives thousands of them. For m
 
 How many more: one person alone moves noised counts too little to be seen in a few thousand runs. What is (epsilon, delta) private for
 one is (k epsilon, delta (e^(k epsilon) - 1) / (e^epsilon - 1)) private for k together (Dwork and Roth 2014, theorem 2.2), so a
-bound on the loss of k, divided by k, bounds epsilon. k is the largest that leaves the delta of all k below one in a hundred.
+bound on the loss of k, divided by k, bounds epsilon. No more than some three can be seen in so few runs, so k epsilon is kept near two,
+and the delta of all k below one in a hundred.
 Keys are public here and those of no release.
 """
 
@@ -28,12 +29,13 @@ TRIALS = 1000  # crowds in all
 RUNS = 220  # of a mean
 CROWD = 500  # people in a made-up mean
 _UNIT = "person, made up"
+TOGETHER = 2.0  # epsilon of all the people added
 MOST = 0.01  # the largest delta of all the people added
 
 
 def audit_mechanism(mechanism: Any, epsilon: float, delta: float, *, trials: int = TRIALS) -> Audit | None:
     """The audit of one mechanism at its own settings, or None for a kind that this does not know how to make neighbours for."""
-    together = added(epsilon, delta)
+    together = added(epsilon, delta, TOGETHER if mechanism.name != "mean" else TOGETHER / 2)  # of a mean there are few runs
     with tempfile.TemporaryDirectory() as scratch:
         if mechanism.name in ("histogram", "gram") and not getattr(mechanism, "declared", ()):
             less, more = _of_crowds(mechanism, epsilon, delta, together, trials, Path(scratch))
@@ -50,10 +52,10 @@ def group_delta(epsilon: float, delta: float, together: int) -> float:
     return delta * math.expm1(together * epsilon) / math.expm1(epsilon)
 
 
-def added(epsilon: float, delta: float) -> int:
-    """How many people a crowd gets more: at least 1, at most 100."""
+def added(epsilon: float, delta: float, most: float = TOGETHER) -> int:
+    """How many people a crowd gets more, of at most this epsilon together: at least 1, at most 100."""
     found = 1
-    while found < 100 and (found + 1) * epsilon < 50 and group_delta(epsilon, delta, found + 1) <= MOST:
+    while found < 100 and (found + 1) * epsilon <= most and group_delta(epsilon, delta, found + 1) <= MOST:
         found += 1
     return found
 
