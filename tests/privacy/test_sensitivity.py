@@ -8,7 +8,9 @@ import privacy_checks as checks
 import pytest
 
 
-@pytest.mark.parametrize(("cap", "units"), [(1, 2), (2, 2), pytest.param(2, 3, marks=[pytest.mark.slow, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize(
+    ("cap", "units"), [(1, 2), (2, 2), pytest.param(2, 3, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+)
 def test_one_unit_moves_at_most_the_stated_cells_by_one_over_all_small_histories(cap: int, units: int, tmp_path: Path) -> None:
     assert checks.sensitivity_breaches(cap, tmp_path, units) == []
 

@@ -187,3 +187,16 @@ def test_opendp_that_is_not_there_is_said_in_one_line() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert said == 'backend "opendp" is not installed. pip install pellucid[opendp], or leave backend= out\n'
+
+
+def test_a_plan_costs_what_the_release_of_the_same_relation_will(tmp_path: Path) -> None:
+    """`ledger plan` must foresee the events that the release will spend: twice the cells where one person replaces another."""
+    from pellucid.privacy import forecast
+
+    path, cells = visits(tmp_path / "v.parquet"), {}
+    for relation in ("add-remove", "replace"):
+        source = pl.source(path, label="private", unit="user_id", relation=relation, name="visits")
+        counted = pl.release(histogram("item", cap=3), of=source, epsilon=1.0, delta=1e-6, name="counted")
+        (planned,) = forecast.planned(pl.Pipeline("planned", [source, counted]))
+        cells[relation] = planned.events[0]["cells"]
+    assert cells == {"add-remove": 3, "replace": 6}

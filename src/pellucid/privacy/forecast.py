@@ -18,6 +18,7 @@ from pellucid.privacy.amounts import DELTA_UNIT, EPSILON_UNIT, RHO_UNIT, Amounts
 from pellucid.privacy.ledger import Ledger
 from pellucid.privacy.release import ReleaseGate
 from pellucid.store.database import STATE_FILE
+from pellucid.store.labels import unit_of
 
 MAX_TIMES = 10_000
 
@@ -54,8 +55,9 @@ def planned(pipeline: Pipeline) -> list[Planned]:
     for name, bound in pipeline.steps.items():
         if isinstance(bound.node, Step) and isinstance(bound.node.gate, ReleaseGate):
             label = pipeline.steps[bound.edges[0].node].label
-            mechanism, epsilon, delta = bound.node.gate.resolved(bound.settings, f'release "{name}"')
-            events, extra = checked_events(mechanism.guarantee(epsilon, delta), epsilon, delta)
+            relation = unit_of(label.unit or "").relation
+            mechanism, epsilon, delta = bound.node.gate.resolved(bound.settings, f'release "{name}"', relation)
+            events, extra = checked_events(mechanism.guarantee(epsilon, delta, relation), epsilon, delta)
             found.append(Planned(name, tuple(sorted(label.accounts)), epsilon, delta, events, extra))
     return found
 

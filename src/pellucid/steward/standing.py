@@ -19,6 +19,7 @@ from pellucid.privacy.assess.inventory import Inventory, read_inventory
 from pellucid.privacy.release import ReleaseGate
 from pellucid.steward.folder import INVENTORY, Folder
 from pellucid.store.kinds import Table
+from pellucid.store.labels import ADD_REMOVE, unit_of
 
 # step -> what its evidence is about: the data, the confirmed roles, the releases (each with its data, bounds, epsilon and delta)
 ABOUT: dict[str, tuple[str, ...]] = {
@@ -143,6 +144,14 @@ def standing(folder: Folder) -> Standing:
     assert isinstance(node, Source)
     if source.label.unit is None:
         raise PrivacyError("its private source names no unit", where=where, fix='Say whose rows they are: unit="COLUMN"')
+    whose = unit_of(source.label.unit)
+    if not whose.is_person or whose.relation != ADD_REMOVE:
+        raise UsageError(
+            "the guided path is for units that are one person, added or removed",
+            where=where,
+            why=f"its unit is {source.label.unit}",
+            fix="Release it by hand: run the pipeline, and see docs/mechanisms.md",
+        )
     done = run(pipeline, home=folder.home, only=[source.name, *(bound.edges[0].node for bound in gated)], confined=True)
     objects = Objects(folder.home)
     artifacts = {name: artifact for report in done.steps.values() for name, artifact in report.outputs.items()}
