@@ -362,7 +362,7 @@ def test_a_pipeline_with_two_private_sources_is_refused(tmp_path: Path) -> None:
 def test_a_unit_that_the_path_does_not_know_is_refused(tmp_path: Path) -> None:
     desk = at(tmp_path)
     desk.write("visits.csv", crowd(400))
-    desk.write("small.py", PIPELINE.replace('unit="', 'relation="replace", unit="'))
+    desk.write("small.py", PIPELINE.replace('label="private"', 'label="private", relation="replace"'))
     assert "for units that are one person, added or removed" in desk("steward", "init", "small.py").complaint
     assert not (tmp_path / "steward").exists()
 
