@@ -175,7 +175,7 @@ def _indent(text: str) -> str:
 def _farewell(place: str, verdict: Any, took: float) -> None:
     print(f"""
 Done in {took:.0f} s: {verdict.to_json()["verdict"]}. Look at
-   {place}/areas.py            the pipeline, sixty lines: change something and run it again
+   {place}/areas.py            the pipeline, eighty lines: change something and run it again
    {place}/curve.svg           the privacy-utility curve (private: a simulation)
    {place}/package/README.md   what a stranger gets
 Try next

@@ -163,8 +163,8 @@ def _instead(whole: Whole) -> str:
     released = [entry for entry in whole.manifest.trace if entry.guarantee is not None]
     if not released:
         return ""
-    signature = "signature of the package" if whole.signed else "no signature: the package is not signed"
-    return f"{signature}; commitment to the steward's key and the ledger's event of {len(released)} releases are stated"
+    signature = "the signature" if whole.signed else "no signature, for it has none"
+    return f"{signature}; key commitments, ledger events: {len(released)}"
 
 
 def _runner(path: Path) -> str:
