@@ -13,7 +13,7 @@ from pellucid.data import open_table
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
 
-DATA = Path(__file__).parents[4] / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
