@@ -457,13 +457,35 @@ def test_a_chain_forged_whole_must_still_add_up(exported: Path, forge: Any) -> N
     for event in events:
         event["body"] = json.loads(event["body"])
     forge(events)
+    _relink(events, exported)
+    with pytest.raises(PrivacyError, match="does not fit"):
+        verify_file(exported)
+
+
+def _relink(events: list[dict[str, Any]], path: Path) -> None:
+    """Write events, bodies parsed, as a chain that fits together again."""
     previous = chain.FIRST
     for event in events:
         event |= {"body": chain.canonical(event["body"]), "previous": previous}
         event["hash"] = previous = chain.hash_of(event)
-    chain.written(events, exported)
-    with pytest.raises(PrivacyError, match="does not fit"):
-        verify_file(exported)
+    chain.written(events, path)
+
+
+def test_a_spend_beyond_the_cap_of_its_time_is_found_though_the_cap_was_raised_later(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.open_account("a", "u", 1.0, 1e-5, composition="pld")
+    pay(ledger, "r0", epsilon=0.5, accounts=["a"])
+    ledger.set_cap("a", 4.0, 1e-5)
+    pay(ledger, "r1", epsilon=0.5, accounts=["a"])
+    ledger.verify()
+    ledger.export(tmp_path / "ledger.jsonl")
+    events = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    for event in events:
+        event["body"] = json.loads(event["body"])
+    events[0]["body"]["limit"]["epsilon"] = 10**8
+    _relink(events, tmp_path / "ledger.jsonl")
+    with pytest.raises(PrivacyError, match=r"does not fit.*overspent"):
+        verify_file(tmp_path / "ledger.jsonl")
 
 
 @pytest.mark.parametrize("line", [b"", b"{}", b"[" * 100_000, b"x" * (2 << 20), b"null", b'{"seq": 1}', b"\xff\xfe"])

@@ -65,6 +65,8 @@ class _Balance:
         self.last: tuple[int, Releases, Limit] | None = None
 
     def lift(self, limit: Limit) -> None:
+        if self.last is not None and not self._fitted():  # before another cap takes the place of the one it was spent under
+            raise ValueError(f"account {self.name!r} was overspent")
         if limit.period != self.limit.period:
             self.since, self.within = 0, Amounts()
         self.limit = limit
@@ -91,6 +93,12 @@ class _Balance:
     def refuse_overspent(self, where: str) -> None:
         """The last spend of an account that composes losses: it costs most, so the earlier ones fitted when it does."""
         if self.last is not None:
-            place, releases, limit = self.last
-            if not fits(self.composition, limit, self.spent, lambda: releases):
+            place = self.last[0]
+            if not self._fitted():
                 raise PrivacyError(f"account {self.name!r} was overspent at event {place}", where=where)
+
+    def _fitted(self) -> bool:
+        """Whether the last spend lay within the cap of its time."""
+        assert self.last is not None
+        _, releases, limit = self.last
+        return fits(self.composition, limit, self.spent, lambda: releases)
