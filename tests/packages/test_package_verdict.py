@@ -16,6 +16,7 @@ from package_shop import run_file
 from pellucid.errors import UsageError
 from pellucid.packages import fixity, publish, reproduce
 from pellucid.packages.manifest import Value
+from pellucid.packages.venv import LONGEST, in_one_line
 from pellucid.store import kinds
 
 pytestmark = pytest.mark.timeout(300)
@@ -147,8 +148,26 @@ def test_a_wrong_hash_in_the_lock_installs_nothing(package: Path) -> None:
     fixity.write(package)
     verdict = reproduce(package)
     assert verdict.verdict == "could not run"
-    assert re.match("its environment could not be built: .*(hash|Hash)", str(verdict.reason))
+    said = r"its environment could not be built: .*Hash mismatch for `[^`]+` Expected: .{1,90} Computed: sha256:[0-9a-f]{64}$"
+    assert re.match(said, str(verdict.reason)), verdict.reason  # however many files the lock allows
     assert (verdict.network, verdict.confined) == ("nothing ran", "nothing ran")
+
+
+def test_what_the_installer_says_becomes_one_line_with_its_what_and_why() -> None:
+    hashes = "\n".join(f"           sha256:{number:064x}" for number in range(60))
+    told = (
+        "  × Failed to download `one==1`\n  ╰─▶ Hash mismatch for `one==1`\n\n         Expected:\n{}\n\n         Computed:\n{}\n"
+    )
+    one = f"           sha256:{7:064x}"
+    assert in_one_line(told.format(hashes, one)) == (
+        f"Failed to download `one==1` Hash mismatch for `one==1` Expected: one of 60 hashes Computed: {one.strip()}"
+    )
+    assert in_one_line(told.format(one, one)).count("sha256:") == 2
+    long = in_one_line("error: what\n" + "between\n" * 1000 + "cause: why\n")
+    assert len(long) <= LONGEST + 5
+    assert long.startswith("error: what ")
+    assert long.endswith(" cause: why")
+    assert in_one_line("\n \n") == ""
 
 
 def test_offline_with_nothing_cached_says_so(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from pellucid.packages import lock, pylock
 from pellucid.store.saved import sha256_of
 
 TIMEOUT = 1800.0
+LONGEST = 600  # characters of what uv says
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")  # uv trusts its own list alone unless told otherwise
 
 
@@ -86,7 +88,7 @@ def _uv(arguments: list[str], env: dict[str, str], folder: Path) -> str:
     except OSError as error:
         raise NotBuiltError(f"uv cannot be run: {error.strerror}") from error
     if done.returncode:
-        raise NotBuiltError(_last_lines(done.stderr) or f"uv {arguments[0]} ended with {done.returncode}")
+        raise NotBuiltError(in_one_line(done.stderr) or f"uv {arguments[0]} ended with {done.returncode}")
     return done.stdout
 
 
@@ -95,9 +97,15 @@ def uv_command() -> list[str]:
     return [sys.executable, "-m", "uv"]
 
 
-def _last_lines(text: str) -> str:
+def in_one_line(text: str) -> str:
+    """What uv says went wrong, what and why; of a list of hashes the number alone, for a lock may allow dozens of one file."""
     lines = [re.sub(r"^[\s×├╰─▶│·]+", "", line).strip() for line in text.splitlines()]
-    return " ".join(line for line in lines[-8:] if line)[-600:]
+    said: list[str] = []
+    for hashes, group in groupby(filter(None, lines), key=lambda line: re.fullmatch(r"sha\d+:[0-9a-f]+", line) is not None):
+        some = list(group)
+        said += [f"one of {len(some)} hashes"] if hashes and len(some) > 1 else some
+    line = " ".join(said)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
 def uv_settings(offline: bool) -> dict[str, str]:
