@@ -78,7 +78,7 @@ def lines(evidence: dict[str, Any]) -> list[str]:
         said = "REFUTED" if one["refuted"] else "not refuted"
         told += textwrap.wrap(
             f"audit of {one['release']} on {one['runs']:,} made-up neighbours: epsilon at least {one['epsilon_at_least']:.3f},"
-            f" declared {one['declared_epsilon']:g}: {said}", 80, subsequent_indent="  ",
+            f" declared {one['declared_epsilon']:g}: {said} (so many could show {one['reach']:.3f})", 80, subsequent_indent="  ",
         )  # fmt: skip
     told += textwrap.wrap("An attack that fails proves nothing; what holds is the guarantee. These figures are private.", 80)
     told.append("next: pellucid steward decide --by NAME")

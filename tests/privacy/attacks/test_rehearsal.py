@@ -9,12 +9,28 @@ from typing import Any
 
 import numpy as np
 import polars
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import DataError, UsageError
-from pellucid.privacy import Gram, Histogram, Mean, attacks, gram, histogram, mean
+from pellucid.privacy import (
+    MECHANISMS,
+    Histogram,
+    attacks,
+    choose,
+    clicks,
+    gram,
+    histogram,
+    mean,
+    pairs,
+    partitions,
+    quantiles,
+    top,
+    total,
+)
+from pellucid.privacy.attacks import neighbours, scores
 from pellucid.privacy.attacks.synthetic import added, group_delta
 
 
@@ -49,25 +65,14 @@ class Exact(Histogram):
         )
 
 
-class Loud(Histogram):
-    """A planted bug: eight times the epsilon that is declared."""
+def loud(mechanism: Any, by: float) -> Any:
+    """A planted bug: so many times the epsilon that is declared."""
 
-    def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> Any:
-        return super().run(table_path, unit, 8 * epsilon, delta, key, scratch)
+    class Loud(type(mechanism)):  # type: ignore[misc]
+        def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> Any:
+            return super().run(table_path, unit, by * epsilon, delta, key, scratch)
 
-
-class LoudGram(Gram):
-    """The same bug in pair counts."""
-
-    def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> Any:
-        return super().run(table_path, unit, 8 * epsilon, delta, key, scratch)
-
-
-class LoudMean(Mean):
-    """The same bug in means, larger: they are audited on few runs."""
-
-    def run(self, table_path: Path, unit: str, epsilon: float, delta: float, key: bytes, scratch: Path) -> Any:
-        return super().run(table_path, unit, 40 * epsilon, delta, key, scratch)
+    return Loud(**{field.name: getattr(mechanism, field.name) for field in dataclasses.fields(mechanism)})
 
 
 def test_membership_is_found_in_exact_counts_and_not_in_released_ones() -> None:
@@ -77,20 +82,110 @@ def test_membership_is_found_in_exact_counts_and_not_in_released_ones() -> None:
     assert released.rate.low <= released.references["promised at most"]  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(
-    ("honest", "planted"),
-    [
-        (histogram("item", cap=2), Loud("item", cap=2)),
-        (gram("item", cap=2, max_items=800), LoudGram("item", cap=2, max_items=800)),
-        (mean(["x"]), LoudMean(("x",))),
-    ],
-    ids=["histogram", "gram", "mean"],
-)
-def test_the_audit_on_made_up_neighbours_refutes_a_planted_bug_and_not_the_mechanism(honest: Any, planted: Any) -> None:
-    for mechanism, refuted in ((honest, False), (planted, True)):
-        found = attacks.audit_mechanism(mechanism, 0.5, 1e-6)
+def test_every_mechanism_can_be_audited_and_attacked() -> None:
+    assert neighbours.CELLS | neighbours.WHOLE.keys() == scores.SCORES.keys() == MECHANISMS.keys()
+    assert not neighbours.CELLS & neighbours.WHOLE.keys()
+
+
+CELLS = [
+    histogram("item", cap=2),
+    histogram("item", cap=2, rows=3),
+    histogram("item", cap=1, declared=("a", "b"), noise="laplace"),
+    gram("item", cap=2, max_items=800),
+    pairs("item", cap=3),
+    partitions("item", cap=2),
+    clicks("q", "p", 2, 3),
+]
+WHOLE = [mean(["x"]), total(["x", "y"], -3, 2, cap=2), quantiles("x", 0, 10, [0.25, 0.5]), top("k", ("a", "b", "c"), 1)]
+WHOLE += [choose(["x", "y", "z"], -1, 4), top("k", tuple(range(50)), 3)]
+
+
+def audited(honest: Any, by: float) -> None:
+    delta = 0.0 if getattr(honest, "pure", False) else 1e-6
+    for mechanism, refuted in ((honest, False), (loud(honest, by), True)):
+        found = attacks.audit_mechanism(mechanism, 0.5, delta)
         assert found is not None and found.refuted == refuted, found
         assert found.declared == 0.5 and found.runs >= 200
+        assert found.low <= found.reach and found.reach > 0.5
+
+
+@pytest.mark.parametrize("honest", CELLS, ids=lambda m: m.name)
+def test_the_audit_on_made_up_neighbours_refutes_a_planted_bug_and_not_the_mechanism(honest: Any) -> None:
+    audited(honest, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("honest", WHOLE, ids=lambda m: m.name)
+def test_the_audit_refutes_a_large_bug_where_each_run_takes_a_table(honest: Any) -> None:
+    audited(honest, 40)
+
+
+@pytest.mark.slow
+def test_an_audit_of_few_crowds_takes_more_tables() -> None:
+    few = [gram("item", cap=30), histogram("item", cap=5, declared=(1, 2, 3)), pairs("item", cap=5, max_pairs=7)]
+    for mechanism in few:
+        found = attacks.audit_mechanism(mechanism, 0.5, 1e-6)
+        assert found is not None and found.runs >= 200 and not found.refuted
+
+
+def shop(people: int = 400) -> polars.DataFrame:
+    """Twelve rows a person: queries, places, and values of their own."""
+    draw = np.random.default_rng(4)
+    frame = {
+        "who": np.repeat(np.arange(people), 12),
+        "q": draw.integers(0, 60, people * 12),
+        "p": draw.integers(0, 5, people * 12),
+    }
+    return polars.DataFrame(frame | {name: np.repeat(draw.random(people), 12) for name in COLUMNS})
+
+
+COLUMNS = [f"x{at}" for at in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "found_out"),
+    [
+        (gram("q", cap=12), True),
+        (pairs("q", cap=12), True),
+        (clicks("q", "p", 12, 12), True),
+        (mean(COLUMNS), False),
+        (total(COLUMNS, cap=12), False),
+        (partitions("q", cap=3), False),
+        (top("q", tuple(range(60)), 20), False),
+        (quantiles("x0", 0, 1, [0.2, 0.5]), False),
+        (choose(COLUMNS), False),
+    ],
+    ids=lambda m: m.name if hasattr(m, "name") else "",
+)
+def test_membership_is_asked_of_every_kind_of_release(mechanism: Any, found_out: bool) -> None:
+    """At the declared epsilon no more is found than promised; with next to no noise, many counts of few people give them away."""
+    delta = 0.0 if getattr(mechanism, "pure", False) else 1e-6
+    honest = attacks.attack_release(shop(), "who", mechanism, 0.5, delta)[0]
+    assert honest.attack == "membership" and honest.rate.low <= honest.references["promised at most"]  # type: ignore[operator]
+    if found_out:
+        planted = attacks.attack_release(shop(), "who", loud(mechanism, 180), 0.5, delta)[0]
+        assert planted.rate.low > planted.references["promised at most"], planted  # type: ignore[operator]
+
+
+def test_who_lies_where_a_release_moved_to_scores_higher() -> None:
+    inside = polars.DataFrame({"who": [1, 2], "x": [0.9, 0.1], "y": [0.1, 0.9], "k": ["rare", "usual"]})
+    outside = polars.DataFrame({"who": range(10, 50), "x": [0.4, 0.6] * 20, "y": [0.5] * 40, "k": ["usual"] * 40})
+
+    def scored(mechanism: Any, released: Any) -> list[float]:
+        members, others = scores.SCORES[mechanism.name](mechanism, inside, outside, "who", released)
+        assert len(others) == 20
+        return [float(one) for one in members]
+
+    for kind, released in (
+        (quantiles("x", 0, 1), {"p50": 0.7}),
+        (choose(["x", "y"]), pyarrow.table({"chosen": ["x"]})),
+        (mean(["x"]), {"x": 0.7}),
+        (total(["x"]), {"x": 1.4}),
+        (partitions("k"), pyarrow.table({"k": ["rare", "usual"]})),
+        (top("k", ("rare", "usual"), 1), pyarrow.table({"rank": [1], "k": ["rare"]})),
+    ):
+        first, second = scored(kind, released)
+        assert first > second, kind
 
 
 def test_an_audit_adds_as_many_people_as_their_delta_allows() -> None:

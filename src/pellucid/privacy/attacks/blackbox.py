@@ -24,13 +24,17 @@ CONFIDENCE = 0.999
 
 @dataclass(frozen=True)
 class Audit:
-    """A mechanism's epsilon is at least `low` with the stated confidence; a good one stays at or below what is `declared`."""
+    """A mechanism's epsilon is at least `low` with the stated confidence; a good one stays at or below what is `declared`.
+
+    So many runs could show `reach` at most, were every one told right: an audit whose reach is below the declared epsilon cannot refute.
+    """
 
     mechanism: str
     declared: float
     delta: float
     low: float
     runs: int
+    reach: float
     confidence: float = CONFIDENCE
 
     @property
@@ -45,15 +49,19 @@ class Audit:
             "declared_epsilon": self.declared,
             "delta": self.delta,
             "epsilon_at_least": self.low,
+            "reach": self.reach,
             "runs": self.runs,
             "confidence": self.confidence,
             "refuted": self.refuted,
         }
 
     def lines(self) -> list[str]:
-        """One line at 80 columns."""
+        """Two lines at 80 columns."""
         verdict = "REFUTED" if self.refuted else "not refuted"
-        return [f"audit of {self.mechanism}: epsilon at least {self.low:.3f}, declared {self.declared:g}: {verdict}"]
+        return [
+            f"audit of {self.mechanism}: epsilon at least {self.low:.3f}, declared {self.declared:g}: {verdict}",
+            f"  ({self.runs:,} runs could show {self.reach:.3f} at most)",
+        ]
 
 
 def audit(
@@ -76,7 +84,9 @@ def audit(
         ):
             threshold = _chosen(first[::2], second[::2], delta, alpha)
             best = max(best, _bound(first[1::2], second[1::2], threshold, delta, alpha))
-    return Audit(mechanism, epsilon, delta, best, len(less) + len(more), confidence)
+    judged = min(len(less), len(more)) // 2
+    reach = math.log(max(1.0, (lower_bound(judged, judged, alpha) - delta) / upper_bound(0, judged, alpha)))
+    return Audit(mechanism, epsilon, delta, best, len(less) + len(more), reach, confidence)
 
 
 def _chosen(first: NDArray[Any], second: NDArray[Any], delta: float, alpha: float) -> float:
@@ -112,7 +122,7 @@ def precision(
     seen = np.bincount(second[::2], minlength=len(values)) - np.bincount(first[::2], minlength=len(values))
     occurring = audit(mechanism, epsilon, delta, seen[first[1::2]], seen[second[1::2]], confidence)
     worst = max(low_bits, occurring, key=lambda found: found.low)
-    return Audit(f"{mechanism}, low bits and values", epsilon, delta, worst.low, worst.runs, confidence)
+    return Audit(f"{mechanism}, low bits and values", epsilon, delta, worst.low, worst.runs, worst.reach, confidence)
 
 
 def _lowest_bit(values: NDArray[Any]) -> NDArray[Any]:

@@ -46,7 +46,8 @@ def one_run(
     half = guesses // 2
     right = int(inside[order[-half:]].sum() + (~inside[order[:half]]).sum())
     low = refuted_epsilon(right, 2 * half, canaries, delta, 1 - confidence)
-    return Audit(f"{mechanism}, in one run", epsilon, delta, low, canaries, confidence)
+    reach = refuted_epsilon(2 * half, 2 * half, canaries, delta, 1 - confidence)
+    return Audit(f"{mechanism}, in one run", epsilon, delta, low, canaries, reach, confidence)
 
 
 def refuted_epsilon(right: int, guesses: int, canaries: int, delta: float, alpha: float) -> float:

@@ -74,7 +74,7 @@ def attack_release(
     seed: int = 0,
     told: Any = None,
 ) -> list[Finding]:
-    """Membership, and for counts a further item, from one simulated release; a control group is kept out of it.
+    """Membership, and for counts of items a further item, from one simulated release; a control group is kept out of it.
 
     `unit` is the column of people; `told` the unit as the mechanism is told it, where that is more than the column. Empty for a kind of
     release that no attack here fits. Raises DataError, and UsageError for too few people.
@@ -82,10 +82,11 @@ def attack_release(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from pellucid.privacy.attacks.scores import SCORES, released_counts
+    from pellucid.privacy.attacks.tracing import tracing
     from pellucid.privacy.simulate import simulate
 
-    item = getattr(mechanism, "item", None) or getattr(mechanism, "key", None)
-    if mechanism.name not in ("gram", "histogram", "mean"):
+    if mechanism.name not in SCORES:
         return []
     frame = _frame(data)
     inside, outside = _parted(frame, unit, seed)
@@ -93,14 +94,16 @@ def attack_release(
         path = Path(scratch) / "members.parquet"
         pq.write_table(pa.table(inside), path)
         released = simulate(mechanism, Table(path), unit=told or unit, epsilon=epsilon, delta=delta, draw=seed)
-    if mechanism.name == "mean":
-        return [_traced_means(inside, outside, unit, mechanism, released, epsilon, delta, target)]
-    every = histories(frame, unit, str(item))
-    members, control = (histories(part, unit, str(item), every.items) for part in (inside, outside))
-    counts, columns = _released_counts(mechanism, released, every)
-    found = [_traced_cells(members, control, counts, columns, epsilon, delta, target)]
+    members, others = SCORES[mechanism.name](mechanism, inside, outside, unit, released)
+    found = [tracing(members, others, target=target, epsilon=epsilon, delta=delta)]
+    if mechanism.name not in ("gram", "histogram"):
+        return found
+    item = str(getattr(mechanism, "item", None) or mechanism.key)
+    every = histories(frame, unit, item)
+    held, control = (histories(part, unit, item, every.items) for part in (inside, outside))
+    counts, columns = released_counts(mechanism, released, every)
     sigma = mechanism.numbers(epsilon, delta)["sigma"]
-    return found + _guessed(members, control, counts, columns, sigma, target, _most_known(control, known), targets, seed)
+    return found + _guessed(held, control, counts, columns, sigma, target, _most_known(control, known), targets, seed)
 
 
 def _guessed(
@@ -139,62 +142,6 @@ def _guessed(
             found, attack="value", question="what this person's value is, in one guess", assumes="nothing about the person"
         )
     return [found]
-
-
-def _traced_cells(
-    members: Histories, control: Histories, counts: NDArray[Any], columns: NDArray[Any], epsilon: float, delta: float, target: str
-) -> Finding:
-    import numpy as np
-
-    from pellucid.privacy.attacks.tracing import cell_scores, tracing
-
-    half = len(control.people) // 2
-    reference, asked = control.rows(np.arange(half)), control.rows(np.arange(half, len(control.people)))
-    of = len(members.people)
-    scores = [cell_scores(group, counts, columns, of, reference) for group in (members, asked)]
-    return tracing(*scores, target=target, epsilon=epsilon, delta=delta)
-
-
-def _traced_means(
-    inside: Any, outside: Any, unit: str, mechanism: Any, released: Any, epsilon: float, delta: float, target: str
-) -> Finding:
-    import numpy as np
-
-    from pellucid.privacy.attacks.tracing import mean_scores, tracing
-
-    def values(frame: Any) -> NDArray[Any]:
-        one = frame.unique(unit, keep="first", maintain_order=True).select(mechanism.columns)
-        raw = one.cast(float).fill_null(mechanism.lower).fill_nan(mechanism.lower).to_numpy()
-        return np.asarray(np.clip(raw, mechanism.lower, mechanism.upper))
-
-    members, others = values(inside), values(outside)
-    told = np.array([released[name] for name in mechanism.columns])
-    half = len(others) // 2
-    scores = [mean_scores(group, told, others[:half]) for group in (members, others[half:])]
-    return tracing(*scores, target=target, epsilon=epsilon, delta=delta)
-
-
-def _released_counts(mechanism: Any, released: Any, every: Histories) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The released counts, and the places of their items among all: a vector, or a square matrix for pairs."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    def places(column: Any) -> NDArray[Any]:
-        joined = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        found = pc.index_in(joined.cast(every.items.type), value_set=every.items)
-        return np.asarray(pc.fill_null(found, -1)).astype(np.int64)
-
-    values = np.asarray(released.column("count")).astype(np.float64)
-    if mechanism.name == "histogram":
-        at = places(released.column(mechanism.key))
-        return values[at >= 0], at[at >= 0]
-    first, second = places(released.column("item_a")), places(released.column("item_b"))
-    columns = np.unique(first)
-    matrix = np.zeros((len(columns), len(columns)))
-    a, b = np.searchsorted(columns, first), np.searchsorted(columns, second)
-    matrix[a, b] = matrix[b, a] = values
-    return matrix, columns
 
 
 def _most_known(log: Histories, known: int) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FALSE_ALARMS = 0.05
 LEAST = 20  # people in either group
+PORTION = 2000  # people scored at a time
 
 
 def promised(false_alarms: float, epsilon: float, delta: float) -> float:
@@ -59,21 +60,30 @@ def tracing(
     )
 
 
-def cell_scores(people: Histories, released: NDArray[Any], columns: NDArray[Any], of: int, reference: Histories) -> NDArray[Any]:
+def cell_scores(people: Histories, released: Any, columns: NDArray[Any], of: int, reference: Histories) -> NDArray[Any]:
     """Each person's score from released counts: a vector of people per item, or a square matrix of people per pair of items.
 
     `columns` are the places of the released items among those of the histories; `of` is how many people the release was made of.
-    A score is the sum, over the cells a person is in, of the share released less the share in the reference group.
+    A score is the sum, over the cells a person is in, of the share released less the share in the reference group. A sparse matrix holds
+    the pairs that were named, each once; of the others nothing is known.
     """
     import numpy as np
+    from scipy.sparse import issparse
 
     known = reference.matrix[:, columns]
     rows = people.matrix[:, columns]
     if released.ndim == 1:
         excess = released / of - np.asarray(known.sum(axis=0)).ravel() / known.shape[0]
         return np.asarray(rows @ excess).ravel()
-    excess = np.triu(released / of - (known.T @ known).toarray() / known.shape[0])
-    return np.asarray(rows.multiply(rows @ excess).sum(axis=1)).ravel()
+    usual = (known.T @ known) / known.shape[0]
+    if issparse(released):
+        named = released.copy()
+        named.data = np.ones_like(named.data)
+        excess = released / of - usual.multiply(named)
+    else:
+        excess = np.triu(released / of - usual.toarray())
+    parts = [rows[start : start + PORTION] for start in range(0, rows.shape[0], PORTION)]
+    return np.concatenate([np.asarray(part.multiply(part @ excess).sum(axis=1)).ravel() for part in parts])
 
 
 def mean_scores(people: NDArray[Any], released: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:
