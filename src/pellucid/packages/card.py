@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pellucid.packages.guarantee import in_words, sums
+from pellucid.packages.guarantee import sums
 from pellucid.packages.manifest import GIVEN, PRIVATE, RERUN, Manifest
+from pellucid.packages.words import words_of
 
 
 def card(manifest: Manifest, folder: Path) -> str:
@@ -83,7 +84,7 @@ def _guarantee(manifest: Manifest) -> str:
         return ""
     lines = ["## What people were promised\n"]
     for step, guarantee in released:
-        lines.append(f"- `{step}`: {in_words(guarantee)}")
+        lines.append(f"- `{step}`: {' '.join(words_of(guarantee))}")
         lines += [f"  - not covered: {text}" for text in guarantee["mechanism"].get("not_covered", ())]
     lines += [
         f"- Together the releases here cost the account `{account}` epsilon {epsilon:g} and delta {delta:g}; other releases of"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.packages.standards.preview import STYLE
-from pellucid.packages.standards.privacy import in_words
+from pellucid.packages.words import in_words
 from pellucid.privacy.assess.roles import ROLES
 from pellucid.steward.assessing import meaning
 from pellucid.steward.attacking import beyond_control, figure, verdict
