@@ -213,6 +213,7 @@ def test_a_dry_run_says_what_would_run_and_runs_nothing(worked: Worked) -> None:
 LOOKED_AT = (
     "--help", "run --help", "ledger --help", "compare --help", "runs", "show", "ledger", "compare", "graph small.py", "why model",
     "gc --dry-run", "run small.py", "run small.py --dry-run --set model.regularization=40",
+    *(f"{command} --help" for command in ("publish", "check", "reproduce", "receipts", "catalogue", "upload", "import", "adopt")),
 )  # fmt: skip
 
 

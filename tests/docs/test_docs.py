@@ -1,7 +1,8 @@
 """Every command and every example of the documentation is run, in order, page by page, in an empty folder.
 
 A block ```python file=NAME writes a file. In a block ```console, lines that begin with "$ " are commands; any other line must be
-in the command's output, with numbers and spacing free. `exit=N` says how the block's last command ends (default 0).
+in the command's output, with numbers and spacing free; with `numbers=exact` only spacing is. `exit=N` says how the block's last command
+ends (default 0).
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ def blocks(page: str) -> list[tuple[str, dict[str, str], str]]:
     return found
 
 
-def loose(line: str) -> str:
-    """A line without its numbers and spacing."""
-    return re.sub(r"\s+", " ", re.sub(r"[0-9][0-9a-f.,:e-]*", "#", line)).strip()
+def loose(line: str, exact: bool = False) -> str:
+    """A line without its spacing, and without its numbers unless they are exact."""
+    return re.sub(r"\s+", " ", line if exact else re.sub(r"[0-9][0-9a-f.,:e-]*", "#", line)).strip()
 
 
 @pytest.fixture
@@ -74,9 +75,12 @@ def run_page(page: str, place: tuple[Path, dict[str, str]]) -> int:
             wanted = int(options.get("exit", "0")) if at == len(groups) - 1 else 0
             said = done.stdout + done.stderr
             assert done.returncode == wanted, f"{page}: $ {command}\n{said}"
-            lines = [loose(line) for line in said.splitlines()]
+            exact = options.get("numbers") == "exact"
+            lines = [loose(line, exact) for line in said.splitlines()]
             for line in expected:
-                assert any(loose(line) in found for found in lines), f"{page}: $ {command}\ndoes not say: {line}\nbut:\n{said}"
+                assert any(loose(line, exact) in found for found in lines), (
+                    f"{page}: $ {command}\ndoes not say: {line}\nbut:\n{said}"
+                )
             commands += 1
     return commands
 
@@ -88,6 +92,17 @@ def test_every_command_of_the_page_does_what_it_says(page: str, place: tuple[Pat
         folder, environment = place
         subprocess.run(["pellucid", "run", "pellucid-demo/areas.py", "--quiet"], cwd=folder, env=environment, check=True)
     assert run_page(page, place) >= 1
+
+
+def test_a_wrong_number_on_a_page_is_found_where_numbers_are_exact(place: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
+    for text, number, good in (("", "2", True), (" numbers=exact", "2", False), (" numbers=exact", "1", True)):
+        page = tmp_path / "page.md"
+        page.write_text(f"```console{text}\n$ echo mae 1\nmae {number}\n```\n")
+        if good:
+            assert run_page(str(page), place) == 1
+        else:
+            with pytest.raises(AssertionError, match="does not say: mae 2"):
+                run_page(str(page), place)
 
 
 def test_the_readme_shows_what_the_example_file_says() -> None:

@@ -253,9 +253,46 @@ def test_a_package_that_is_not_whole_leaves_the_old_site_as_it_was(published: Pa
     done = build([package, published], site, keep_going=True)
     assert [(one.path, one.name) for one in done.refused] == [(package, "artifacts/counts.parquet: the file was changed")]
     assert bytes_of(site) == before
-    with pytest.raises(PackageError, match="no package is left"):
+    with pytest.raises(PackageError, match=r"no package is left to list: artifacts/counts\.parquet: the file was changed"):
         build([package], tmp_path / "other", keep_going=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["package", "site"]
+
+
+def test_any_one_bad_package_is_left_out_and_named_in_one_line(
+    published: Path, hostile: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that no check foresaw: a description that is read wrong, and one that cannot be shown."""
+    from pellucid.packages.catalogue import pages
+
+    told = json.loads((package / "croissant.json").read_text())
+    told["recordSet"][0]["field"] = None
+    (package / "croissant.json").write_text(json.dumps(told))
+    fixity.write(package)
+    (tmp_path / "text.zip").write_text("no zip")
+    (tmp_path / "empty").mkdir()
+    bad = [package, tmp_path / "text.zip", tmp_path / "empty", tmp_path / "missing", tmp_path / "x\n\x1b[2J"]
+    done = build([*bad[:2], published, *bad[2:]], tmp_path / "site", keep_going=True)
+    assert (done.packages, [one.path for one in done.refused]) == (1, bad)
+    assert all(one.name.isprintable() and one.why.isprintable() for one in done.refused)
+    build([published], tmp_path / "same")
+    assert bytes_of(tmp_path / "site") == bytes_of(tmp_path / "same")
+    with pytest.raises(PackageError) as caught:
+        build([published, package], tmp_path / "site")
+    assert str(package) in str(caught.value)
+
+    shown = pages.record
+
+    def fails(site: Any, shelf: Any, one: Any) -> bytes:
+        if shelf.package.digest == fixity.sha256_of(hostile / fixity.FILE):
+            raise KeyError("step\n")
+        return shown(site, shelf, one)
+
+    monkeypatch.setattr(pages, "record", fails)
+    done = build([hostile, published], tmp_path / "third", keep_going=True)
+    assert [(one.path, one.name, one.why) for one in done.refused] == [
+        (hostile, "it cannot be read or shown", "KeyError: 'step\\n'")
+    ]
+    assert bytes_of(tmp_path / "third") == bytes_of(tmp_path / "same")
 
 
 BROKEN: dict[str, Any] = {
@@ -298,6 +335,9 @@ def test_nothing_but_a_catalogue_is_written_over(published: Path, tmp_path: Path
     assert (mine / "thesis.txt").read_text() == "years of work"
     for words, said in (
         ({"url": "javascript:alert(1)"}, "no address"),
+        ({"url": "http://[::1"}, "no address"),
+        ({"url": "https://x.example:99999/"}, "no address"),
+        ({"url": "https://me:word@x.example/"}, "must not hold a name or password: what is shown of it: 'https://x.example/'"),
         ({"day": "yesterday"}, "no date"),
         ({"receipts": tmp_path / "none"}, "no such folder"),
     ):
@@ -411,6 +451,35 @@ def test_the_search_finds_and_no_page_runs_what_strangers_wrote(browser: Any, ad
         browser.get(f"{address}/{path.relative_to(made).as_posix()}")
         assert browser.execute_script("return typeof hit") == "undefined"
     assert [line for line in browser.get_log("browser") if line["level"] != "INFO"] == []
+
+
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> tuple[Path, Path]:
+    """A package whose publisher uses no spaces, and a catalogue of it."""
+    folder = tmp_path_factory.mktemp("endless") / "work"
+    file = write_shop(folder)
+    text = SHOP.replace('f"top_{at}"', f'f"{"m" * 300}_{{at}}"').replace('credit="the shop"', f'credit="{"c" * 300}"')
+    text = text.replace('title="What a shop sells"', f'title="{"T" * 250}", version="{"0" * 100}"')
+    text = text.replace('description="Shares', f'description="{"D" * 900}').replace(
+        'creators=("Doe, ', f'creators=("{"N" * 150}, '
+    )
+    text = text.replace('keywords=("shop"', f'keywords=("{"k" * 90}"')
+    assert [text.count(letter * 90) > 0 for letter in "mcTDNk"] == [True] * 6
+    file.write_text(text)
+    publish(folder / ".pellucid", run_file(file, keys=keys), folder / "package")
+    build([folder / "package"], folder / "site", title="S" * 180)
+    return folder / "package", folder / "site"
+
+
+def test_words_without_an_end_do_not_make_a_page_wider_than_a_phone(browser: Any, endless: tuple[Path, Path]) -> None:
+    package, site = endless
+    phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    for path in [package / "ro-crate-preview.html", *sorted(site.rglob("*.html"))]:
+        browser.get(path.as_uri())
+        wide = browser.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= 390, (path.name, wide)
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -308,6 +309,16 @@ def test_the_command_serves_on_this_machine_until_interrupted(site: Path, tmp_pa
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize("path", ["/index.html%00.x", "/%00", "/%ED%A0%80", "http://[", "http://[/oai", "/" + "x" * 5000])
+@pytest.mark.parametrize("verb", ["GET", "HEAD"])
+def test_a_name_no_file_can_have_is_not_found(base: str, verb: str, path: str) -> None:
+    known = urllib.parse.urlsplit(base)
+    with socket.create_connection((known.hostname, known.port), timeout=10) as connection:
+        connection.sendall(f"{verb} {path} HTTP/1.0\r\n\r\n".encode())
+        with connection.makefile("rb") as answer:
+            assert answer.readline().split()[1] == b"404"
 
 
 def test_what_cannot_be_served_is_said_in_one_line(site: Path, tmp_path: Path) -> None:

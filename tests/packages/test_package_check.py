@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.errors import PackageError
+from pellucid.errors import PackageError, UsageError
 from pellucid.packages import check, fixity, reproduce, venv
 from pellucid.packages.untrusted import MAX_BYTES
 
@@ -148,3 +148,57 @@ def test_a_file_name_from_a_stranger_does_not_reach_the_terminal_raw(package: Pa
 def test_a_moved_copy_is_still_whole(package: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(package, tmp_path / "else where"))
     assert check(moved).pipeline == "shop"
+
+
+# where a package is named ----------------------------------------------------------------------------------------------------
+
+
+def test_a_package_one_folder_further_in_is_found_and_named(published: Path, tmp_path: Path) -> None:
+    """As file managers make them: the folder itself in the zip, and a folder in a folder when it is unpacked."""
+    shutil.copytree(published, tmp_path / "outer" / "my package")
+    made = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", tmp_path / "outer", "my package"))
+    with pytest.raises(PackageError) as caught:
+        check(made)
+    said = "there is no MANIFEST.sha256 in it: the package is one folder further in"
+    assert str(caught.value) == f"{made}: {said}. Unpack it, and name the folder 'my package'"
+    with pytest.raises(PackageError) as caught:
+        check(tmp_path / "outer")
+    assert str(caught.value) == f"{tmp_path / 'outer'}: {said}. Name '{tmp_path / 'outer' / 'my package'}'"
+    assert check(tmp_path / "outer" / "my package").files > 10
+
+
+def test_a_zip_that_holds_no_package_is_named_itself(published: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(published, tmp_path / "outer" / name)
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").write_text("a")
+    for folder in ("outer", "text"):
+        made = Path(shutil.make_archive(str(tmp_path / "sent"), "zip", tmp_path / folder))
+        for package in (made, tmp_path / folder):
+            with pytest.raises(PackageError) as caught:
+                check(package)
+            said = "there is no MANIFEST.sha256 in it. Name a folder or zip written by pellucid publish"
+            assert str(caught.value) == f"{package}: {said}"
+
+
+ADDRESSES = (
+    "http://127.0.0.1:99999/a.zip",
+    "http://[::1",
+    "http://127.0.0.1:x/",
+    "https://me:pass@127.0.0.1:9/a.zip",
+    "http:///a.zip",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_cannot_be_one_is_refused_and_no_password_is_shown(address: str) -> None:
+    with pytest.raises(UsageError, match=r"no address|must not hold a name or password") as caught:
+        reproduce(address)
+    assert "pass@" not in str(caught.value)
+    assert "me:" not in str(caught.value)
+
+
+def test_what_is_asked_of_an_address_is_not_shown() -> None:
+    with pytest.raises(PackageError, match=r"^http://127\.0\.0\.1:9/a\.zip: it cannot be fetched") as caught:
+        reproduce("http://127.0.0.1:9/a.zip?token=secret#x")
+    assert "secret" not in str(caught.value)

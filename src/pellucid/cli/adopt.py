@@ -22,8 +22,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", action="append", default=[], type=Path, metavar="FILE", help="a file it reads unseen (native code)"
     )
-    parser.add_argument("--arg", action="append", default=[], metavar="WORD", help="an argument for the script")
-    parser.add_argument("--tolerance", type=float, metavar="SHARE", help="how far numbers may differ (relative) in a re-run")
+    parser.add_argument(
+        "--arg", action="append", default=[], metavar="WORD", help="an argument for the script; one with a hyphen: --arg=--n"
+    )
+    parser.add_argument("--tolerance", type=float, metavar="SHARE", help="how far numbers may differ in a re-run (relative)")
     parser.add_argument("--package", type=Path, metavar="DEST", help="also run and publish it as this package")
 
 
@@ -33,7 +35,7 @@ def call(arguments: argparse.Namespace) -> int:
     from pellucid.packages.adopt import adopt
     from pellucid.pipeline.about import About
 
-    title = arguments.title or arguments.script.name
+    title = arguments.title or arguments.script.absolute().name or str(arguments.script)
     about = About(title, arguments.description or title, tuple(arguments.creator), arguments.licence, arguments.data_licence)
     made = adopt(
         arguments.script,
@@ -54,9 +56,10 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         options.print_json(told)
         return 0
-    print(f"{os.path.relpath(made.pipeline)}: takes {', '.join(made.files)}; gives {', '.join(made.outputs)}")
+    here = os.path.relpath(made.pipeline)
+    print(options.wrapped(f"{here}: takes {', '.join(made.files)}; gives {', '.join(made.outputs)}"))
     if arguments.package is not None:
-        print(f"published as {arguments.package}; anyone can re-run it: pellucid reproduce {arguments.package}")
+        print(options.then(f"published as {arguments.package}; anyone can re-run it", "pellucid", "reproduce", arguments.package))
     else:
-        print(f"run it: pellucid run {os.path.relpath(made.pipeline)}")
+        print(options.then("run it", "pellucid", "run", here))
     return 0

@@ -58,12 +58,14 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         options.print_json(done.to_json())
         return 0
-    print(f"{arguments.out}: packages {done.packages}, data sets {done.datasets}, models {done.models}, receipts {done.receipts}")
+    counts = f"packages {done.packages}, data sets {done.datasets}, models {done.models}, receipts {done.receipts}"
+    print(options.wrapped(f"{arguments.out}: {counts}"))
     for one in done.refused:
-        print(f"left out: {one.path}: {one.name}" + (f": {one.why}" if one.why else ""))
+        print(options.wrapped(f"left out: {one.path}: {one.name}" + (f": {one.why}" if one.why else "")))
     for note in done.notes:
-        print(f"note: {note}")
-    print(f"open {arguments.out / 'index.html'}, put it on any file server, or: pellucid catalogue serve {arguments.out}")
+        print(options.wrapped(f"note: {note}"))
+    said = f"open {arguments.out / 'index.html'}, put it on any file server, or"
+    print(options.then(said, "pellucid", "catalogue", "serve", arguments.out))
     return 0
 
 

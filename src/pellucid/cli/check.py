@@ -25,5 +25,5 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         options.print_json(found.to_json())
     else:
-        print(found)
+        print(options.wrapped(str(found)))
     return 0

@@ -44,7 +44,11 @@ class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one line, as all of Pellucid does."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, where=self.prog.removeprefix("pellucid").strip(), fix=f"See: {self.prog} --help")
+        page, fix = f"See: {self.prog} --help", ""
+        if message.endswith("expected one argument"):  # a word with a hyphen in front is an option to the parser
+            option = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
+            fix = f"A value that begins with a hyphen is written {option}=VALUE. "
+        raise UsageError(message, where=self.prog.removeprefix("pellucid").strip(), fix=fix + page)
 
 
 def parser_for(command: str | None) -> argparse.ArgumentParser:

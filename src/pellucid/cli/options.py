@@ -7,8 +7,10 @@ import contextlib
 import json
 import math
 import os
+import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +88,26 @@ def width() -> int:
     return shutil.get_terminal_size((80, 24)).columns
 
 
+def wrapped(text: str) -> str:
+    """Each line broken between words where it is longer than the terminal is wide, and what follows set in under it.
+
+    What has no space in it (a digest, a path) stays whole, on a line of its own.
+    """
+    lines = []
+    for line in text.splitlines():
+        below = " " * (len(line) - len(line.lstrip()) + 4)
+        broken = textwrap.wrap(line, min(width(), 100), subsequent_indent=below, break_long_words=False, break_on_hyphens=False)
+        lines += broken if len(line) > min(width(), 100) else [line]
+    return "\n".join(lines)
+
+
+def then(said: str, *command: str | os.PathLike[str]) -> str:
+    """What to do next, and its command as a shell takes it: never broken, on a line of its own where both do not fit on one."""
+    words = shlex.join([os.fspath(word) for word in command])
+    line = f"{said}: {words}"
+    return line if len(line) <= min(width(), 100) else f"{wrapped(said)}:\n  {words}"
+
+
 def load(file: Path) -> Pipeline:
     """The pipeline of a file. What the file prints while it loads goes to stderr: stdout is for results."""
     from pellucid.pipeline.load import load as load_file
@@ -111,8 +133,10 @@ def _finite(value: Any) -> Any:
 
 
 def fail(error: PellucidError, *, as_json: bool, told: Mapping[str, Any] | None = None) -> int:
-    """One line on stderr; with --json also an object on stdout: what is `told` (else the run), and the error."""
-    print(f"pellucid: {' '.join(str(error).split())}", file=sys.stderr)
+    """One line on stderr, broken between words in a terminal; with --json also an object on stdout: what is `told` (else the run), and
+    the error."""
+    line = f"pellucid: {' '.join(str(error).split())}"
+    print(wrapped(line) if sys.stderr is not None and sys.stderr.isatty() else line, file=sys.stderr)
     if as_json:
         if told is None:
             told = {**(error.run.to_json() if error.run is not None else {}), "status": "failed"}

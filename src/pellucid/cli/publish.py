@@ -33,10 +33,11 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         options.print_json(done.to_json())
         return 0
-    print(f"{arguments.destination}: {done.files} files, {options.size(done.size)}; open artifacts: {', '.join(done.open)}")
+    made = f"{arguments.destination}: {done.files} files, {options.size(done.size)}"
+    print(options.wrapped(f"{made}; open artifacts: {', '.join(done.open)}"))
     if done.withheld:
-        print(f"withheld, because not open: {', '.join(done.withheld)}")
+        print(options.wrapped(f"withheld, because not open: {', '.join(done.withheld)}"))
     for note in done.notes:
-        print(f"note: {note}")
-    print(f"anyone can check it: pellucid reproduce {arguments.destination}")
+        print(options.wrapped(f"note: {note}"))
+    print(options.then("anyone can check it", "pellucid", "reproduce", arguments.destination))
     return 0

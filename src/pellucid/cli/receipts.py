@@ -27,14 +27,17 @@ def call(arguments: argparse.Namespace) -> int:
         return int(bool(found.refused))
     if found.counted:
         rows = [
-            [r.path.name, r.verdict, r.when, r.key[:16], "yes" if known else "no", r.machine["cpu"]] for r, known in found.counted
+            [r.verdict, f"{r.when[:10]} {r.when[11:16]}", r.key[:16], "yes" if known else "no", r.path.name]
+            for r, known in found.counted
         ]
-        print(options.table(rows, ["receipt", "verdict", "when (UTC)", "key", "trusted", "cpu"]))
+        print(options.wrapped(options.table(rows, ["verdict", "when (UTC)", "key", "trusted", "receipt"])))
     for refused in found.refused:
-        print(f"refused: {refused.path.name}: {refused.name}: {refused.why}")
-    print(f"{found.confirmed} came to the same result by keys of their own, {found.confirmed_by_trusted} of them trusted by you")
+        print(options.wrapped(f"refused: {refused.path.name}: {refused.name}: {refused.why}"))
+    same = f"{found.confirmed} came to the same result by keys of their own"
+    print(options.wrapped(f"{same}, {found.confirmed_by_trusted} of them trusted by you"))
     if others := len(found.counted) - found.confirmed:
         print(f"{others} did not: see the verdicts")
     if not found.publisher:
-        print("note: the package is not signed, so nobody can tell a receipt of its publisher from another's")
+        note = "note: the package is not signed, so nobody can tell a receipt of its publisher from another's"
+        print(options.wrapped(note))
     return int(bool(found.refused))

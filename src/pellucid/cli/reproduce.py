@@ -63,7 +63,8 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         options.print_json(verdict.to_json())
     else:
-        print(verdict)
+        print(options.wrapped(str(verdict)))
         if arguments.receipt is not None:
-            print(f"  receipt: {arguments.receipt}, signed; anyone can count it: pellucid receipts PACKAGE {arguments.receipt}")
+            said = f"  receipt: {arguments.receipt}, signed; anyone can count it"
+            print(options.then(said, "pellucid", "receipts", "PACKAGE", arguments.receipt))
     return int(verdict.exit_code)

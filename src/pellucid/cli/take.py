@@ -24,6 +24,7 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         options.print_json({"path": str(made.path), "origin": str(made.origin), "line": made.line})
         return 0
-    print(f"{made.path}, with where it comes from in {made.origin}; in a pipeline file there:")
-    print(made.line)
+    print(options.wrapped(f"{made.path}, with where it comes from in {made.origin}; in a pipeline file there:"))
+    head, _, given = made.line.partition("(")
+    print(made.line if len(made.line) <= options.width() else f"{head}(\n    {given[:-1]}\n)")
     return 0

@@ -44,8 +44,9 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.json:
         options.print_json(done.to_json())
         return 0
-    print(f"{done.file}: {options.size(done.size)}, {'sent' if done.sent else 'was there already'}, sha256:{done.sha256}")
-    print(f"{'published' if done.published else 'a draft, not published'}: {done.id} {done.page}".rstrip())
+    sent = "sent" if done.sent else "was there already"
+    print(options.wrapped(f"{done.file}: {options.size(done.size)}, {sent}, sha256:{done.sha256}"))
+    print(options.wrapped(f"{'published' if done.published else 'a draft, not published'}: {done.id} {done.page}".rstrip()))
     for note in done.notes:
-        print(f"note: {note}")
+        print(options.wrapped(f"note: {note}"))
     return 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from pellucid.errors import PackageError, StoreError
+from pellucid.packages.fixity import FILE as LIST
 from pellucid.packages.fixity import MAX_FILES
 from pellucid.packages.untrusted import printable, refuse
 
@@ -42,17 +43,34 @@ def write(folder: Path, target: Path) -> None:
 
 @contextmanager
 def opened(package: Path, scratch: Path) -> Iterator[Path]:
-    """The folder of a package: itself, or a zip unpacked into `scratch`. Raises PackageError for a zip that could do harm."""
+    """The folder of a package: itself, or a zip unpacked into `scratch`. Raises PackageError for a zip that could do harm, and for what
+    holds the package one folder further in."""
     if not package.is_file():
+        if package.is_dir():
+            _refuse_further_in(package, package)
         yield package
         return
     folder = scratch / "package"
     folder.mkdir(parents=True)
     try:
         unpack(package, folder)
+        _refuse_further_in(folder, package)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _refuse_further_in(folder: Path, package: Path) -> None:
+    """Say where the list of files is, where it is not at the top: file managers put a folder into a zip, and unpack one into another."""
+    if os.path.lexists(folder / LIST):
+        return
+    inside = sorted(path.name for path in folder.iterdir() if path.is_dir() and (path / LIST).is_file())
+    what, zipped = f"there is no {LIST} in it", package.is_file()
+    if len(inside) != 1:
+        fix = "Name a folder or zip written by pellucid publish"
+        raise PackageError(what, where=printable(str(package)), fix=fix)
+    fix = f"Unpack it, and name the folder {inside[0]!r:.100}" if zipped else f"Name {str(package / inside[0])!r:.300}"
+    raise PackageError(what, where=printable(str(package)), why="the package is one folder further in", fix=printable(fix))
 
 
 def unpack(source: Path, folder: Path) -> None:

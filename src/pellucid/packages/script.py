@@ -7,12 +7,13 @@ numbers come back as values of their kinds, so that a re-run can compare them nu
 
 from __future__ import annotations
 
+import ast
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,16 +91,22 @@ def cells(notebook: bytes, where: str) -> str:
     try:
         found = json.loads(notebook)
         sources = [cell["source"] for cell in found["cells"] if cell["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PellucidError("it is not a notebook of nbformat 4", where=where, why=type(error).__name__) from None
     texts = ["".join(source) if isinstance(source, list) else str(source) for source in sources]
     for at, text in enumerate(texts, 1):
-        for line in text.splitlines():
-            if re.match(r"\s*[%!]", line):
-                raise PellucidError(
-                    f"code cell {at} is not plain Python",
-                    where=where,
-                    why=f"{line.strip()[:60]!r}",
-                    fix="Remove the line, or do it in Python",
-                )
+        _refuse_other_than_python(text, at, where)
     return "\n\n".join(f"# cell {at}\n{text.rstrip()}" for at, text in enumerate(texts, 1)) + "\n"
+
+
+def _refuse_other_than_python(text: str, at: int, where: str) -> None:
+    """The parser decides, not the look of a line: a line of a text may begin with % too."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        lines, number = text.splitlines(), getattr(error, "lineno", None) or 1
+        line = lines[number - 1].strip() if number <= len(lines) else ""
+        fix = "Remove the line, or do it in Python" if line[:1] in ("%", "!", "?") else "Put it right, and run the notebook again"
+        raise PellucidError(f"code cell {at} is not plain Python", where=where, why=f"{line[:60]!r}", fix=fix) from None

@@ -18,13 +18,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import PackageError, UsageError
+from pellucid.errors import PackageError, PellucidError, UsageError
+from pellucid.packages.address import parsed, public
 from pellucid.packages.tally import Refused
+from pellucid.packages.untrusted import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pellucid.packages.catalogue.record import Shelf
+    from pellucid.packages.catalogue.record import Shelf, Site
 
 FORMAT = "pellucid catalogue 1"
 STATE = "harvest.json"  # what OAI-PMH is answered from, and how a site is known for one
@@ -79,10 +81,10 @@ def build(
     name = shown(title, 200) or "Open packages"
     about = Site(name, shown(publisher, 200) or name, address)
     with _beside(site) as draft:
-        shelves, refused = _shelves(packages, draft, given, trusted, keep_going)
+        shelves, refused = _shelves(packages, draft, given, trusted, about, keep_going)
         days = [shelf.package.date for shelf in shelves] + [one.when[:10] for shelf in shelves for one, _ in shelf.tally.counted]
         today = _day(day) or max(days)
-        _write(draft, about, shelves, earlier, today)
+        _write(draft, _written(about, shelves, earlier, today))
         _put_in_place(draft, site)
     left_out = (*refused, *sorted([*unfit, *_unused(given, shelves)], key=lambda one: str(one.path)))
     used = sum(len(shelf.receipts) for shelf in shelves)
@@ -92,9 +94,9 @@ def build(
 
 
 def _shelves(
-    packages: Sequence[Path], draft: Path, receipts: Mapping[str, list[Path]], trusted: set[str], keep_going: bool
+    packages: Sequence[Path], draft: Path, receipts: Mapping[str, list[Path]], trusted: set[str], about: Site, keep_going: bool
 ) -> tuple[list[Shelf], list[Refused]]:
-    """Each package checked, and its files in the draft. Two of the same bytes are one."""
+    """Each package checked, its pages tried, and its files in the draft. Two of the same bytes are one."""
     from pellucid.packages import archive
 
     found: dict[str, Shelf] = {}
@@ -103,42 +105,70 @@ def _shelves(
         with tempfile.TemporaryDirectory(prefix="pellucid-catalogue-") as scratch:
             try:
                 with archive.opened(package.absolute(), Path(scratch)) as folder:
-                    shelf = _one(folder, draft, receipts, trusted)
+                    shelf = _one(folder, draft, receipts, trusted, about)
                     found.setdefault(shelf.package.id, shelf)
-            except PackageError as error:
+            except Exception as error:  # noqa: BLE001 (a stranger wrote it: the others are shown all the same)
+                what, at, why = _said(error, package)
                 if not keep_going:
-                    where = f"{package}: {error.where}" if error.where else str(package)
-                    raise PackageError(error.what, where=where, why=error.why, fix="Leave it out, or --keep-going") from None
-                refused.append(Refused(package, f"{error.where}: {error.what}" if error.where else error.what, error.why))
+                    where = f"{package}: {at}" if at else str(package)
+                    raise PackageError(what, where=where, why=why, fix="Leave it out, or --keep-going") from None
+                refused.append(Refused(package, f"{at}: {what}" if at else what, why))
     if not found:
-        raise PackageError("no package is left to list", where=str(packages[0]) if packages else "", fix="Name a whole package")
+        first, why = str(packages[0]) if packages else "", refused[0].name if refused else ""
+        raise PackageError("no package is left to list", where=first, why=why, fix="Name a whole package")
     return sorted(found.values(), key=lambda shelf: shelf.package.id), refused
 
 
-def _one(folder: Path, draft: Path, receipts: Mapping[str, list[Path]], trusted: set[str]) -> Shelf:
-    from pellucid.packages import archive
+def _said(error: Exception, package: Path) -> tuple[str, str, str]:
+    """What is wrong with a package, where in it, and why, each on one line."""
+    if isinstance(error, PellucidError):
+        parts = (error.what, "" if error.where == str(package.absolute()) else error.where, error.why)
+    else:
+        parts = ("it cannot be read or shown", "", f"{type(error).__name__}: {error}")
+    what, where, why = (" ".join(printable(part).split())[:300] for part in parts)
+    return what, where, why
+
+
+def _one(folder: Path, draft: Path, receipts: Mapping[str, list[Path]], trusted: set[str], about: Site) -> Shelf:
+    """A package as it will be listed, once everything that is written of it can be; only then are its files in the draft."""
     from pellucid.packages.catalogue import reading
     from pellucid.packages.catalogue.record import File
     from pellucid.store.saved import sha256_of
 
     shelf = reading.shelf(folder, receipts, trusted)
     record = shelf.package
+    tried = replace(record, files=(File(f"files/{record.id}.zip", f"{record.id}.zip", 0, "0" * 64, "application/zip"),))
+    _written(about, [replace(shelf, package=tried)], {}, record.date)
     whole = draft / "files" / f"{record.id}.zip"
-    whole.parent.mkdir(exist_ok=True)
     if not whole.exists():
-        archive.write(folder, whole)
-        for part in shelf.parts:
-            for file in part.files:
-                (draft / file.path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(folder / "artifacts" / file.name, draft / file.path)
-        for place, path in shelf.receipts:
-            (draft / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, draft / place)
+        try:
+            _offer(folder, draft, shelf, whole)
+        except BaseException:
+            for left in (whole.with_suffix(""), draft / "receipts" / record.id):
+                shutil.rmtree(left, ignore_errors=True)
+            whole.unlink(missing_ok=True)
+            raise
     packed = File(f"files/{whole.name}", whole.name, whole.stat().st_size, sha256_of(whole), "application/zip")
     return replace(shelf, package=replace(record, files=(packed,)))
 
 
-def _write(draft: Path, about: Any, shelves: list[Shelf], earlier: Mapping[str, Any], today: str) -> None:
+def _offer(folder: Path, draft: Path, shelf: Shelf, whole: Path) -> None:
+    """The files of a package, and its receipts, in the draft."""
+    from pellucid.packages import archive
+
+    whole.parent.mkdir(exist_ok=True)
+    archive.write(folder, whole)
+    for part in shelf.parts:
+        for file in part.files:
+            (draft / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / "artifacts" / file.name, draft / file.path)
+    for place, path in shelf.receipts:
+        (draft / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, draft / place)
+
+
+def _written(about: Site, shelves: list[Shelf], earlier: Mapping[str, Any], today: str) -> dict[str, bytes]:
+    """Path -> bytes of all that is written of the packages."""
     from pellucid.packages.catalogue import harvest, machines, pages
     from pellucid.packages.standards.description import as_json
 
@@ -156,6 +186,10 @@ def _write(draft: Path, about: Any, shelves: list[Shelf], earlier: Mapping[str, 
     for shelf in shelves:
         for record in shelf.records:
             written[record.path] = pages.record(about, shelf, record)
+    return written
+
+
+def _write(draft: Path, written: Mapping[str, bytes]) -> None:
     for path, body in written.items():
         (draft / path).parent.mkdir(exist_ok=True)
         (draft / path).write_bytes(body)
@@ -192,8 +226,10 @@ def _unused(given: Mapping[str, list[Path]], shelves: list[Shelf]) -> list[Refus
 def _address(url: str) -> str:
     if not url:
         return ""
-    if not _URL.fullmatch(url) or not url.isascii():
-        raise UsageError(f"{url!r:.80} is no address of a site", where="--url", fix="Such as: --url https://data.example/")
+    fix = "Such as: --url https://data.example/"
+    parsed(url, where="--url", fix=fix)
+    if not _URL.fullmatch(url):
+        raise UsageError(f"{public(url)!r:.80} is no address of a site", where="--url", fix=fix)
     return url.rstrip("/") + "/"
 
 

@@ -7,7 +7,7 @@ from pellucid.packages.standards import preview
 STYLE = (
     preview.STYLE
     + """
-nav { font-size: .93rem; } nav a { margin-right: 1rem; } h1, h2, h3, p, li, dd { overflow-wrap: anywhere; }
+nav { font-size: .93rem; } nav a { margin-right: 1rem; }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; } ul.list { list-style: none; margin: 1rem 0; padding: 0; }
 ul.list > li { border: 1px solid var(--line); border-radius: .4rem; padding: .7rem 1rem; margin: .6rem 0; }
 ul.list > li[hidden] { display: none; } ul.list h2 { margin: 0; font-size: 1.05rem; } ul.list p { margin: .25rem 0 0; }

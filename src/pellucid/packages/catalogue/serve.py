@@ -89,6 +89,13 @@ class _Handler(SimpleHTTPRequestHandler):
         else:
             super().do_HEAD()
 
+    def send_head(self) -> Any:
+        try:
+            return super().send_head()
+        except ValueError:  # a name no file can have: with a zero byte, or no address at all
+            self.send_error(404)
+            return None
+
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
         kind = self.headers.get_content_type()
@@ -102,7 +109,10 @@ class _Handler(SimpleHTTPRequestHandler):
             self._oai(self.rfile.read(int(length)))
 
     def _is_oai(self) -> bool:
-        return urlsplit(self.path).path == "/oai"
+        try:
+            return urlsplit(self.path).path == "/oai"
+        except ValueError:
+            return False
 
     def _oai(self, asked: bytes, *, body: bool = True) -> None:
         from pellucid.packages.catalogue import oai

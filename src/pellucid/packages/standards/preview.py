@@ -15,15 +15,16 @@ PICTURES = (".svg", ".png", ".jpg", ".jpeg", ".webp")
 STYLE = """
 :root { color-scheme: light; --ink: #1d2733; --soft: #5a6675; --line: #d9dfe6; --tint: #f5f7f9; --good: #1e6b32; }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink); }
+body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; font: 16px/1.55 system-ui, sans-serif; color: var(--ink);
+  overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: .2rem 0 .4rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 p { margin: .5rem 0; } .soft { color: var(--soft); } a { color: #0b5cad; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .93rem; }
-td { overflow-wrap: anywhere; }
+th { overflow-wrap: normal; } td { min-width: 4.5rem; }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.n { white-space: nowrap; text-align: right; font-variant-numeric: tabular-nums; }
 code, pre { font: .88em/1.5 ui-monospace, monospace; }
-code { overflow-wrap: anywhere; } pre { background: var(--tint); padding: .8rem; border-radius: .4rem; overflow-x: auto; }
+pre { background: var(--tint); padding: .8rem; border-radius: .4rem; overflow-x: auto; }
 .card { border: 1px solid var(--line); border-left: .3rem solid var(--good); border-radius: .4rem; padding: .6rem 1rem; margin: .8rem 0; }
 img, svg { max-width: 100%; height: auto; }
 """

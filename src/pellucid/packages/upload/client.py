@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pellucid.errors import PackageError, UploadError, UsageError
+from pellucid.packages.address import parsed, public
 from pellucid.packages.untrusted import MAX_BYTES, parse_json, printable
 
 ATTEMPTS = 6
@@ -139,10 +140,16 @@ class Client:
 
     def within(self, link: object) -> str:
         """The path of a link that the repository gave. Raises UploadError for one to another origin."""
-        known, own = urlsplit(str(link)), urlsplit(self.url)
-        if (known.scheme, known.hostname, known.port) != (own.scheme, own.hostname, own.port) or not known.path.startswith("/"):
+        own = urlsplit(self.url)
+        try:
+            known = urlsplit(str(link))
+            same = (known.scheme, known.hostname, known.port) == (own.scheme, own.hostname, own.port)
+            path = known.path if same else ""
+        except ValueError:  # no address at all
+            path = ""
+        if not path.startswith("/"):
             raise UploadError("it gave a link to another place", where=self.url, why=f"{self.safe(str(link))[:120]!r}")
-        return known.path
+        return path
 
     def safe(self, text: str) -> str:
         """What the server said, as it may be shown: on one line, bounded, without the token."""
@@ -154,11 +161,11 @@ class Client:
 
 def connect(url: str, token: str, *, scheme: str, pause: float) -> Client:
     """A client, once address and token can be used. Raises UsageError."""
-    known = urlsplit(url)
-    host = known.hostname or ""
-    if known.scheme not in ("http", "https") or not host or known.username or known.query or known.fragment or not url.isascii():
-        raise UsageError(f"{url!r:.80} is no address of a repository", where="--url", fix="Such as: --url https://zenodo.org")
-    if known.scheme == "http" and host not in _HERE:
+    fix = "Such as: --url https://zenodo.org"
+    known = parsed(url, where="--url", fix=fix)
+    if known.query or known.fragment:
+        raise UsageError(f"{public(url)!r:.80} goes on with a question or a fragment", where="--url", fix=fix)
+    if known.scheme == "http" and known.hostname not in _HERE:
         raise UsageError("the token would go over the network in the clear", where="--url", fix="Name an https address")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError("the token is empty, or no token", where="--token-env", fix="Put the token alone into the variable")
