@@ -20,6 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Show what counts and what does not; exit 1 when a receipt was refused."""
     from pellucid.packages import tally
+    from pellucid.packages.verdict import NOT_YOURS
 
     found = tally(arguments.package, arguments.receipts, trust=arguments.trust)
     if arguments.json:
@@ -30,6 +31,9 @@ def call(arguments: argparse.Namespace) -> int:
             [r.path.name, r.verdict, r.when, r.key[:16], "yes" if known else "no", r.machine["cpu"]] for r, known in found.counted
         ]
         print(options.table(rows, ["receipt", "verdict", "when (UTC)", "key", "trusted", "cpu"]))
+    for counted, _ in found.counted:
+        if counted.runner.startswith(NOT_YOURS):
+            print(f"note: {counted.path.name} is {NOT_YOURS}")
     for refused in found.refused:
         print(f"refused: {refused.path.name}: {refused.name}: {refused.why}")
     print(f"{found.confirmed} came to the same result by keys of their own, {found.confirmed_by_trusted} of them trusted by you")
