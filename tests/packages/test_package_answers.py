@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_package_sealed import HANDICAPS
 from witnesses import key_of
 
 from pellucid.errors import PackageError
@@ -109,6 +110,17 @@ def test_levels_follow_the_longest_way() -> None:
 def test_a_step_that_takes_in_its_own_output_is_refused(trace: Manifest) -> None:
     with pytest.raises(PackageError, match="which is made later"):
         view.levels(trace, "ab")
+
+
+@pytest.mark.parametrize("handicap", ["no privilege", "no namespaces"])
+def test_a_package_is_bit_identical_also_where_less_of_the_kernel_can_be_had(handicap: str, published: Path) -> None:
+    main = "\nfrom pellucid.cli.main import main\nimport sys\nraise SystemExit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", HANDICAPS[handicap] + main, "reproduce", str(published), "--sandbox", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    told = json.loads(done.stdout)
+    assert told["verdict"] == "bit-identical", told
+    assert told["environment"] == []
+    assert told["network"].startswith("none (") and told["network"].endswith("unix sockets: none")
 
 
 # the pellucid in the package -------------------------------------------------------------------------------------------------

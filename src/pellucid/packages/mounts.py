@@ -44,8 +44,10 @@ def enter(root: str, read: Iterable[str], write: Iterable[str]) -> None:
     _own_proc(root)
     _set(root, _ATTR_RDONLY, recursive=False)
     os.chdir(root)
-    if libc().pivot_root(b".", b".") or libc().umount2(b".", _DETACH):
-        raise OSError(ctypes.get_errno(), "pivot_root")
+    if libc().pivot_root(b".", b"."):
+        os.chroot(".")  # where this is in a chroot already; without privileges nothing leads out of it
+    elif libc().umount2(b".", _DETACH):
+        raise OSError(ctypes.get_errno(), "umount2")
     os.chdir("/")
 
 
