@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_package_sealed import HANDICAPS
+from cells import HANDICAPS
 from witnesses import key_of
 
 from pellucid.errors import PackageError
