@@ -51,6 +51,17 @@ def whole(least: int) -> Callable[[str], int]:
     return read
 
 
+def above_zero(text: str) -> float:
+    """The type of an option that takes a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number above 0')
+    return value
+
+
 def home_of(arguments: argparse.Namespace) -> Path:
     """The state folder of a command that names no pipeline file.
 

@@ -15,6 +15,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--step", action="append", default=[], metavar="STEP", help="re-run only this step (again for more)")
     parser.add_argument("--keep-going", action="store_true", help="when a step fails, re-run the others all the same")
     parser.add_argument("--sandbox", action="store_true", help="run nothing unless network and files can be cut off")
+    amount = options.above_zero
+    parser.add_argument("--timeout", type=amount, metavar="SECONDS", help="the longest a re-run may take (default: a day)")
+    parser.add_argument("--memory", type=amount, metavar="GIB", help="the most memory it may use (default: 3/4 of the machine's)")
+    parser.add_argument("--disk", type=amount, metavar="GIB", help="the most it may write (default: half of what is free)")
     parser.add_argument("--explain", action="store_true", help="try whether what departs from the record explains a difference")
     parser.add_argument(
         "--receipt", type=Path, metavar="OUT", help="write the verdict as a signed receipt (a new file; needs --sign)"
@@ -53,6 +57,9 @@ def call(arguments: argparse.Namespace) -> int:
             keep_going=arguments.keep_going,
             sandbox=arguments.sandbox,
             explain=arguments.explain,
+            timeout=arguments.timeout,
+            memory=arguments.memory,
+            disk=arguments.disk,
             as_steward=Steward(options.home_of(arguments), arguments.steward_keys) if arguments.as_steward else None,
         )
     except PellucidError as error:

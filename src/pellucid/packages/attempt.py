@@ -1,10 +1,11 @@
-"""One attempt at a package: its environment, and re-runs and comparisons in it, each in a sealed process of its own."""
+"""One attempt at a package: its environment, re-runs in it, and comparisons, each in sealed processes of their own."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import PackageError
 
 if TYPE_CHECKING:
+    from pellucid.packages.limits import Limits
     from pellucid.packages.manifest import Manifest
-    from pellucid.packages.sealed import Ended
+    from pellucid.packages.sealed import Ended, Held
     from pellucid.packages.venv import Environment
 
 Finding = tuple[str, str, str, str]  # step, output, result, detail
@@ -26,54 +28,87 @@ class NoVerdictError(Exception):
 
 @dataclass(frozen=True)
 class Made:
-    """What a re-run gave: each step's action, message and outputs, the surroundings it saw, how it ended and where its files are."""
+    """What a re-run gave: each step's action, message and outputs, the surroundings it saw, how it was held, and in which folder which
+    steps were re-run."""
 
     steps: Mapping[str, Any]
     environment: Mapping[str, Any]
-    ended: Ended
-    work: Path
+    held: Held
+    works: tuple[tuple[Path, tuple[str, ...]], ...]
 
 
 @dataclass
 class Attempt:
-    """A checked package, the folder to work in, and, once built, the environment."""
+    """A checked package, the folder to work in, what a re-run may use, and, once built, the environment."""
 
     package: Path
-    wheel: str
+    wheel: Path
     manifest: Manifest
     folder: Path
     offline: bool
+    limits: Limits
     environment: Environment | None = None
     count: int = field(default=0)
 
     def build(self) -> None:
         """Build the environment. Raises NoVerdictError."""
-        from pellucid.packages import sealed, venv
+        from pellucid.packages import venv
 
         python = str(self.manifest.environment.get("python", ""))
-        shared = sealed.available().landlock > 0
         try:
             self.environment = venv.build(
-                self.package, self.wheel, self.folder / "environment", python, offline=self.offline, shared=shared
+                self.package, self.wheel, self.folder / "environment", python, offline=self.offline, shared=self._shared
             )
         except venv.NotBuiltError as error:
             raise NoVerdictError(f"its environment could not be built: {error}") from None
 
+    @property
+    def _shared(self) -> bool:
+        """Whether a re-run may have files that are others' too: only where the kernel lets it write to none of them."""
+        from pellucid.packages import sealed
+
+        return sealed.available().landlock > 0
+
     def rerun(self, steps: Sequence[str], *, keep_going: bool = False, surroundings: Mapping[str, str] | None = None) -> Made:
         """Re-run open steps, sealed, each from its recorded inputs; `surroundings` are further variables of the environment.
 
-        What comes back is the word of the package's own code: it is checked for its shape alone. Raises NoVerdictError.
+        Level by level, each in a process that sees nothing it has to make (`view`); after one that fails, no other, unless `keep_going`.
+        What comes back is the word of the package's own code: it is checked for its shape alone. Raises NoVerdictError, and PackageError
+        for a trace that is out of order.
         """
-        from pellucid.packages import lock, sealed
+        from pellucid.packages import view
+
+        started = time.monotonic()
+        found: dict[str, Any] = {}
+        environment: dict[str, Any] = {}
+        held: Held | None = None
+        works = []
+        for level in view.levels(self.manifest, steps):
+            work, some, ended = self._once(level, keep_going, surroundings or {}, self.limits.less(time.monotonic() - started))
+            found |= {name: step for name, step in some["steps"].items() if name in level}
+            environment |= some["environment"]
+            held = ended.held if held is None else held.and_(ended.held)
+            works.append((work, tuple(level)))
+            if not keep_going and any(step["action"] == "failed" for step in found.values()):
+                break
+        assert held is not None
+        return Made(found, environment, held, tuple(works))
+
+    def _once(
+        self, steps: Sequence[str], keep_going: bool, surroundings: Mapping[str, str], limits: Limits
+    ) -> tuple[Path, dict[str, Any], Ended]:
+        """Re-run the steps of one level: where, what came of it, and how the process ended."""
+        from pellucid.packages import lock, sealed, view
         from pellucid.packages.survey import ELSEWHERE
         from pellucid.pipeline.environment import DETERMINISM
 
         assert self.environment is not None
         self.count += 1
-        work = self.folder / ("rerun" if self.count == 1 else f"rerun-{self.count}")
+        work, seen = self.folder / f"rerun-{self.count}", self.folder / f"view-{self.count}"
         home, scratch = work / "home", work / "tmp"
         for path in (work, home, scratch):
             path.mkdir()
+        view.lay_out(self.package, self.manifest, steps, seen, shared=self._shared)
         python = self.environment.python
         env = {name: os.environ[name] for name in sealed.KEPT if name in os.environ} | DETERMINISM
         env |= {
@@ -81,40 +116,44 @@ class Attempt:
             "VIRTUAL_ENV": str(python.parents[1]),
             "HOME": str(home),
             "TMPDIR": str(scratch),
-            "PYTHONPATH": str(self.package / ELSEWHERE),
+            "PYTHONPATH": str(seen / ELSEWHERE),
             "PYTHONNOUSERSITE": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PELLUCID_LOCK": str(self.package / lock.FILE),
-            **(surroundings or {}),
+            "PELLUCID_LOCK": str(seen / lock.FILE),
+            **surroundings,
         }
         result = work / "result.json"
-        command = [str(python), "-P", "-m", "pellucid.packages.rerun", str(self.package), str(work / "state"), str(result)]
+        command = [str(python), "-P", "-m", "pellucid.packages.rerun", str(seen), str(work / "state"), str(result)]
         command += [json.dumps(list(steps)), "yes" if keep_going else "no"]
-        read = [self.package, *self.environment.folders, Path("/proc")]
-        ended = sealed.run(command, read=read, write=[work], env=env, folder=work, log="rerun")
-        if ended.code or not result.is_file() or result.is_symlink():
-            last = ended.last.splitlines()[-1] if ended.last else f"it ended with {ended.code}"
-            raise NoVerdictError(f"the re-run broke off: {last[:400]}")
-        found = _shaped(result)
-        return Made(found["steps"], found["environment"], ended, work)
+        read = [seen, *self.environment.folders]
+        ended = sealed.run(command, read=read, write=[work], env=env, folder=work, log="rerun", limits=limits)
+        if ended.stopped or ended.code or not result.is_file() or result.is_symlink():
+            fix = "; what it may use is set with --timeout, --memory and --disk" if ended.stopped else ""
+            raise NoVerdictError(f"the re-run broke off: {ended.why[:400]}{fix}")
+        return work, _shaped(result), ended
 
     def compare(self, made: Made, steps: Sequence[str], *, other_kernel: bool) -> list[Finding]:
         """The findings, from a sealed process of the verifier's own pellucid that can only read. Raises NoVerdictError."""
-        from pellucid.packages import sealed
+        from pellucid.packages import limits, sealed
 
-        command = [sys.executable, "-P", "-m", "pellucid.packages.comparison"]
-        command += [str(self.package), str(made.work / "state"), str(made.work / "result.json")]
+        works = [[str(work), list(of)] for work, of in made.works]
+        command = [sys.executable, "-P", "-m", "pellucid.packages.comparison", str(self.package), json.dumps(works)]
         command += [json.dumps(list(steps)), "other" if other_kernel else "same"]
-        read = [self.package, made.work, Path("/proc"), Path(__file__).resolve().parents[2]]
-        ended = sealed.run(command, read=read, write=[], env=dict(os.environ), folder=made.work, log="comparison")
+        objects = [path for work, _ in made.works for path in (work / "state" / "objects").rglob("*")]
+        bound = limits.of_reading([*(self.package / "artifacts").rglob("*"), *objects])
+        read = [self.package, *(work for work, _ in made.works), *sealed.own_folders()]
+        log = f"comparison-{self.count}"
+        env = sealed.own_environment()
+        ended = sealed.run(command, read=read, write=[], env=env, folder=self.folder, log=log, limits=bound)
         try:
+            if ended.stopped:
+                raise ValueError(ended.stopped)
             found = json.loads(ended.output.splitlines()[-1])
             if "error" in found:
                 raise NoVerdictError(str(found["error"])[:1000])
             return [(step, output, result, detail) for step, output, result, detail in found["findings"]]
         except (ValueError, IndexError, KeyError) as error:
-            last = ended.last.splitlines()[-1] if ended.last else f"it ended with {ended.code}"
-            raise NoVerdictError(f"the comparison broke off: {last[:400]}") from error
+            raise NoVerdictError(f"the comparison broke off: {ended.why[:400]}") from error
 
 
 def _shaped(result: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ canonical digest of its trace, computed in a sealed process.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -158,17 +157,18 @@ def _refuse_other_tolerances(signed: Signed, manifest: Manifest) -> None:
 
 def _stated(folder: Path) -> str:
     """Compute every canonical digest anew, sealed. Raises PackageError for one that is not as stated."""
-    from pellucid.packages import sealed
+    from pellucid.packages import limits, sealed
 
     command = [sys.executable, "-P", "-m", "pellucid.packages.stated", str(folder)]
+    bound = limits.of_reading((folder / "artifacts").rglob("*"))
     with tempfile.TemporaryDirectory(prefix="pellucid-check-") as work:
-        read = [folder, Path("/proc"), Path(__file__).resolve().parents[2]]
-        ended = sealed.run(command, read=read, write=[Path(work)], env=dict(os.environ), folder=Path(work), log="digests")
+        read = [folder, *sealed.own_folders()]
+        env = sealed.own_environment()
+        ended = sealed.run(command, read=read, write=[], env=env, folder=Path(work), log="digests", limits=bound)
     try:
-        found = json.loads(ended.output.splitlines()[-1])
+        found = json.loads("" if ended.stopped else ended.output.splitlines()[-1])
     except (ValueError, IndexError):
-        last = ended.last.splitlines()[-1] if ended.last else f"it ended with {ended.code}"
-        raise PackageError("its artifacts could not be read", why=printable(last)[:300]) from None
+        raise PackageError("its artifacts could not be read", why=printable(ended.why)[:300]) from None
     if "error" in found:
         raise PackageError(printable(str(found["error"]))[:500])
     for step, name, why in found.get("wrong", ()):

@@ -7,6 +7,7 @@ values do. Every claimed digest is computed anew from the file it is claimed of.
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
@@ -23,35 +24,49 @@ from pellucid.store.objects import Objects
 Finding = tuple[str, str, str, str]  # step, output, result, detail
 
 
-def main(package: str, home: str, result: str, steps: str, kernel: str) -> None:
+def main(package: str, works: str, steps: str, kernel: str) -> None:
     """Entry of the process: print the findings as JSON, or the error.
 
-    `steps`: which were re-run, as JSON; `kernel`: "other" where the linear algebra kernel is not the one on record.
+    `works`: folders of re-runs and the steps that were re-run there, as JSON; `steps`: which to compare; `kernel`: "other" where the
+    linear algebra kernel is not the one on record.
     """
     try:
-        made = _outputs(read_json(Path(result), "the result of the re-run"))
         manifest = manifests.read(Path(package))
-        findings = compare(manifest, Path(package), made, Objects(Path(home)), set(json.loads(steps)), kernel == "other")
+        made: dict[str, tuple[Artifact, Objects]] = {}
+        for work, rerun in json.loads(works):
+            result = read_json(Path(work, "result.json"), "the result of the re-run")
+            objects = Objects(Path(work, "state"))
+            made |= {name: (artifact, objects) for name, artifact in _outputs(result, manifest, rerun).items()}
+        findings = compare(manifest, Path(package), made, set(json.loads(steps)), kernel == "other")
         found: Any = {"findings": list(findings)}
     except PellucidError as error:
         found = {"error": str(error)}
+    except MemoryError:
+        found = {"error": unpacked()}
     print(json.dumps(found))
 
 
-def _outputs(result: Mapping[str, Any]) -> dict[str, Artifact]:
-    """The artifacts of the re-run by name; what is not one is left out, and so found missing."""
+def unpacked() -> str:
+    """What to say of a file that needs more memory than reading it may take."""
+    most, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return f"an artifact in it unpacks to more than the {most / (1 << 30):.1f} GiB of memory that reading it may take"
+
+
+def _outputs(result: Mapping[str, Any], manifest: Manifest, steps: Container[str]) -> dict[str, Artifact]:
+    """The artifacts that a re-run of these steps gave, by name: none of another step, whatever it says. What is not one is left out, and
+    so found missing."""
     made: dict[str, Artifact] = {}
-    for step in result["steps"].values():
-        for name, data in step["outputs"].items():
+    for entry in manifest.trace:
+        for name in entry.outputs if entry.step in steps else ():
             try:
-                made[name] = Artifact.from_json(data)
+                made[name] = Artifact.from_json(result["steps"][entry.step]["outputs"][name])
             except (KeyError, TypeError, ValueError):
                 continue
     return made
 
 
 def compare(
-    manifest: Manifest, package: Path, made: Mapping[str, Artifact], objects: Objects, steps: Container[str], other_kernel: bool
+    manifest: Manifest, package: Path, made: Mapping[str, tuple[Artifact, Objects]], steps: Container[str], other_kernel: bool
 ) -> Iterator[Finding]:
     """A finding for each output of each open step, in the order of the trace; of steps that were re-run only, those in `steps`.
 
@@ -68,7 +83,8 @@ def compare(
         for name, value in entry.outputs.items():
             result, detail = IDENTICAL, ""
             if entry.role == manifests.RERUN:
-                result, detail = _against(entry, value, made.get(name), package, objects, kernel)
+                artifact, objects = made.get(name, (None, None))
+                result, detail = _against(entry, value, artifact, objects, package, kernel)
             if result == IDENTICAL and manifest.digests == own_digests():
                 result, detail = as_stated(value, package)
             yield entry.step, name, result, detail
@@ -82,22 +98,22 @@ def own_digests() -> str:
 
 
 def _against(
-    entry: Entry, value: Value, made: Artifact | None, package: Path, objects: Objects, kernel: float | None
+    entry: Entry, value: Value, made: Artifact | None, objects: Objects | None, package: Path, kernel: float | None
 ) -> tuple[str, str]:
     """A value against its re-run: the worst result over its elements."""
-    if made is None:
+    if made is None or objects is None:
         return DIFFERENT, "the re-run gave no such output"
     if (value.items is None) != (made.items is None) or value.kind != made.kind:
         return DIFFERENT, "the re-run gave another kind of output"
     if value.items is None:
-        return _leaf(entry, value, made, package, objects, kernel)
+        return _leaf(entry, value, made, objects, package, kernel)
     names, others = [name for name, _ in value.items], [name for name, _ in made.items or ()]
     if names != others:
         parted = next((pair for pair in zip(names, others, strict=False) if pair[0] != pair[1]), (len(names), len(others)))
         return DIFFERENT, f"its elements are not the same: {parted[0]!r} in the package, {parted[1]!r} in the re-run"
     worst = (IDENTICAL, "")
     for (name, one), (_, other) in zip(value.items, made.items or (), strict=True):
-        result, detail = _against(entry, one, other, package, objects, kernel)
+        result, detail = _against(entry, one, other, objects, package, kernel)
         if result == DIFFERENT:
             return DIFFERENT, f"element {name!r}: {detail}"
         if result == WITHIN:
@@ -105,7 +121,7 @@ def _against(
     return worst
 
 
-def _leaf(entry: Entry, value: Value, made: Artifact, package: Path, objects: Objects, kernel: float | None) -> tuple[str, str]:
+def _leaf(entry: Entry, value: Value, made: Artifact, objects: Objects, package: Path, kernel: float | None) -> tuple[str, str]:
     import pyarrow as pa
 
     from pellucid.store import kinds
@@ -117,6 +133,8 @@ def _leaf(entry: Entry, value: Value, made: Artifact, package: Path, objects: Ob
         if sha256_of(published) == sha256_of(rerun):
             return IDENTICAL, ""
         found = kinds.compare(value.kind, published, rerun)
+    except MemoryError:
+        raise
     except (PellucidError, OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         return DIFFERENT, f"it cannot be read: {error}"
     if found is None:
@@ -147,6 +165,8 @@ def _digest(value: Value, package: Path) -> str:
         return collection(value.kind, items).digest
     try:
         return kinds.digest(package / value.path, value.kind)
+    except MemoryError:
+        raise
     except (PellucidError, OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         return f"unreadable ({type(error).__name__})"
 

@@ -23,6 +23,7 @@ from pellucid.packages.untrusted import printable
 if TYPE_CHECKING:
     from pellucid.packages.as_steward import Steward
     from pellucid.packages.checking import Whole
+    from pellucid.packages.limits import Limits
     from pellucid.packages.verdict import Verdict
 
 
@@ -37,6 +38,9 @@ def reproduce(
     sandbox: bool = False,
     explain: bool = False,
     as_steward: Steward | None = None,
+    timeout: float | None = None,
+    memory: float | None = None,
+    disk: float | None = None,
 ) -> Verdict:
     """Re-run a package: a folder, a zip, or the http(s) address of a zip.
 
@@ -44,14 +48,16 @@ def reproduce(
     kept; `offline` builds the environment from the wheels inside or uv's cache alone. `steps` names the steps to re-run instead of all;
     `keep_going` runs the others when one fails; `sandbox` refuses to run anything where the system cannot cut off network and files;
     `explain` re-runs the first step that parts once more for each suspect, as it is on record. `as_steward` re-runs the private side too,
-    for whom has data and key. Raises PackageError for a package that is
+    for whom has data and key. `timeout` in seconds, `memory` and `disk` in GiB bound what the re-run may use (see `limits`).
+    Raises PackageError for a package that is
     not whole (a changed byte, a missing or undeclared file, a link, a path that leads out of it), before anything of it is run;
     UsageError for a workspace that is in use or a step that is not there.
     """
-    from pellucid.packages import archive, download
+    from pellucid.packages import archive, download, limits
 
     with _folder(workspace) as folder, download.opened(package, folder) as found, archive.opened(found, folder) as place:
-        verdict = _verdict(place, folder, key, offline, list(steps), keep_going, sandbox, explain)
+        bound = limits.of_a_rerun(folder, seconds=timeout, memory=memory, disk=disk)
+        verdict = _verdict(place, folder, key, offline, list(steps), keep_going, sandbox, explain, bound)
         return verdict if as_steward is None else _with_private(place, verdict, as_steward)
 
 
@@ -86,20 +92,22 @@ def _verdict(
     keep_going: bool,
     sandbox: bool,
     explain: bool,
+    bound: Limits,
 ) -> Verdict:
-    from pellucid.packages import checking, sealed
+    from pellucid.packages import checking, runner, sealed
     from pellucid.packages import manifest as manifests
     from pellucid.packages.verdict import COULD_NOT, StepVerdict, Verdict
 
     started = time.perf_counter()
     whole = checking.whole_package(package, key=key)
-    manifest, wheel, signed = whole.manifest, whole.wheel, whole.signed
+    manifest, signed = whole.manifest, whole.signed
+    wheel, said = runner.chosen(package / whole.wheel, folder)
     verdict = Verdict(
         COULD_NOT,
         pipeline=manifest.pipeline,
         run=manifest.run,
         steps=tuple(StepVerdict(entry.step, entry.kind, entry.role) for entry in manifest.trace),
-        runner=_runner(package / wheel),
+        runner=said,
         private=_instead(whole),
         package=whole.digest,
         signed="" if signed is None else f"key {signed.key[:16]}, {'trusted' if signed.known else 'not known to you'}",
@@ -113,9 +121,9 @@ def _verdict(
     if not open_steps:
         reason = "no step in it can be re-run by you: it holds sources and releases only, and their files are whole"
         return replace(verdict, reason=reason, seconds=seconds)
-    if sandbox and not (sealed.available().landlock and sealed.network_can_be_left()):
+    if sandbox and not sealed.tried().sealed:
         return replace(verdict, reason="this system cannot cut off network and files, and --sandbox asks for it", seconds=seconds)
-    attempt = Attempt(package, wheel, manifest, folder, offline)
+    attempt = Attempt(package, wheel, manifest, folder, offline, bound)
     try:
         return _judged(attempt, verdict, seconds, steps or open_steps, keep_going, explain)
     except NoVerdictError as error:
@@ -136,7 +144,7 @@ def _judged(
     at = time.perf_counter()
     made = attempt.rerun(steps, keep_going=keep_going)
     seconds["rerun"] = time.perf_counter() - at
-    held = made.ended.held
+    held = made.held
     departures = suspects.departures(attempt.manifest, made.environment)
     verdict = replace(
         verdict,
@@ -165,14 +173,6 @@ def _instead(whole: Whole) -> str:
         return ""
     signature = "the signature" if whole.signed else "no signature, for it has none"
     return f"{signature}; key commitments, ledger events: {len(released)}"
-
-
-def _runner(path: Path) -> str:
-    from pellucid.packages import wheel
-
-    if path.read_bytes() == wheel.build():
-        return "the pellucid in the package is byte for byte yours"
-    return f"{path.name} as it came in the package; it is not the pellucid you have"
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """A sealed process: a command that is out of the network, and out of all files but those it is given, from the start.
 
-Started from the verifier's own pellucid, which gives up the network (a namespace of its own) and the files (Landlock) and then
-becomes the command. What the system does not offer is not silently missing: `Held` says what holds.
+Started from the verifier's own pellucid (`cell`), which gives up whatever is not given and then becomes the command. What the system
+does not offer is not silently missing: `Held` says what holds. Of the verifier's environment it gets nothing but what is handed to it.
 """
 
 from __future__ import annotations
@@ -11,42 +11,75 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from pellucid.packages import limits, watch
+from pellucid.packages.limits import Limits
+
 KEPT = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
+_OWN = (*KEPT, "PYTHONPATH", "PYTHONHOME")  # what starting this pellucid may need
+_PATIENCE = 10.0  # seconds for the process outside to end what is inside
 
 
 @dataclass(frozen=True)
 class Held:
-    """How a process was held: no network at all, and the Landlock version (0: its files are not confined)."""
+    """How a process was held. `network`: what cuts it off ("namespace", "seccomp", "landlock": of TCP alone, or ""); `sockets`: whether a
+    filter refuses Unix sockets; `tree`: whether it sees a file tree of its own; `landlock`: the version (0: none); `processes`: whether
+    a process namespace ends all it started."""
 
-    network: bool = False
+    network: str = ""
+    sockets: bool = False
+    tree: bool = False
     landlock: int = 0
+    processes: bool = False
 
     @property
     def network_words(self) -> str:
-        if self.network:
-            return "none (namespace)"
-        if self.landlock >= 4:
-            return "no TCP (landlock); this system allows no network namespace"
-        return "not cut: this system allows no network namespace"
+        cut = {
+            "namespace": "none (namespace)",
+            "seccomp": "none (system call filter)",
+            "landlock": "no TCP (landlock); this system allows no network namespace",
+        }.get(self.network, "not cut: this system allows no network namespace")
+        return f"{cut}; unix sockets: {'none' if self.sockets else 'not cut'}"
 
     @property
     def files_words(self) -> str:
-        return f"landlock {self.landlock}" if self.landlock else "nothing: this kernel has no Landlock"
+        means = ["a file tree of its own"] if self.tree else []
+        means += [f"landlock {self.landlock}"] if self.landlock else []
+        ended = "its processes: ended with it" if self.processes else "its processes: ended one by one"
+        return f"{', '.join(means) or 'nothing: this system allows no namespaces and has no Landlock'}; {ended}"
+
+    @property
+    def sealed(self) -> bool:
+        """Whether network and files are cut off."""
+        return self.network in ("namespace", "seccomp") and self.sockets and (self.tree or self.landlock > 0)
+
+    def and_(self, other: Held) -> Held:
+        """What holds of both."""
+        return Held(
+            *(one if one == two else min(one, two, key=bool) for one, two in zip(astuple(self), astuple(other), strict=True))
+        )
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a sealed process ended. `code` is negative for a signal; `last` the last lines it wrote to its error output."""
+    """How a sealed process ended. `code` is negative for a signal; `last` the last lines it wrote to its error output; `stopped` the limit
+    it passed, or ""."""
 
     code: int
     held: Held
     output: str
     last: str
+    stopped: str = ""
+
+    @property
+    def why(self) -> str:
+        """Why it broke off, in one line."""
+        return self.stopped or (self.last.splitlines()[-1] if self.last else f"it ended with {self.code}")
 
 
 def available() -> Held:
@@ -56,38 +89,76 @@ def available() -> Held:
     return Held(landlock=landlock.abi())
 
 
-def network_can_be_left() -> bool:
-    """Whether this system lets a process have no network at all; tried in a child."""
-    tried = "import sys; from pellucid.pipeline import landlock; sys.exit(0 if landlock.leave_network() else 1)"
-    return subprocess.run([sys.executable, "-P", "-c", tried], check=False, capture_output=True).returncode == 0
+def tried() -> Held:
+    """What this system offers, found out by a process that does nothing."""
+    with tempfile.TemporaryDirectory(prefix="pellucid-tried-") as work:
+        command = [sys.executable, "-I", "-S", "-c", "pass"]
+        return run(
+            command, read=own_folders(), write=[], env={}, folder=Path(work), log="tried", limits=limits.of_reading([])
+        ).held
+
+
+def own_folders() -> list[Path]:
+    """What must be readable to run the verifier's own pellucid."""
+    from pellucid.pipeline import landlock
+
+    return [*map(Path, landlock.environment_paths()), Path(__file__).resolve().parents[2]]
+
+
+def own_environment() -> dict[str, str]:
+    """What of the environment running the verifier's own pellucid may need."""
+    return {name: os.environ[name] for name in _OWN if name in os.environ}
 
 
 def run(
-    command: Sequence[str], *, read: Iterable[Path], write: Iterable[Path], env: Mapping[str, str], folder: Path, log: str
+    command: Sequence[str],
+    *,
+    read: Iterable[Path],
+    write: Iterable[Path],
+    env: Mapping[str, str],
+    folder: Path,
+    log: str,
+    limits: Limits,
 ) -> Ended:
-    """Run `command` sealed, in `folder`, until it ends; its group ends with it. Its output goes to files named `log` there."""
+    """Run `command` sealed, in `folder`, until it ends or passes a limit; all it started ends with it.
+
+    Its output goes to files named `log` in `folder`, which it sees if it may read or write there.
+    """
     readable, writable = os.pipe()
-    spec = {
-        "command": list(command), "env": dict(env), "report": writable,
-        "read": [str(path) for path in read], "write": [str(path) for path in write],
-    }  # fmt: skip
-    out, err = folder / f"{log}.out", folder / f"{log}.err"
-    with out.open("wb") as output, err.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "pellucid.packages.sealed", json.dumps(spec)],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=folder, pass_fds=[writable], start_new_session=True,
-        )  # fmt: skip
-        try:
-            os.close(writable)
-            with open(readable, "rb") as report:
-                said = report.read(4096)
-            code = process.wait()
-        finally:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    write = list(write)
+    with tempfile.TemporaryDirectory(prefix="pellucid-cell-") as root:
+        spec = {
+            "command": list(command), "env": dict(env), "report": writable, "verifier": os.getpid(), "root": root, "folder": str(folder),
+            "limits": vars(limits), "read": [str(path) for path in read], "write": [str(path) for path in write],
+        }  # fmt: skip
+        out, err = folder / f"{log}.out", folder / f"{log}.err"
+        with out.open("wb") as output, err.open("wb") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "pellucid.packages.cell", json.dumps(spec)], env=own_environment(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=folder, pass_fds=[writable], start_new_session=True,
+            )  # fmt: skip
+            stopped = ""
+            try:
+                os.close(writable)
+                with open(readable, "rb") as report:
+                    said = report.read(4096)
+                stopped = watch.until_ended(process.pid, folder if write else None, limits)
+            finally:
+                _end(process)
     held = Held(**json.loads(said)) if said else Held()
-    return Ended(code, held, tail(out, 1 << 20), tail(err, 2000))
+    code = process.returncode
+    return Ended(128 - code if code > 128 else code, held, tail(out, 1 << 20), tail(err, 2000), stopped)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """The process outside ends what is inside, and itself; should it not, it is ended."""
+    process.terminate()
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def tail(path: Path, size: int) -> str:
@@ -95,23 +166,3 @@ def tail(path: Path, size: int) -> str:
     with path.open("rb") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - size))
         return file.read().decode(errors="replace").strip()
-
-
-def main(text: str) -> None:
-    """Entry of the process: give up what is not given, say so, become the command."""
-    from pellucid.pipeline import landlock
-
-    spec = json.loads(text)
-    network, files = landlock.leave_network(), landlock.abi()
-    if files:
-        try:
-            landlock.restrict(spec["read"], spec["write"])
-        except OSError:
-            files = 0
-    os.write(spec["report"], json.dumps({"network": network, "landlock": files}).encode())
-    os.close(spec["report"])
-    os.execve(spec["command"][0], spec["command"], spec["env"])
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -13,7 +13,7 @@ from pellucid.errors import PellucidError
 def main(package: str) -> None:
     """Entry of the process: print the outputs that are not as stated, as JSON: [[step, output, why]]."""
     from pellucid.packages import manifest as manifests
-    from pellucid.packages.comparison import as_stated, own_digests
+    from pellucid.packages.comparison import as_stated, own_digests, unpacked
     from pellucid.packages.verdict import IDENTICAL
 
     found: Any
@@ -30,6 +30,8 @@ def main(package: str) -> None:
             found = {"wrong": [[step, name, why] for step, name, result, why in judged if result != IDENTICAL]}
     except PellucidError as error:
         found = {"error": str(error)}
+    except MemoryError:
+        found = {"error": unpacked()}
     print(json.dumps(found))
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -31,8 +32,8 @@ class Environment:
     folders: tuple[Path, ...]
 
 
-def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool, shared: bool) -> Environment:
-    """Build the environment in `folder` with uv, from the wheels inside the package or its cache where it can.
+def build(package: Path, wheel: Path, folder: Path, python: str, *, offline: bool, shared: bool) -> Environment:
+    """Build the environment in `folder` with uv, from the wheels inside the package or its cache where it can, and the pellucid `wheel`.
 
     `python` is the version wanted: one of the same minor version is used if there is one, else the verifier's own. Nothing from a
     package index is built or run, only unpacked.
@@ -42,7 +43,7 @@ def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool
     env = uv_settings(offline)
     _uv(["venv", "--quiet", "--python", _interpreter(python, env, folder.parent), str(folder)], env, folder.parent)
     everything = folder.parent / "requirements.txt"
-    own = f"pellucid @ {(package / wheel).as_uri()} --hash=sha256:{sha256_of(package / wheel)}\n"
+    own = f"pellucid @ {wheel.as_uri()} --hash=sha256:{sha256_of(wheel)}\n"
     everything.write_text((package / lock.FILE).read_text() + own)
     # in one go: a second call might ask the interpreter, and so run what the first one installed
     sharing = [] if shared else ["--link-mode", "copy"]
@@ -59,9 +60,18 @@ def build(package: Path, wheel: str, folder: Path, python: str, *, offline: bool
         except NotBuiltError as other:
             raise other if not wheels.is_dir() else NotBuiltError(f"{other}; and from the wheels inside: {error}") from None
     interpreter = folder / "bin" / "python"
-    home = interpreter.resolve()
-    folders = [folder, home.parents[1], Path("/etc", home.name)]  # Debian links its sitecustomize to /etc/python3.11
+    homes = list(_hops(interpreter))
+    folders = [folder, *(home.parents[1] for home in homes), Path("/etc", homes[-1].name)]  # Debian has its sitecustomize there
     return Environment(interpreter, tuple(path for path in folders if path != Path("/") and path.exists()))
+
+
+def _hops(link: Path) -> Iterator[Path]:
+    """Where a link leads, by way of each link that it leads to."""
+    at = link
+    while at.is_symlink():
+        at = at.parent / at.readlink()
+        yield at
+    yield at.resolve()
 
 
 def _interpreter(wanted: str, env: dict[str, str], folder: Path) -> str:

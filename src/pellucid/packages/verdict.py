@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 IDENTICAL, WITHIN, DIFFERENT, COULD_NOT = "bit-identical", "within tolerance", "different", "could not run"
+NOT_YOURS = "by the word of the pellucid inside the package, which is not yours"
 _ROLES = {"re-run": "re-run", "given": "given (open source or release)", "private": "private, not yours to re-run"}
 EXIT = {IDENTICAL: 0, WITHIN: 0, DIFFERENT: 1, COULD_NOT: 2}
 
@@ -70,6 +71,11 @@ class Verdict:
     machine: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def by_its_own_word(self) -> bool:
+        """Whether something ran, and it was the package's own pellucid that said what came out: not the verifier's."""
+        return self.confined != "nothing ran" and self.runner.startswith(NOT_YOURS)
+
+    @property
     def exit_code(self) -> int:
         """0 bit-identical or within tolerance, 1 different, 2 could not run."""
         return EXIT[self.verdict]
@@ -87,7 +93,7 @@ class Verdict:
 
     def __str__(self) -> str:
         """A few lines for people."""
-        lines = [f"verdict: {self.verdict}"]
+        lines = [f"verdict: {self.verdict}" + (f", {NOT_YOURS}" if self.by_its_own_word else "")]
         if self.reason:
             lines.append(f"  why: {self.reason}")
         if self.first_difference:

@@ -8,8 +8,11 @@ process is also taken out of every network where namespaces are allowed. The rec
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import functools
 import os
+import socket
 import struct
 import sys
 from collections.abc import Iterable
@@ -24,6 +27,7 @@ _TCP = 0b11
 _SCOPED = 0b11
 _NO_NEW_PRIVS = 38
 _NEW_USER, _NEW_NET = 0x10000000, 0x40000000
+_GET_FLAGS = 0x8913  # SIOCGIFFLAGS
 
 _SYSTEM = (
     "/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
@@ -104,6 +108,8 @@ def restrict(read: Iterable[str], write: Iterable[str]) -> None:
 
 def leave_network() -> bool:
     """Move this (single-threaded) process into a network namespace that is connected to nothing. False where not allowed."""
+    if _unconnected():
+        return True
     libc = _libc()
     if libc.unshare(_NEW_NET) == 0:
         return True
@@ -116,4 +122,17 @@ def leave_network() -> bool:
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
     except OSError:
         return False
+    return True
+
+
+def _unconnected() -> bool:
+    """Whether there is no network to leave: no interface is up, or this process may open no internet socket at all."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            for _, name in socket.if_nameindex():
+                flags = fcntl.ioctl(probe, _GET_FLAGS, struct.pack("16s16x", os.fsencode(name)))
+                if struct.unpack_from("=h", flags, 16)[0] & 1:
+                    return False
+    except OSError as error:
+        return error.errno == errno.EAFNOSUPPORT
     return True
