@@ -190,7 +190,7 @@ def test_whose_word_a_verdict_is_stands_beside_it_and_in_the_receipt(package: Pa
     assert receipt.read(tmp_path / "ann.json").runner == verdict.runner
     command = [sys.executable, "-m", "pellucid", "receipts", str(package), str(tmp_path / "ann.json")]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"note: ann.json is {NOT_YOURS}" in shown
+    assert f"note: ann.json is {NOT_YOURS}" in " ".join(shown.split())
 
 
 # what unpacks to more than there is ------------------------------------------------------------------------------------------
