@@ -10,12 +10,14 @@ import json
 import sys
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pellucid.errors import PellucidError
 from pellucid.packages import manifest as manifests
+from pellucid.packages import wired
 from pellucid.packages.manifest import Entry, Manifest, Value
-from pellucid.packages.untrusted import read_json
+from pellucid.packages.untrusted import read_json, reading
 from pellucid.packages.verdict import DIFFERENT, IDENTICAL, WITHIN
 from pellucid.pipeline.artifact import Artifact, collection
 from pellucid.store.objects import Objects
@@ -29,10 +31,13 @@ def main(package: str, home: str, result: str, steps: str, kernel: str) -> None:
     `steps`: which were re-run, as JSON; `kernel`: "other" where the linear algebra kernel is not the one on record.
     """
     try:
-        made = _outputs(read_json(Path(result), "the result of the re-run"))
-        manifest = manifests.read(Path(package))
-        findings = compare(manifest, Path(package), made, Objects(Path(home)), set(json.loads(steps)), kernel == "other")
-        found: Any = {"findings": list(findings)}
+        with reading("the result of the re-run"):
+            told = read_json(Path(result), "the result of the re-run")
+            manifest, made = manifests.read(Path(package)), _outputs(told)
+            otherwise = _otherwise(manifest, told)
+            rerun = set(json.loads(steps))
+            findings = compare(manifest, Path(package), made, Objects(Path(home)), rerun, kernel == "other", otherwise)
+            found: Any = {"findings": list(findings)}
     except PellucidError as error:
         found = {"error": str(error)}
     print(json.dumps(found))
@@ -50,17 +55,38 @@ def _outputs(result: Mapping[str, Any]) -> dict[str, Artifact]:
     return made
 
 
+def _otherwise(manifest: Manifest, told: Mapping[str, Any]) -> dict[str, str]:
+    """The steps whose record is not what the re-run loaded; none where it does not say, as earlier pellucids did not."""
+    loaded, environment = told.get("loaded"), told.get("environment")
+    if not isinstance(loaded, dict) or not isinstance(environment, dict):
+        return {}
+    return dict(wired.departures(manifest, loaded, environment))
+
+
 def compare(
-    manifest: Manifest, package: Path, made: Mapping[str, Artifact], objects: Objects, steps: Container[str], other_kernel: bool
+    manifest: Manifest,
+    package: Path,
+    made: Mapping[str, Artifact],
+    objects: Objects,
+    steps: Container[str],
+    other_kernel: bool,
+    otherwise: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Finding]:
     """A finding for each output of each open step, in the order of the trace; of steps that were re-run only, those in `steps`.
 
-    Nothing here raises for what a file holds.
+    `otherwise` are steps of which the package's record is another than the pipeline: they are different whatever they give. Nothing here
+    raises for what a file holds.
     """
+    known = {entry.step for entry in manifest.trace}
     kernel = manifest.other_kernel if other_kernel else None
     stated = {name: value.digest for name, value in manifest.open.items()}
+    for step, detail in otherwise.items():
+        if step not in known:
+            yield step, "", DIFFERENT, detail
     for entry in manifest.trace:
         if entry.role == manifests.RERUN and entry.step not in steps:
+            if entry.step in otherwise:
+                yield entry.step, "", DIFFERENT, otherwise[entry.step]
             continue
         for name, digest in entry.inputs.values():
             if stated[name] != digest:
@@ -69,9 +95,11 @@ def compare(
             result, detail = IDENTICAL, ""
             if entry.role == manifests.RERUN:
                 result, detail = _against(entry, value, made.get(name), package, objects, kernel)
-            if result == IDENTICAL and manifest.digests == own_digests():
+            if result == IDENTICAL:
                 result, detail = as_stated(value, package)
             yield entry.step, name, result, detail
+        if entry.step in otherwise:
+            yield entry.step, "", DIFFERENT, otherwise[entry.step]
 
 
 def own_digests() -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages.tally import Refused
+from pellucid.packages.untrusted import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,7 @@ def _shelves(
     for package in packages:
         with tempfile.TemporaryDirectory(prefix="pellucid-catalogue-") as scratch:
             try:
-                with archive.opened(package.absolute(), Path(scratch)) as folder:
+                with archive.opened(package.absolute(), Path(scratch)) as folder, reading(package.name):
                     shelf = _one(folder, draft, receipts, trusted)
                     found.setdefault(shelf.package.id, shelf)
             except PackageError as error:

@@ -52,7 +52,15 @@ def audit_numbers(mechanism: Any, epsilon: float, delta: float) -> Metrics:
     found = audit_mechanism(mechanism, epsilon, delta)
     if found is None:
         raise UsageError(f"nothing here audits a {mechanism.name}", where="pl.privacy.attacks.mechanism")
-    return Metrics({"declared": found.declared, "at_least": found.low, "reach": found.reach, "runs": found.runs, "refuted": int(found.refuted)})
+    return Metrics(
+        {
+            "declared": found.declared,
+            "at_least": found.low,
+            "reach": found.reach,
+            "runs": found.runs,
+            "refuted": int(found.refuted),
+        }
+    )
 
 
 def log(of: Node, *, unit: str, item: str, known: int = 4, seed: int = 0, name: str | None = None) -> Step:
