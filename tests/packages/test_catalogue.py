@@ -285,7 +285,7 @@ def test_a_manifest_of_another_shape_is_refused_in_one_line(
         with pytest.raises(PackageError) as caught:
             build([package], tmp_path / "site")
         assert "\n" not in str(caught.value)
-        monkeypatch.setattr("pellucid.packages.links.check", lambda *_: ())
+        monkeypatch.setattr("pellucid.packages.checking.look_inside", lambda *_: [])
     assert not (tmp_path / "site").exists()
 
 

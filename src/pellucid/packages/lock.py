@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class Lock:
     def text(self) -> str:
         return "".join(self.pins.values())
 
-    @property
+    @functools.cached_property
     def files(self) -> dict[tuple[str, str], frozenset[str]]:
         """(Normalised name, version) -> the SHA-256 of every file that may be taken for it."""
         found: dict[tuple[str, str], frozenset[str]] = {}
