@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from desk import Desk
 
+from pellucid.privacy import MECHANISMS
+
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 PLANTED = "zanzibar.quux@example.org"
@@ -45,6 +47,65 @@ def walked(desk: Desk, *steps: str) -> dict[str, Any]:
 def accounts(desk: Desk) -> dict[str, Any]:
     done = desk("ledger", "--json", "--home", "steward/.pellucid")
     return dict(done.json["accounts"]) if done.code == 0 else {}
+
+
+EVERY = """\
+import pellucid as pl
+
+p = pl.privacy
+visits = pl.source("../visits.csv", label="private", unit="visitor_id", budget=pl.Budget(epsilon=10, delta=1e-4, sign_off=True))
+AREAS = [f"area{at}" for at in range(30)]
+
+
+@pl.step(per_unit=True)
+def people(visits: pl.Table) -> pl.Table:
+    return {"areas": visits.num_rows, "few": float(visits.num_rows < 4), "many": float(visits.num_rows > 4)}
+
+
+@pl.step(per_unit=True)
+def asked(visits: pl.Table) -> pl.Table:
+    rows = visits.polars().collect()
+    return rows.rename({"area": "query"}).with_columns(place=rows["area"].str.slice(-1))
+
+
+pipeline = pl.Pipeline(
+    "every",
+    [
+        visits, people, asked,
+        pl.release(p.gram("area", cap=3), of=visits, epsilon=0.5, delta=1e-6, name="gram"),
+        pl.release(p.histogram("area", declared=AREAS, other="other", noise="laplace"), of=visits, epsilon=0.5, delta=0.0, name="known"),
+        pl.release(p.partitions("area", cap=2), of=visits, epsilon=0.5, delta=1e-6, name="partitions"),
+        pl.release(p.top("area", declared=AREAS, k=3), of=visits, epsilon=0.5, delta=0.0, name="top"),
+        pl.release(p.pairs("area", cap=4), of=visits, epsilon=0.5, delta=1e-6, name="pairs"),
+        pl.release(p.clicks("query", "place", 3, 3), of=asked, epsilon=0.5, delta=1e-6, name="clicks"),
+        pl.release(p.mean(["areas"], 0, 10), of=people, epsilon=0.5, delta=1e-6, name="mean"),
+        pl.release(p.total(["areas"], 0, 10), of=people, epsilon=0.5, delta=1e-6, name="total"),
+        pl.release(p.quantiles("areas", 0, 10, steps=10), of=people, epsilon=0.5, delta=0.0, name="quantiles"),
+        pl.release(p.choose(["few", "many"]), of=people, epsilon=0.5, delta=0.0, name="choose"),
+    ],
+)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_mechanism_goes_the_whole_way_without_an_exception_made(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    lines = crowd().splitlines()
+    desk.write("visits.csv", "\n".join(line for line in lines if PLANTED not in line) + "\n")
+    assert desk("steward", "init", "visits.csv").code == 0
+    (tmp_path / "steward" / "steward.py").write_text(EVERY)
+    for step in ("inventory --confirm", "assess", "protect", "attack", "decide --by Ann", "release"):
+        done = desk("steward", *step.split(), timeout=600)
+        assert done.code == 0, (step, done.err)
+        assert max(map(len, done.out.splitlines())) <= 100, step
+    cards = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "steward" / "card").glob("*.json")}
+    made = {name: one for name, one in cards.items() if "attacks" in one}
+    assert {one["mechanism"]["mechanism"] for one in made.values()} == MECHANISMS.keys()
+    for one in made.values():
+        audit = one["attacks"]["audit"]
+        assert not audit["refuted"] and audit["reach"] > one["epsilon"]
+        assert all(check["passed"] for check in one["decision"]["checks"]), one["release"]
 
 
 STEPS = ("inventory --confirm", "assess", "protect", "attack", "decide --by Ann")

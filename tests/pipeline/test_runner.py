@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -586,6 +587,19 @@ def test_a_module_imported_under_a_name_made_up_inside_a_step_is_refused(project
     assert found.startswith(
         "it imported helper in a way that cannot be seen beforehand; import it by name at the top of its file"
     )
+
+
+def test_a_pipeline_run_from_a_script_may_use_what_imports_multiprocessing(tmp_path):
+    """multiprocessing gives the main module a second name; that is no module which came in unseen."""
+    script = tmp_path / "run_it.py"
+    script.write_text(
+        "import pellucid as pl\n\n\n@pl.step\ndef there() -> pl.Metrics:\n    import multiprocessing\n\n"
+        "    return pl.Metrics({'cores': min(1, multiprocessing.cpu_count())})\n\n\n"
+        "if __name__ == '__main__':\n    print(pl.Pipeline('there', [there]).run(home='home')['there'])\n"
+    )
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "cores" in done.stdout
 
 
 def test_a_helper_that_cannot_be_imported_and_is_guarded_against_does_no_harm(project):

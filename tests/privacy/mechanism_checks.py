@@ -237,6 +237,8 @@ CASES: dict[str, list[Case]] = {
     "total": [
         Case(P["total"](columns=("x", "y"), lower=-1.0, upper=2.0, cap=2), of_sums, sample_sums),
         Case(P["total"](columns=("x",), lower=-1.0, upper=2.0, cap=3, noise="laplace"), of_sums, sample_sums),
+        Case(P["total"](columns=("x",), lower=0.5, upper=0.75, cap=3), of_sums, sample_sums),
+        Case(P["total"](columns=("y", "x"), lower=-4.0, upper=-1.0, cap=4, noise="laplace"), of_sums, sample_sums),
     ],
     "partitions": [
         Case(P["partitions"](key="item", cap=1), of_keys, by_key(2, 1.0, 0.01)),
@@ -290,7 +292,10 @@ def claimed(mechanism: Any, relation: str) -> tuple[int, int]:
 
 
 def sensitivity_breaches(case: Case, scratch: Path, relation: str = "add-remove", limit: int = 10**6) -> list[str]:
-    """Over all histories of one unit among others: does it, added, removed or replaced, move more than is claimed?"""
+    """Over all histories of one unit among others: does it, added, removed or replaced, move more than is claimed?
+
+    A unit without rows is a history too: where a step before gives somebody none, replaced is removed.
+    """
     unit = Unit("unit", relation=relation)
     found = [case.statistic(case.mechanism, table([*CROWD, history], scratch), unit, scratch) for history in HISTORIES]
     pairs = (
@@ -299,13 +304,14 @@ def sensitivity_breaches(case: Case, scratch: Path, relation: str = "add-remove"
     cells, by = claimed(case.mechanism, relation)
     breaches = []
     for one, two in pairs:
-        if relation == "replace" and one == 0:
-            continue
         moves = [found[two].get(cell, 0) - found[one].get(cell, 0) for cell in {*found[one], *found[two]}]
         moved = [move for move in moves if move]
         mixed = min(moved, default=0) < 0 < max(moved, default=0) and relation != "replace"
         mixed = mixed and case.mechanism.name not in ("mean", "total", "quantiles")
-        if len(moved) > cells or any(abs(move) > by for move in moved) or mixed:
+        too_far = len(moved) > cells or any(abs(move) > by for move in moved)
+        if case.mechanism.name == "mean":  # its bound is one of lengths
+            too_far = sum(move * move for move in moved) > cells * by * by
+        if too_far or mixed:
             breaches.append(f"{HISTORIES[one]} and {HISTORIES[two]}: {moved}")
     return breaches[:limit]
 

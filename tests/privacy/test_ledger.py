@@ -397,6 +397,25 @@ def test_a_period_has_a_cap_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
         ledger.set_cap("visits", 1.0, 1e-5, period=("fortnight", 1.0, 1e-6))
 
 
+def test_a_period_counts_what_was_spent_before_its_cap(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.open_account("visits", "user_id", 10.0, 1e-4, period=("year", 5.0, 1e-4))
+    pay(ledger, "r0", epsilon=0.9)
+    ledger.set_cap("visits", 10.0, 1e-4, period=("month", 1.8, 1e-4))
+    pay(ledger, "r1", epsilon=0.9)
+    ledger.verify()
+    with pytest.raises(BudgetError, match="left this month"):
+        pay(ledger, "r2", epsilon=0.9)
+    ledger.export(tmp_path / "ledger.jsonl")
+    events = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
+    for event in events:
+        event["body"] = json.loads(event["body"])
+    events[2]["body"]["limit"]["period_epsilon"] = 10**9
+    _relink(events, tmp_path / "ledger.jsonl")
+    with pytest.raises(PrivacyError, match="overspent in its month"):
+        verify_file(tmp_path / "ledger.jsonl")
+
+
 # the chain, elsewhere --------------------------------------------------------------------------------------------------------
 
 
@@ -448,6 +467,7 @@ def test_every_removed_event_is_found_the_last_against_a_card(ledger: Ledger, ex
         lambda e: e[0].update(kind="cap"),
         lambda e: e[1].update(account="nobody"),
         lambda e: e[1]["body"].pop("description"),
+        lambda e: e[1]["body"]["description"].update(epsilon=1e-3),
         lambda e: e[1]["body"]["description"].update(events=[{"noise": "none"}]),
     ],
 )

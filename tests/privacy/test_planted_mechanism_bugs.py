@@ -58,6 +58,16 @@ def test_replace_treated_as_add_remove_is_caught(name: str, cls: Any, monkeypatc
     assert every.sensitivity_breaches(every.CASES[name][0], tmp_path, "replace")
 
 
+def test_a_replaced_unit_taken_to_have_as_many_rows_as_before_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def most(self: Total, half: int, relation: str) -> int:
+        low, high = self.ends(half)
+        return self.cap * (high - low)
+
+    assert not every.sensitivity_breaches(every.CASES["total"][2], tmp_path, "replace")
+    monkeypatch.setattr(Total, "most", most)
+    assert every.sensitivity_breaches(every.CASES["total"][2], tmp_path, "replace")
+
+
 def test_a_persons_day_treated_as_the_person_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(columns, "days_of", lambda people, times, clock: people.cast("binary"))
     assert any(every.day_breaches(every.CASES[name][0], tmp_path) for name in ("pairs", "histogram"))

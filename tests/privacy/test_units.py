@@ -16,7 +16,8 @@ import pytest
 
 import pellucid as pl
 from pellucid.errors import PellucidError, PrivacyError, UsageError
-from pellucid.privacy import histogram, total
+from pellucid.privacy import choose, histogram, mean, quantiles, total
+from pellucid.privacy.columns import batches
 from pellucid.privacy.ledger import Ledger
 from pellucid.store.labels import Unit
 
@@ -54,6 +55,27 @@ def test_every_form_of_time_gives_the_same_days(tmp_path: Path) -> None:
     assert len({json.dumps(counts(unit, path, tmp_path)) for unit in units}) == 1
 
 
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64()])
+def test_no_two_days_are_one_however_far_apart(kind: Any, tmp_path: Path) -> None:
+    day, far = 86_400, 86_400 * 2**32  # days that agree in 32 bits
+    times = [0, far, 2**63 - 1, *([-1, -far, -(2**63)] if kind == pa.int64() else [2**63, 2**64 - 1])]
+    rows = pa.table({"u": ["a"] * len(times), "t": pa.array(times, kind)})
+    pq.write_table(rows, tmp_path / "t.parquet")
+    (block,) = batches(tmp_path / "t.parquet", pl.UserDay("u", time="t", clock="s"), [], pa.schema([("u", pa.binary())]))
+    days = [int(value.rpartition(b"@")[2]) for value in block.column(0).to_pylist()]
+    assert days == [min(time, 2**63 - 1) // day for time in times]
+
+
+@pytest.mark.parametrize("value", [2**53 + 1, 2**63 - 1, -(2**63), -(2**53) - 1, 2**64 - 1])
+def test_no_value_of_one_row_makes_a_release_fail(value: int, tmp_path: Path) -> None:
+    kind = pa.uint64() if value >= 2**63 else pa.int64()
+    pq.write_table(pa.table({"u": [1, 2], "x": pa.array([1, value], kind), "y": pa.array([1, 1], kind)}), tmp_path / "x.parquet")
+    for mechanism in (mean(["x"]), total(["x"]), quantiles("x", 0, 1), choose(["x", "y"])):
+        delta = 0.0 if getattr(mechanism, "pure", False) else 1e-6
+        mechanism.check(tmp_path / "x.parquet", "u")
+        assert mechanism.run(tmp_path / "x.parquet", "u", 1.0, delta, KEY, tmp_path)
+
+
 def test_a_time_that_tells_no_day_is_refused_in_one_line(tmp_path: Path) -> None:
     path = visits(tmp_path / "v.parquet")
     for unit, said in (
@@ -79,7 +101,7 @@ def test_replace_needs_more_noise_and_says_so() -> None:
 
 def test_a_unit_reads_as_people_say_it_and_survives_json() -> None:
     units = [Unit("user_id"), pl.UserDay("user_id", time="t", clock="s"), pl.Row(), Unit("user_id", relation="replace")]
-    assert [str(unit) for unit in units] == ["user_id", "user_id per day of t", "one row", "user_id, replaced"]
+    assert [str(unit) for unit in units] == ["user_id", "user_id per day of t in s", "one row", "user_id, replaced"]
     assert [Unit.from_json(json.loads(json.dumps(unit.to_json()))) for unit in units] == units
 
 
@@ -174,6 +196,62 @@ def test_a_release_by_opendp_is_marked_kept_and_never_made_twice(tmp_path: Path,
     ledger = Ledger(home)
     assert len(ledger.spends()) == 1
     ledger.close()
+
+
+def test_a_release_by_opendp_that_was_cut_off_is_not_drawn_again(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = pipeline(tmp_path, "user_id", histogram("item", cap=3, backend="opendp"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            made.run(home=home)
+    with pytest.raises(PellucidError, match="cannot be made again"):
+        made.run(home=home)
+    assert len(list((home / "objects").rglob("*.parquet"))) <= 2  # the rows, and at most one draw
+
+
+def test_the_same_data_pay_from_one_account_and_a_signature_once_asked_for_is_asked_for(tmp_path: Path, home: Path) -> None:
+    path = visits(tmp_path / "v.parquet")
+
+    def run(epsilon: float, unit: Any = "user_id", **given: Any) -> None:
+        rows = pl.source(path, label="private", unit=unit, name="rows", **given)
+        counts = pl.release(histogram("item", cap=3), of=rows, epsilon=epsilon, delta=1e-6, name="counts")
+        pl.Pipeline("paying", [rows, counts]).run(home=home)
+
+    run(0.5, account="visits", budget=pl.Budget(1.0, 1e-4))
+    with pytest.raises(PellucidError, match="pay from account 'visits' already, not from 'log'"):
+        run(0.4, account="log", budget=pl.Budget(50.0, 1e-4))
+    run(0.4, account="visits", budget=pl.Budget(50.0, 1e-4))
+    run(0.5, unit=pl.UserDay("user_id", time="moment"), account="days")  # another unit adds up for itself
+    run_signed = {"account": "signed", "unit": pl.Row()}
+    with pytest.raises(PellucidError, match="nobody has signed"):
+        run(0.5, budget=pl.Budget(1.0, 1e-4, sign_off=True), **run_signed)
+    with pytest.raises(PellucidError, match="nobody has signed"):
+        run(0.5, budget=pl.Budget(1.0, 1e-4), **run_signed)
+    ledger = Ledger(home)
+    assert [spend["account"] for spend in ledger.spends()] == ["visits", "visits", "days"]
+    assert ledger.refusals()[0]["why"].startswith("these data pay from account")
+    ledger.verify()
+    ledger.close()
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 5e-324), (-5e-324, 0.0), (1e-310, 2e-310)])
+def test_bounds_too_close_for_a_grid_are_refused(bounds: tuple[float, float]) -> None:
+    for make in (lambda: total(["x"], *bounds), lambda: mean(["x"], *bounds), lambda: quantiles("x", *bounds)):
+        with pytest.raises(PrivacyError, match="too close"):
+            make()
+
+
+def test_an_account_has_one_budget(tmp_path: Path, home: Path) -> None:
+    path = visits(tmp_path / "v.parquet")
+    sources = [
+        pl.source(path, label="private", unit="user_id", name=name, account="all", budget=pl.Budget(epsilon, 1e-4))
+        for name, epsilon in (("one", 1.0), ("two", 2.0))
+    ]
+    counts = pl.release(histogram("item", cap=3), of=sources[0], epsilon=0.5, delta=1e-6, name="counts")
+    with pytest.raises(UsageError, match='source "two": account "all" is declared twice'):
+        pl.Pipeline("two", [*sources, counts]).run(home=home)
 
 
 def test_opendp_that_is_not_there_is_said_in_one_line() -> None:

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kept", type=options.whole(1), default=1, help="declare, for rappor: different values a client may report (1)"
     )
-    parser.add_argument("--period", type=options.whole(0), help="estimate: only this period")
+    parser.add_argument("--period", type=options.whole(0), help="collect, estimate: only this period")
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="declare: the text; estimate: a .csv or .parquet, its guarantee beside it"
     )
@@ -128,9 +128,10 @@ def _collect(arguments: argparse.Namespace) -> int:
         if not files:
             raise UsageError("collect needs files of reports, or a folder with some")
         told: dict[str, dict[str, Any]] = {}
+        periods = None if arguments.period is None else range(arguments.period, arguments.period + 1)
         for file in files:
             try:
-                outcome = collector.take(file.read_bytes())
+                outcome = collector.take(file.read_bytes(), periods)
                 told[str(file)] = {"taken": outcome.taken, "refused": outcome.refused}
             except PrivacyError as error:  # no batch at all: said, traced, and the other files are taken
                 told[str(file)] = {"taken": 0, "refused": {"malformed": 1}, "error": str(error)}

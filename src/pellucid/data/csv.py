@@ -129,17 +129,21 @@ class _Source:
         text, where = str(error).strip(), str(self.path)
         conversion, ragged = _CONVERSION.match(text), _RAGGED.match(text)
         if ragged:
-            row = f"row {ragged[1]} (the header is row 1)" if ragged[1] else "a row"
+            row = f"row {ragged[1]} (the header is row 1)" if ragged[1] else "it"
             return DataError(
-                f"{row} has {ragged[3]} fields, the header has {ragged[2]}", where=where, fix="Correct or remove the row"
+                "a row has more or fewer fields than the header",
+                where=where,
+                why=f"{row} has {ragged[3]} fields, the header has {ragged[2]}",
+                fix="Correct or remove the row",
             )
         if conversion:
+            # which row stands in the part that is kept from the public record of a private source
             name, row = header[int(conversion[1])], f"row {conversion[2]} (the header is row 1)" if conversion[2] else "a row"
             if "invalid UTF8" in text:
-                return DataError(f"column {name!r}, {row}: not UTF-8 text", where=where, fix="Say encoding=, such as 'latin-1'")
-            why = conversion[4].strip().partition("\n")[0]
+                return DataError(f"column {name!r}: not UTF-8 text", where=where, why=row, fix="Say encoding=, such as 'latin-1'")
+            why = f"{row}: {conversion[4].strip().partition(chr(10))[0]}"
             fix = f'Correct the value, or say types={{"{name}": "string"}}'
-            return DataError(f"column {name!r}, {row}: not {conversion[3]}", where=where, why=why, fix=fix)
+            return DataError(f"column {name!r}: not {conversion[3]}", where=where, why=why, fix=fix)
         if isinstance(error, UnicodeDecodeError) or "UTF8" in text:
             return DataError("not text in the encoding " + self.encoding, where=where, fix="Say encoding=, such as 'latin-1'")
         if isinstance(error, LookupError) and "encoding" in text:

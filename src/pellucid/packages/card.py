@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pellucid.packages.guarantee import in_words, sums
+from pellucid.packages.guarantee import sums
 from pellucid.packages.manifest import GIVEN, PRIVATE, RERUN, Manifest
 from pellucid.packages.markdown import code, plain
+from pellucid.packages.words import words_of
 
 
 def card(manifest: Manifest, folder: Path) -> str:
@@ -85,7 +86,7 @@ def _guarantee(manifest: Manifest) -> str:
         return ""
     lines = ["## What people were promised\n"]
     for step, guarantee in released:
-        lines.append(f"- `{step}`: {in_words(guarantee)}")
+        lines.append(f"- `{step}`: {plain(' '.join(words_of(guarantee)))}")
         lines += [f"  - not covered: {plain(text)}" for text in guarantee["mechanism"].get("not_covered", ())]
     lines += [
         f"- Together the releases here cost the account {code(account)} epsilon {epsilon:g} and delta {delta:g}; other releases of"

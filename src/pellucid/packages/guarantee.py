@@ -7,7 +7,6 @@ random bits and so confirms nothing, but by which a chain cut off later is found
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,16 +38,6 @@ def guarantee_of(home: Path, release_id: str, digest: str, step: str) -> dict[st
         "key_commitment": first["commitment"],
         "ledger": first["settled"],
     }
-
-
-def in_words(guarantee: Mapping[str, Any]) -> str:
-    """One sentence for people."""
-    epsilon, delta, mechanism = guarantee["epsilon"], guarantee["delta"], guarantee["mechanism"]
-    unit, factor = mechanism.get("unit", "unit"), math.exp(min(epsilon, 700))
-    return (
-        f"Add or remove everything of one {unit}: the odds of any conclusion drawn from this release change by at most"
-        f" a factor of e^{epsilon:g} = {factor:.3g}, but for a chance of {delta:g}."
-    )
 
 
 def sums(guarantees: list[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:

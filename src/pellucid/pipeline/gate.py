@@ -35,7 +35,7 @@ class Budget:
 @dataclass(frozen=True)
 class GateRequest:
     """What the runner tells a gate before a release may run: the input's canonical digest (private), and, once the release is to
-    run, the verified file that holds it."""
+    run, the verified file that holds it. `sources` are the digests (private) of the sources that each account is about."""
 
     home: Path
     step: str
@@ -45,6 +45,7 @@ class GateRequest:
     settings: Mapping[str, Any]
     budgets: Mapping[str, tuple[str, Budget]]
     path: Path | None = None
+    sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, UsageError
 from pellucid.pipeline import key as keys
 from pellucid.pipeline import sources
 from pellucid.pipeline.artifact import Artifact
@@ -101,6 +101,17 @@ def file_digest(path: Path, record: Record, where: str) -> str:
         raise DataError("it cannot be read", where=f"{where} ({path})", why=str(error)) from error
 
 
+def sources_of(pipeline: Pipeline, artifacts: Mapping[str, Artifact]) -> dict[str, tuple[str, ...]]:
+    """The digests of the private sources that each account is about, as far as their artifacts are known."""
+    found: dict[str, tuple[str, ...]] = {}
+    for bound in pipeline.steps.values():
+        if isinstance(bound.node, Source):
+            digests = tuple(artifacts[name].digest for name, *_ in bound.outputs if name in artifacts)
+            for account in bound.label.accounts:
+                found[account] = found.get(account, ()) + digests
+    return found
+
+
 class Plan:
     """Keys for one run of one pipeline: everything that stays the same over the run is computed once."""
 
@@ -113,7 +124,13 @@ class Plan:
         for bound in pipeline.steps.values():
             if isinstance(bound.node, Source):
                 for account in bound.label.accounts:
-                    self.budgets[account] = (str(bound.label.unit or ""), bound.node.budget)
+                    declared = (str(bound.label.unit or ""), bound.node.budget)
+                    if self.budgets.setdefault(account, declared) != declared:
+                        raise UsageError(
+                            f'account "{account}" is declared twice, with different budgets or units',
+                            where=f'source "{bound.name}"',
+                            fix="Declare the same for all its sources, or give each source an account of its own",
+                        )
 
     def closure(self, bound: Bound) -> Closure:
         """The import closure of a step; a source, a release and a protection have none (their code is pellucid's)."""
@@ -167,7 +184,10 @@ class Plan:
         (edge,) = bound.edges
         label = self.pipeline.steps[edge.node].label
         digest = artifacts[edge.output].digest
-        return GateRequest(self.record.home, bound.name, self.pipeline.name, label, digest, bound.settings, self.budgets, path)
+        sources = sources_of(self.pipeline, artifacts)
+        return GateRequest(
+            self.record.home, bound.name, self.pipeline.name, label, digest, bound.settings, self.budgets, path, sources
+        )
 
     def _branch(
         self,

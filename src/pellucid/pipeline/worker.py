@@ -55,8 +55,10 @@ def perform(bound: Bound, task: Task, confined: AbstractContextManager[None]) ->
 def _imported(known: set[str]) -> dict[str, str]:
     """Digest of each project module that the call imported on its own."""
     found = {}
+    there = {id(sys.modules.get(name)) for name in known}  # multiprocessing gives the main module a second name, __mp_main__
     for name in sorted(set(sys.modules) - known):
-        file = getattr(sys.modules.get(name), "__file__", None)
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None) if id(module) not in there else None
         if file and sources.is_project_file(file):
             found[name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
     return found

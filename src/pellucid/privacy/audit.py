@@ -10,7 +10,7 @@ from pellucid.errors import PrivacyError
 from pellucid.privacy import chain
 from pellucid.privacy.account import Limit, Releases, fits, period_start
 from pellucid.privacy.accounting import checked_events, priced
-from pellucid.privacy.amounts import DELTA_UNIT, EPSILON_UNIT, Amounts, as_float
+from pellucid.privacy.amounts import DELTA_UNIT, EPSILON_UNIT, Amounts, as_float, units
 
 
 def verify_file(path: Path, heads: Iterable[str] = ()) -> int:
@@ -52,7 +52,14 @@ def verify(events: Iterable[Mapping[str, Any]], where: str, heads: Iterable[str]
 def release_of(event: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]], float]:
     """The events and extra delta of a spend, for the accountant."""
     epsilon, delta = as_float(event["epsilon"], EPSILON_UNIT), as_float(event["delta"], DELTA_UNIT)
-    return checked_events(event["body"]["description"], epsilon, delta)
+    description = event["body"]["description"]
+    told = [(description.get("epsilon", epsilon), EPSILON_UNIT), (description.get("delta", delta), DELTA_UNIT)]
+    if [units(value, unit, up=True) for value, unit in told] != [event["epsilon"], event["delta"]]:
+        raise ValueError("its price is not what its description says")
+    return checked_events(description, epsilon, delta)
+
+
+NEVER = -1
 
 
 class _Balance:
@@ -60,16 +67,15 @@ class _Balance:
 
     def __init__(self, name: str, composition: str, limit: Limit) -> None:
         self.name, self.composition, self.limit = name, composition, limit
-        self.spent, self.since, self.within = Amounts(), 0, Amounts()
+        self.spent, self.since, self.within = Amounts(), NEVER, Amounts()
+        self.paid: list[tuple[int, Amounts]] = []
         self.releases: list[tuple[Sequence[Mapping[str, Any]], float]] = []
         self.last: tuple[int, Releases, Limit] | None = None
 
     def lift(self, limit: Limit) -> None:
         if self.last is not None and not self._fitted():  # before another cap takes the place of the one it was spent under
             raise ValueError(f"account {self.name!r} was overspent")
-        if limit.period != self.limit.period:
-            self.since, self.within = 0, Amounts()
-        self.limit = limit
+        self.since, self.limit = NEVER, limit
 
     def spend(self, event: Mapping[str, Any]) -> None:
         events, extra = release = release_of(event)
@@ -79,10 +85,13 @@ class _Balance:
         if self.spent != Amounts(**event["body"]["after"]):
             raise ValueError("its balance is not the sum of what was spent")
         self.releases.append(release)
+        self.paid.append((event["time"], asked))
         if self.limit.period is not None:
             since = period_start(self.limit.period, event["time"])
-            self.within = (self.within if since == self.since else Amounts()) + asked
-            self.since = since
+            if since != self.since:  # another period, or a cap on periods where there was none: what was spent in this one counts
+                self.since, self.within = since, sum((cost for time, cost in self.paid if time >= since), Amounts())
+            else:
+                self.within += asked
             if self.within.epsilon > self.limit.period_epsilon or self.within.delta > self.limit.period_delta:
                 raise ValueError(f"account {self.name!r} was overspent in its {self.limit.period}")
         if self.composition == "pld":  # costs too much to be tried at every spend

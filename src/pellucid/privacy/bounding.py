@@ -77,7 +77,7 @@ def bounded_rows(
     """Blocks of at most `cap` rows per unit, drawn by the key among that unit's rows, as integers (rows x columns, int64).
 
     `grid` maps each block's values (a list of float64 arrays, NaN for null) to integers before the draw, so that equal integers
-    are equal rows.
+    are equal rows. Whole numbers beyond 2^53 are rounded to the nearest float: no value may make a release fail.
     """
     import numpy as np
     import pyarrow as pa
@@ -85,7 +85,7 @@ def bounded_rows(
     checked_columns(path, unit, [], columns)
     for block in _sorted_blocks(path, unit, columns, scratch):
         units = codes(block.column(0))
-        values = [np.asarray(column.cast(pa.float64()).fill_null(float("nan"))) for column in block.columns[1:]]
+        values = [np.asarray(column.cast(pa.float64(), safe=False).fill_null(float("nan"))) for column in block.columns[1:]]
         rows = np.ascontiguousarray(grid(values), dtype="<i8")
         repeated = np.bincount(units)[units] > cap
         keep = ~repeated

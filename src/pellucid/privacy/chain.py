@@ -21,7 +21,7 @@ from pellucid.errors import PrivacyError
 DDL = """
 CREATE TABLE IF NOT EXISTS ledger (
     seq INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('open', 'cap', 'spend', 'decide', 'finish', 'refuse')),
+    kind TEXT NOT NULL CHECK (kind IN ('open', 'cap', 'spend', 'decide', 'finish', 'refuse', 'data')),
     account TEXT,
     release TEXT,
     epsilon INTEGER NOT NULL CHECK (epsilon >= 0),
@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS ledger (
 );
 CREATE UNIQUE INDEX IF NOT EXISTS ledger_spend ON ledger (release, account) WHERE kind = 'spend';
 CREATE UNIQUE INDEX IF NOT EXISTS ledger_finish ON ledger (release) WHERE kind = 'finish';
+CREATE UNIQUE INDEX IF NOT EXISTS ledger_data ON ledger (release, account) WHERE kind = 'data';
 CREATE UNIQUE INDEX IF NOT EXISTS ledger_open ON ledger (account) WHERE kind = 'open';
 CREATE INDEX IF NOT EXISTS ledger_account ON ledger (account, kind, seq);
 CREATE INDEX IF NOT EXISTS ledger_time ON ledger (account, time, epsilon, delta) WHERE kind = 'spend';

@@ -1,7 +1,7 @@
 """The columns of a private table as mechanisms read them: checked, in plain types, with the unit as one column.
 
 A unit that is not one column's value is one column all the same while it is bounded: a person's day is the person's value, as bytes,
-and the number of the UTC day in twelve fixed characters, so that no two are alike; a row is its number, which serves to tell rows
+and the number of the UTC day after the last `@`, so that no two are alike; a row is its number, which serves to tell rows
 apart and nothing else (a unit of one row has nothing to draw among).
 """
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PORTION = 1 << 17  # rows of a batch
+DAYS = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}  # a day, in each unit of time
 
 
 def checked_columns(path: Path, unit: str | Unit, keys: list[str], numbers: list[str] | None = None) -> None:
@@ -133,20 +134,38 @@ def batches(path: Path, unit: str | Unit, columns: list[str], schema: pa.Schema)
 
 
 def days_of(people: pa.Array, times: pa.Array, clock: str) -> pa.Array:
-    """Each row's person and UTC day as bytes: the person's value, then `@` and the day's number in eleven characters."""
+    """Each row's person and UTC day as bytes: the person's value, then `@` and the day's number.
+
+    Whatever a time is, its day is a whole number of 64 bits: none wraps onto another, and none makes a release fail.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if pa.types.is_integer(times.type):
-        times = times.cast(pa.int64()).cast(pa.timestamp(clock))
-    days = times.cast(pa.timestamp("us"), safe=False) if pa.types.is_date(times.type) else times
-    days = pc.floor_temporal(days.cast(pa.timestamp(days.type.unit)), unit="day").cast(pa.date32()).cast(pa.int32())
+    days = _days(times, clock)
     if pa.types.is_temporal(people.type):
         people = people.cast(pa.int32() if people.type.bit_width == 32 else pa.int64())
     if not (pa.types.is_binary(people.type) or pa.types.is_large_binary(people.type)):
         people = people.cast(pa.string())
     numbers = pc.utf8_lpad(days.cast(pa.string()), 11, " ")
     return pc.binary_join_element_wise(people.cast(pa.binary()), numbers.cast(pa.binary()), pa.scalar(b"@", pa.binary()))
+
+
+def _days(times: pa.Array, clock: str) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from pyarrow import types
+
+    kind = times.type
+    if types.is_date(kind):
+        counted, a_day = (times.cast(pa.int32()), 1) if kind.bit_width == 32 else (times.cast(pa.int64()), DAYS["ms"])
+    elif types.is_timestamp(kind):
+        counted, a_day = times.cast(pa.int64()), DAYS[kind.unit]
+    else:  # beyond 2^63 lies no day that anybody means
+        counted = pc.min_element_wise(times, pa.scalar((1 << 63) - 1, pa.uint64())) if kind == pa.uint64() else times
+        a_day = DAYS[clock]
+    counted = counted.cast(pa.int64())
+    whole = pc.divide(counted, a_day)  # towards 0
+    return pc.subtract(whole, pc.less(counted, pc.multiply(whole, a_day)).cast(pa.int64()))
 
 
 def _is_plain(kind: pa.DataType) -> bool:

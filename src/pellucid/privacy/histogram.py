@@ -29,7 +29,7 @@ class Histogram:
     Unit and neighbouring relation: as the source declares them (labels.py). For "replace" twice the counts move (threshold.py).
     Statistic: for each key the number of units that hold it, each unit bounded to `cap` distinct keys (bounding.py); with `rows`
     above 1 the number of rows, at most `rows` of each unit and key. With `declared` keys these are the keys, all released; others
-    are one more key `other`, or refused before anything is spent. (That refusal tells that there is such a row; `other` tells nothing.)
+    are one more key `other`, or refused before anything is spent. (That refusal tells that there is such a row; `other` does not.)
     Without, the keys are those of the data whose noised count reaches a threshold.
     Sensitivity: one unit moves at most `cap` counts, each by at most `rows`, all in one direction.
     Guarantee: (epsilon, delta) by discrete Gaussian noise, or by discrete Laplace noise, of which delta goes to the threshold alone:

@@ -30,7 +30,8 @@ from pellucid.store.database import connect, transaction
 class Spend:
     """What one release has paid. `state`: "spent" (paid, may still have to run) or "finished" with the `digest` it released.
 
-    `fresh` tells whether this call paid; False means the release had paid before and this cost nothing.
+    `fresh` tells whether this call paid; False means the release had paid before and this cost nothing. `first` tells whether nothing had
+    been paid for it at all: of two calls at once it is one.
     """
 
     release_id: str
@@ -40,6 +41,7 @@ class Spend:
     state: str
     digest: str | None
     fresh: bool
+    first: bool
 
 
 class Ledger:
@@ -60,11 +62,14 @@ class Ledger:
         *,
         composition: str = "basic",
         period: tuple[str, float, float] | None = None,
+        sign_off: bool = False,
+        data: Iterable[str] = (),
     ) -> None:
         """Open an account for the privacy of `unit`s. One that is open stays as it is, cap included: see `set_cap`.
 
         `composition` is "basic", "zcdp" or "pld" (account.py); `period` caps each calendar day, week, month or year (UTC) too, as
-        (name, epsilon, delta).
+        (name, epsilon, delta). With `sign_off` no release runs before somebody has signed for it. `data` are keyed pseudonyms of
+        the data whose people this account is about: the same data cannot pay from a second account of the same unit.
         """
         _checked_text("an account's name", name)
         _checked_text("an account's unit", unit)
@@ -74,13 +79,21 @@ class Ledger:
         with self._lock, self._turn() as db:
             row = db.execute("SELECT body FROM ledger WHERE kind = 'open' AND account = ?", (name,)).fetchone()
             if row is None:
-                body = {"unit": unit, "composition": composition, "limit": asdict(limit)}
+                body = {"unit": unit, "composition": composition, "limit": asdict(limit), "sign_off": sign_off}
                 chain.append(db, "open", name, None, limit.epsilon, limit.delta, body)
             elif json.loads(row["body"])["unit"] != unit:
                 raise PrivacyError(
                     f"account {name!r} protects {json.loads(row['body'])['unit']!r}, not {unit!r}",
                     fix="Give the source another account, or declare the unit the account was opened for",
                 )
+            for one in data:
+                _claim(db, name, unit, one)
+
+    def waits(self, names: Iterable[str]) -> bool:
+        """Whether one of these accounts was opened to wait for a signature."""
+        with self._lock, self._turn() as db:
+            opened = [_last(db, "open", name) for name in names]
+        return any(body["sign_off"] for body in opened if body is not None)
 
     def set_cap(self, name: str, cap_epsilon: float, cap_delta: float, *, period: tuple[str, float, float] | None = None) -> None:
         """Change what an account may spend. A cap below what is spent is allowed: it stops further releases.
@@ -121,12 +134,12 @@ class Ledger:
         with self._lock:
             try:
                 with self._turn() as db:
-                    missing, finish = _charged(db, names, release_id, asked, body, (events, extra))
+                    missing, first, finish = _charged(db, names, release_id, asked, body, (events, extra))
             except PrivacyError as error:
                 self._note_refusal(names, release_id, asked, error)
                 raise
         digest = json.loads(finish["body"])["digest"] if finish else None
-        return Spend(release_id, names, epsilon, delta, "finished" if finish else "spent", digest, bool(missing))
+        return Spend(release_id, names, epsilon, delta, "finished" if finish else "spent", digest, bool(missing), first)
 
     def finish(self, release_id: str, digest: str) -> None:
         """Record what a paid release gave out. The same digest again is fine; another one is refused."""
@@ -241,8 +254,8 @@ def _charged(
     asked: Amounts,
     body: dict[str, Any],
     release: tuple[tuple[Mapping[str, Any], ...], float],
-) -> tuple[list[str], sqlite3.Row | None]:
-    """Charge every account that has not paid for the release; which those were, and the event that settled it, if any."""
+) -> tuple[list[str], bool, sqlite3.Row | None]:
+    """Charge every account that has not paid for the release; which those were, whether none had, and what settled it, if anything."""
     paid = db.execute("SELECT * FROM ledger WHERE kind = 'spend' AND release = ?", (release_id,)).fetchall()
     for row in paid:
         _refuse_other(row, asked, body["commitment"])
@@ -253,7 +266,25 @@ def _charged(
     for account in accounts:
         after = asdict(account.spent + asked)
         chain.append(db, "spend", account.name, release_id, asked.epsilon, asked.delta, {**body, "after": after})
-    return missing, db.execute("SELECT body FROM ledger WHERE kind = 'finish' AND release = ?", (release_id,)).fetchone()
+    finish = db.execute("SELECT body FROM ledger WHERE kind = 'finish' AND release = ?", (release_id,)).fetchone()
+    return missing, not paid, finish
+
+
+def _claim(db: sqlite3.Connection, name: str, unit: str, data: str) -> None:
+    """Note whose account data pay from, once; refuse another account of the same unit: what people lose adds up in one place."""
+    rows = db.execute("SELECT account FROM ledger WHERE kind = 'data' AND release = ? ORDER BY seq", (data,)).fetchall()
+    held = [row["account"] for row in rows]
+    if name in held:
+        return
+    for other in held:
+        opened = _last(db, "open", other)
+        if opened is not None and opened["unit"] == unit:
+            raise PrivacyError(
+                f"these data pay from account {other!r} already, not from {name!r}",
+                why="two accounts for the same people would each allow a cap's worth",
+                fix=f'Declare it: pl.source(..., account="{other}")',
+            )
+    chain.append(db, "data", name, data, 0, 0, {})
 
 
 def _account(db: sqlite3.Connection, name: str) -> Account:

@@ -46,7 +46,7 @@ class Mean:
     of columns only. Released are the d sums of these integers and h times the number of people, with noise.
     Sensitivity: a unit's part is d integers in -h .. h and h: at most h sqrt(d + 1) in L2. Counting in steps of 1/h gives the
     count the same sensitivity as each sum; centring halves that of the sums. Where a unit is replaced by another, the count stays and
-    each sum moves by at most 2h: 2h sqrt(d) in L2.
+    each sum moves by at most 2h: 2h sqrt(d) in L2. (To one without rows it moves h sqrt(d + 1) as before, which is no more.)
     Guarantee: (epsilon, delta) by discrete Gaussian noise on the d + 1 integers through zCDP (calibration.py); the sampler's
     distance times d + 1 is taken off delta first. The means are post-processing.
     Source: Canonne, Kamath, Steinke (2020).

@@ -53,11 +53,16 @@ def checked_count(name: str, value: object, low: int, high: int) -> int:
     return value
 
 
+LEAST_RANGE = 1e-200  # a step of a grid must still be a number
+
+
 def checked_bounds(lower: object, upper: object) -> tuple[float, float]:
     """Finite bounds with lower < upper, or PrivacyError."""
     low, high = _number("lower", lower), _number("upper", upper)
     if not (math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(high - low)):
         raise PrivacyError(f"the bounds must be finite with lower < upper, not {lower} and {upper}")
+    if high - low < LEAST_RANGE:
+        raise PrivacyError(f"the bounds {lower} and {upper} are too close to each other", fix="Scale the values first")
     return low, high
 
 

@@ -23,7 +23,7 @@ from pellucid.errors import PrivacyError, UsageError
 from pellucid.pipeline.key import canonical
 from pellucid.pipeline.step import GateRequest, Grant, Output, OutputOf, Source, Step
 from pellucid.privacy.decision import Decision
-from pellucid.privacy.keys import commitment, release_key, steward_key
+from pellucid.privacy.keys import commitment, pseudonym, release_key, steward_key
 from pellucid.privacy.ledger import Ledger
 from pellucid.privacy.parameters import checked_delta, checked_epsilon
 from pellucid.store.kinds import Table
@@ -113,9 +113,9 @@ class ReleaseGate:
         accounts = sorted(request.label.accounts)
         ledger = Ledger(request.home)
         try:
-            self._open(ledger, request)
             try:
-                if any(request.budgets[account][1].sign_off for account in accounts):
+                self._open(ledger, request, key)
+                if ledger.waits(accounts) or any(request.budgets[account][1].sign_off for account in accounts):
                     decided = Decision.of(self.identity(request), release_id, request)
                     ledger.refuse_unsigned(decided, where)
                 if request.path is not None:
@@ -126,12 +126,12 @@ class ReleaseGate:
             description = {"step": request.step, "pipeline": request.pipeline, **mechanism.guarantee(epsilon, delta, relation)}
             description["unit"] = str(request.label.unit)
             spend = ledger.spend(accounts, release_id, epsilon, delta, description, commitment(key))
-            if spend.state == "finished" and not getattr(mechanism, "rerunnable", True):
+            if not spend.first and not getattr(mechanism, "rerunnable", True):
                 raise PrivacyError(
                     "this release cannot be made again",
                     where=where,
                     why="its noise had no key, and a second draw would show more than was paid for",
-                    fix="Restore the released file from a backup, or release anew with another epsilon, which costs again",
+                    fix="Take what it gave out from the store or a backup, or release anew with another epsilon, which costs again",
                 )
         finally:
             ledger.close()
@@ -142,17 +142,26 @@ class ReleaseGate:
         release_id = self.check(request)
         ledger = Ledger(request.home)
         try:
-            self._open(ledger, request)
+            self._open(ledger, request, steward_key())
             ledger.decide(Decision.of(self.identity(request), release_id, request), by, note)
         finally:
             ledger.close()
         return release_id
 
-    def _open(self, ledger: Ledger, request: GateRequest) -> None:
+    def _open(self, ledger: Ledger, request: GateRequest, key: bytes) -> None:
         for account in sorted(request.label.accounts):
             unit, budget = request.budgets[account]
             period = (budget.period, budget.period_epsilon, budget.period_delta) if budget.period else None
-            ledger.open_account(account, unit, budget.epsilon, budget.delta, composition=budget.composition, period=period)
+            ledger.open_account(
+                account,
+                unit,
+                budget.epsilon,
+                budget.delta,
+                composition=budget.composition,
+                period=period,
+                sign_off=budget.sign_off,
+                data=[pseudonym(key, f"account/{digest}") for digest in request.sources.get(account, ())],
+            )
 
     def perform(self, arguments: Mapping[str, Any], *, unit: str | Unit, key: bytes, scratch: Path) -> Mapping[str, Any]:
         """The released value and the numbers of its guarantee."""

@@ -45,6 +45,10 @@ class Stream:
         """The stream of this label under this stream."""
         return Stream(derive(self._key, f"stream/fork/{label}"))
 
+    def split(self) -> Stream:
+        """A stream of its own for one call, under a key of the next words here: another call gets another."""
+        return Stream(self.words(4).tobytes())
+
     def subkey(self, label: str) -> bytes:
         """A 32-byte key of this label, for a keyed function instead of a sequence (never the key of any stream)."""
         return derive(self._key, f"stream/subkey/{label}")

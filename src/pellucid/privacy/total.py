@@ -50,7 +50,8 @@ class Total:
     Statistic: each value is clamped to [lower, upper] (null, NaN and infinities count as the value nearest 0 in there) and rounded to a
     whole number of steps of max(|lower|, |upper|) / h, h a power of two that depends on public numbers alone. Released are the d sums.
     Sensitivity: a row's value is from -h .. h steps, so one unit moves each sum by at most m = cap h: m d in L1, m sqrt(d) in L2. Where
-    it is replaced by another, by at most cap times the range in steps, which is 2 m or (bounds of one sign) less.
+    it is replaced by another, by at most cap times the range that the bounds and 0 span, in steps: units need not have as many rows as
+    each other, or any, so that with bounds of one sign nothing is gained (m), and with bounds of both up to 2 m are lost.
     Guarantee: (epsilon, delta) by discrete Gaussian noise through zCDP (calibration.py), the sampler's distance taken off delta first;
     or epsilon alone by discrete Laplace noise (laplace.py): delta may be 0.
     Source: Wilson et al. (2020) for bounded contribution; Canonne, Kamath, Steinke (2020); Ghosh, Roughgarden, Sundararajan (2009).
@@ -66,7 +67,7 @@ class Total:
     noise: str = "gaussian"
 
     name: ClassVar[str] = "total"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     output_kind: ClassVar[str] = "metrics"
 
     def __post_init__(self) -> None:
@@ -134,7 +135,7 @@ class Total:
     def most(self, half: int, relation: str) -> int:
         """By how many steps one unit moves a sum at most."""
         low, high = self.ends(half)
-        return self.cap * (high - low if relation == REPLACE else half)
+        return self.cap * (max(high, 0) - min(low, 0) if relation == REPLACE else half)
 
     def ends(self, half: int) -> tuple[int, int]:
         """The bounds in steps."""

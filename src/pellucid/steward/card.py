@@ -16,6 +16,7 @@ from typing import Any
 from pellucid.packages.standards.preview import STYLE
 from pellucid.packages.standards.privacy import card
 from pellucid.steward.attacking import bound
+from pellucid.steward.protecting import bounds_in_words
 from pellucid.steward.standing import Coming
 
 WITHHELD = (
@@ -49,7 +50,7 @@ PAGE = """<!doctype html>
 <tr><th>promised to</th><td>each {{ card.unit }} ({{ card.relation }})</td></tr>
 <tr><th>epsilon, delta</th><td>{{ card.epsilon }}, {{ card.delta }}</td></tr>
 <tr><th>mechanism</th><td>{{ card.mechanism.mechanism }}; {{ card.mechanism.sensitivity }}; {{ card.mechanism.noise }}</td></tr>
-<tr><th>bounds</th><td>{% for bound, value in card.bounds %}{{ bound }} {{ value }}{{ "" if loop.last else ", " }}{% endfor %}</td></tr>
+<tr><th>bounds</th><td>{{ card.bounds | bounds }}</td></tr>
 <tr><th>released as they are</th><td>{{ card.invariants | join("; ") or "nothing" }}</td></tr>
 <tr><th>decided by</th><td>{{ card.decision.by }}, {{ card.decision.at }}{% if card.decision.although %}; although a check failed:
 {{ card.decision.although }}{% endif %}</td></tr>
@@ -63,7 +64,8 @@ those who were. This follows from the guarantee, whatever else they know.</p>
 {% endfor %}</table></div>
 {% if card.attacks.audit %}<p>Audit on {{ "{:,}".format(card.attacks.audit.runs) }} made-up neighbours:
 epsilon is at least {{ "%.3f" | format(card.attacks.audit.epsilon_at_least) }} (declared {{ card.epsilon }};
-{{ "%.1f%%" | format(100 * card.attacks.audit.confidence) }} sure).</p>{% endif %}
+{{ "%.1f%%" | format(100 * card.attacks.audit.confidence) }} sure; so many could show {{ "%.3f" | format(card.attacks.audit.reach) }}
+at most).</p>{% endif %}
 <p>{{ card.attacks.on_private_data }}</p>
 <p class="soft">Not covered: {{ card.not_covered | join("; ") }}.</p>
 <p class="soft">The ledger's event {{ card.ledger.seq }} settled it: <code>{{ card.ledger.hash }}</code>. The noise was drawn with the
@@ -115,5 +117,6 @@ def written(folder: Path, name: str, cards: list[dict[str, Any]], on: str) -> No
         text = json.dumps(made, indent=2, ensure_ascii=False, allow_nan=False)
         (folder / f"{made['release']}.json").write_text(text + "\n", encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["bounds"] = lambda bounds: bounds_in_words(dict(bounds))
     page = environment.from_string(PAGE).render(name=name, cards=cards, on=on[:10], style=Markup(STYLE + "th { width: 9rem; }"))
     (folder / "index.html").write_text(page, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 from pellucid.pipeline.step import Step
@@ -13,6 +14,7 @@ from pellucid.steward.folder import Folder
 from pellucid.steward.standing import Coming, Standing, standing
 from pellucid.store.database import STATE_FILE
 
+FEW = 6  # values that are listed
 LARGE_DELTA = 0.1  # of one person in the data
 
 
@@ -108,16 +110,19 @@ def _simulated(stand: Standing, coming: Coming, mechanism: Any, epsilon: float, 
         from pellucid.privacy.assess.histories import histories
 
         log = histories(coming.table, stand.unit, column)
-        told |= {"kept_by_cap": float(np.minimum(log.lengths, mechanism.cap).sum() / log.lengths.sum())}
+        if hasattr(mechanism, "cap"):  # the best of declared keys need no bound
+            told |= {"kept_by_cap": float(np.minimum(log.lengths, mechanism.cap).sum() / log.lengths.sum())}
         told |= {"values": float(len(log.item_starts) - 1), "values_released": float(_values(released, column))}
     return told
 
 
 def _values(released: Any, column: str) -> int:
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    named = column if column in released.column_names else "item_a"
-    return int(pc.count_distinct(released.column(named)).as_py()) if named in released.column_names else 0
+    columns = [name for name in (column, "item_a", "item_b") if name in released.column_names]
+    chunks = [chunk for name in columns for chunk in released.column(name).chunks]
+    return int(pc.count_distinct(pa.chunked_array(chunks)).as_py()) if chunks else 0
 
 
 def _transforms(stand: Standing) -> list[dict[str, Any]]:
@@ -133,7 +138,7 @@ def lines(evidence: dict[str, Any]) -> list[str]:
     """One screen."""
     told: list[str] = []
     for one in evidence["releases"]:
-        bounds = ", ".join(f"{name} {value}" for name, value in one["mechanism"].items() if name not in ("mechanism", "version"))
+        bounds = bounds_in_words(one["mechanism"])
         head = f"{one['name']}: {one['mechanism']['mechanism']} ({bounds}), epsilon {one['epsilon']:g}, delta {one['delta']:g}"
         told += textwrap.wrap(head, 80, subsequent_indent="  ")
         told += textwrap.wrap(
@@ -156,6 +161,18 @@ def lines(evidence: dict[str, Any]) -> list[str]:
     return told
 
 
+def bounds_in_words(parameters: Mapping[str, Any]) -> str:
+    """A mechanism's parameters in a line; of a long list its length and its ends."""
+
+    def shown(value: Any) -> str:
+        if not isinstance(value, list):
+            return str(value)
+        few = [str(one) for one in value]
+        return ", ".join(few) if len(few) <= FEW else f"{len(few)} values, {few[0]} to {few[-1]}"
+
+    return ", ".join(f"{name} {shown(value)}" for name, value in parameters.items() if name not in ("mechanism", "version"))
+
+
 def size_in_words(one: dict[str, Any]) -> list[str]:
     """What a simulated release looks like beside its noise."""
     numbers, seen = one["numbers"], one["simulated"]
@@ -167,10 +184,9 @@ def size_in_words(one: dict[str, Any]) -> list[str]:
             f" {seen['median_count']:,.0f}, and {seen['within_two_sigma']:.0%} of the counts are no more than noise"
         )
     if "kept_by_cap" in seen:
-        told.append(
-            f"the cap keeps {seen['kept_by_cap']:.0%} of what people have; {seen['values_released']:,.0f} of"
-            f" {seen['values']:,.0f} values are released"
-        )
+        told.append(f"the cap keeps {seen['kept_by_cap']:.0%} of what people have")
+    if "values" in seen:
+        told.append(f"{seen['values_released']:,.0f} of {seen['values']:,.0f} values are released")
     if "people" in seen and "noise" in numbers:
         told.append(f"noise of standard deviation {numbers['noise'] / max(1.0, seen['people']):.2g} on each mean")
     if one["delta_people"] > LARGE_DELTA:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.packages.standards.preview import STYLE
-from pellucid.packages.standards.privacy import in_words
+from pellucid.packages.words import in_words
 from pellucid.privacy.assess.roles import ROLES
 from pellucid.steward.assessing import meaning
 from pellucid.steward.attacking import beyond_control, figure, verdict
 from pellucid.steward.folder import REPORT, STEPS, Folder, now, private
 from pellucid.steward.page import LOOKS, PAGE
-from pellucid.steward.protecting import size_in_words
+from pellucid.steward.protecting import bounds_in_words, size_in_words
 from pellucid.steward.standing import roles_digest
 
 _ASKED = {  # what the six steps answer
@@ -94,11 +94,10 @@ def _roles(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def _release(one: dict[str, Any]) -> dict[str, Any]:
-    bounds = ", ".join(f"{name} {value}" for name, value in one["mechanism"].items() if name not in ("mechanism", "version"))
     return {
         **one,
         "kind": one["mechanism"]["mechanism"],
-        "bounds": bounds,
+        "bounds": bounds_in_words(one["mechanism"]),
         "words": in_words(one["epsilon"], one["delta"], one["unit"]),
         "size": size_in_words(one),
     }

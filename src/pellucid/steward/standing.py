@@ -123,6 +123,7 @@ def standing(folder: Folder) -> Standing:
     """
     from pellucid.pipeline.artifact import path_of
     from pellucid.pipeline.load import load
+    from pellucid.pipeline.plan import sources_of
     from pellucid.pipeline.run import run
     from pellucid.store.objects import Objects
 
@@ -156,13 +157,13 @@ def standing(folder: Folder) -> Standing:
     objects = Objects(folder.home)
     artifacts = {name: artifact for report in done.steps.values() for name, artifact in report.outputs.items()}
     budgets = {account: (str(source.label.unit), node.budget) for account in source.label.accounts}
-    releases = []
+    held, releases = sources_of(pipeline, artifacts), []
     for bound in gated:
         assert isinstance(bound.node, Step)
         gate, edge = bound.node.gate, bound.edges[0]
         assert isinstance(gate, ReleaseGate)
         label, artifact = pipeline.steps[edge.node].label, artifacts[edge.output]
-        request = GateRequest(folder.home, bound.name, pipeline.name, label, artifact.digest, bound.settings, budgets)
+        request = GateRequest(folder.home, bound.name, pipeline.name, label, artifact.digest, bound.settings, budgets, None, held)
         table = Table(path_of(objects, artifact))
         releases.append(Coming(bound.name, gate, request, edge.output, table, gate.check(request)))
     first = artifacts[source.outputs[0][0]]

@@ -58,7 +58,7 @@ class Unit:
     def __str__(self) -> str:
         shown = self.column if self.column is not None else "one row"
         if self.time is not None:
-            shown = f"{self.column} per day of {self.time}"
+            shown = f"{self.column} per day of {self.time}" + (f" in {self.clock}" if self.clock else "")
         return f"{shown}, replaced" if self.relation == REPLACE else str(shown)
 
     def to_json(self) -> dict[str, Any]:

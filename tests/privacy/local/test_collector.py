@@ -169,6 +169,23 @@ def test_what_a_client_spent_is_the_sum_over_collections_and_periods(tmp_path: P
     collector.close()
 
 
+def test_of_rappor_one_report_of_each_client_counts(tmp_path: Path) -> None:
+    kept = declare("kept", list("abcd"), 1.0, oracle_name="rappor", cap=20)
+    collector = Collector(tmp_path)
+    collector.open(kept)
+    for who in range(30):
+        collector.take(batch(reports(kept, [1] * 20, 0, secrets.token_bytes(16), who)))
+    assert collector.estimate(kept, 0).reports == 30
+    collector.close()
+
+
+def test_reports_of_another_period_are_refused(collector: Collector) -> None:
+    client = secrets.token_bytes(16)
+    outcome = collector.take(batch([one for at in range(50) for one in reports(LETTERS, [1], at, client)]), range(7, 9))
+    assert outcome.taken == 2
+    assert outcome.refused == {"another period": 48}
+
+
 def test_an_undeclared_value_is_refused_before_it_is_a_report() -> None:
     with pytest.raises(PrivacyError, match="never declared") as refused:
         LETTERS.encode(["a", "my secret"])

@@ -182,3 +182,15 @@ def test_the_audit_passes_items_and_ratings() -> None:
         return chosen.perturb(clients, codes % 3, codes // 3 * 1.0, len(codes), stream)
 
     assert audit_breach(view, (0, 5), chosen.epsilon, 40_000, 6) <= 0
+
+
+def test_two_calls_on_one_stream_draw_anew() -> None:
+    """Reports of one person that share their noise would be compared; those of a batch made in two parts as well."""
+    stream = Stream(key(0))
+    search, rated = PrefixSearch("ab", 2, 1.0), ItemRatings(5, 0, 1, 1.0, slots=2)
+    texts, clients = ["ab"] * 400, np.arange(400)
+    first, second = (search.perturb(texts, stream) for _ in range(2))
+    assert 0.2 < np.mean(first[:, 0] == second[:, 0]) < 0.8
+    assert np.mean(np.all(first == second, axis=1)) < 0.05
+    one, two = (rated.perturb(clients, clients % 5, np.ones(400), 400, stream) for _ in range(2))
+    assert np.mean(np.all(one == two, axis=1)) < 0.9

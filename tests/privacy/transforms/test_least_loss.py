@@ -195,7 +195,7 @@ def test_hierarchies_are_checked() -> None:
 
 def test_goals_that_cannot_be_are_refused_and_no_value_is_shown() -> None:
     table = table_of([("a", "1", "m", 1), ("secretive", "1", "m", 1)])
-    with pytest.raises(DataError, match='"p" has 1 values that its hierarchy does not know') as caught:
+    with pytest.raises(DataError, match='"p" has values that its hierarchy does not know: 1 of them') as caught:
         least_loss(table, {"p": SMALL[0]}, k=1)
     assert "secretive" not in str(caught.value)
     good = table_of([("a", "1", "m", 1)])

@@ -184,7 +184,7 @@ def _columns(folder: Path) -> dict[str, tuple[tuple[str, str], ...]]:
 
 
 def _releases(manifest: Manifest, steps: list[str]) -> Iterator[Release]:
-    from pellucid.packages.standards.privacy import in_words
+    from pellucid.packages.words import in_words
 
     for entry in manifest.trace:
         if entry.step in steps and entry.guarantee is not None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from pellucid.packages.standards.description import Description
-from pellucid.packages.standards.privacy import in_words, path_of
+from pellucid.packages.standards.privacy import path_of
+from pellucid.packages.words import in_words
 
 FILE = "ro-crate-preview.html"
 PICTURES = (".svg", ".png", ".jpg", ".jpeg", ".webp")

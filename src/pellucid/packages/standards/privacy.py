@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pellucid.packages.standards.description import Description, as_json
+from pellucid.packages.words import words_of
 
 FORMAT = "pellucid privacy card 1"
 
@@ -44,21 +44,5 @@ def card(step: str, guarantee: Mapping[str, Any], data: list[str]) -> dict[str, 
         "accounts": guarantee["accounts"],
         "ledger": guarantee["ledger"],
         "key_commitment": guarantee["key_commitment"],
-        "in_words": in_words(guarantee["epsilon"], guarantee["delta"], mechanism["unit"]),
+        "in_words": words_of(guarantee),
     }
-
-
-def in_words(epsilon: float, delta: float, unit: str) -> list[str]:
-    """What a person can deny, and how strongly, in sentences."""
-    unit = unit.removesuffix("_id")  # people read "one user", not "one user_id"
-    factor = math.exp(min(epsilon, 700.0))
-    half = factor / (1 + factor)
-    moved = f"the odds move by a factor of at most e^{epsilon:g} = {factor:.3g}"
-    told = [
-        f"Whether or not the data of any one {unit} had been used, this release would have come out much the same.",
-        f"Who thinks it as likely as not that somebody is in the data can, knowing all of this, be at most {half:.1%} sure: {moved}.",
-        "So each person can deny any statement about them that is said to follow from it.",
-    ]
-    if delta:
-        told.append(f"This may fail with a probability of at most {delta:g}, one in {1 / delta:,.0f}.")
-    return told

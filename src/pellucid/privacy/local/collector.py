@@ -44,6 +44,7 @@ REASONS = (
     "another epsilon",
     "another domain",
     "another collection",
+    "another period",
     "replayed",
     "flooded",
 )
@@ -63,8 +64,8 @@ class Collector:
     """Reports of any number of collections, in the state file of `home`. Safe for several processes at once.
 
     A batch is taken in one transaction, durable when `take` returns: all its good reports, and the trace of every bad one. A
-    client is who holds a token: the cap stops a client that sends too much, not someone who makes up tokens, so put the
-    collector behind whatever tells your users from strangers.
+    client is who holds a token, and names the period of its report: within the `periods` that are taken now the cap stops a client that
+    sends too much, not someone who makes up tokens, so put the collector behind whatever tells your users from strangers.
     """
 
     def __init__(self, home: Path) -> None:
@@ -85,16 +86,19 @@ class Collector:
                 self._known[row["id"]] = read(row["text"])
         return sorted(self._known.values(), key=lambda one: (one.name, one.id))
 
-    def take(self, data: bytes) -> Outcome:
-        """Take a batch. PrivacyError, with a trace, if it is no batch at all; one bad report costs no good one."""
+    def take(self, data: bytes, periods: range | None = None) -> Outcome:
+        """Take a batch, of the `periods` that are open now (None: of any, each with a cap of its own).
+
+        PrivacyError, with a trace, if it is no batch at all; one bad report costs no good one.
+        """
         try:
-            return self.take_reports(unbatched(data))
+            return self.take_reports(unbatched(data), periods)
         except PrivacyError:
             with transaction(self._db):
                 self._refuse(Counter({(NOBODY, "malformed"): 1}))
             raise
 
-    def take_reports(self, reports: Iterable[bytes | None]) -> Outcome:
+    def take_reports(self, reports: Iterable[bytes | None], periods: range | None = None) -> Outcome:
         """The same for single reports; None stands for one that was cut off."""
         self.collections()
         taken, refused = 0, Counter[tuple[bytes, str]]()
@@ -102,7 +106,7 @@ class Collector:
             waiting: dict[bytes, list[Report]] = {}
             for data in reports:
                 report = "malformed" if data is None else decoded(data)
-                reason = report if isinstance(report, str) else self._mismatch(report)
+                reason = report if isinstance(report, str) else self._mismatch(report, periods)
                 if isinstance(report, str) or reason:
                     refused[NOBODY if isinstance(report, str) else report.client, reason] += 1
                 else:
@@ -121,7 +125,7 @@ class Collector:
             by_reason[reason] += count
         return Outcome(taken, dict(sorted(by_reason.items())))
 
-    def _mismatch(self, report: Report) -> str:
+    def _mismatch(self, report: Report, periods: range | None) -> str:
         """Why a report does not fit the collection it names, or any; empty if it fits."""
         named = self._known.get(report.collection)
         others = [named] if named else list(self._known.values())
@@ -135,6 +139,8 @@ class Collector:
             return "another epsilon"
         if report.size != named.oracle.size:
             return "another domain"
+        if periods is not None and report.period not in periods:
+            return "another period"
         return "" if len(report.payload) == named.oracle.width else "malformed"
 
     def _insert(self, collection: Collection, report: Report) -> str:
@@ -175,8 +181,8 @@ class Collector:
     def estimate(self, collection: Collection, period: int | None = None) -> Estimate:
         """Frequencies among the reports of one period, or of all; in chunks, so that memory stays bounded.
 
-        Over several periods of RAPPOR the same clients' kept responses come again: their errors do not average out, and the
-        standard errors given hold for one period only, so all periods at once are refused.
+        Reports of one client by RAPPOR are drawn from the same kept response: their errors do not average out. So of each client one
+        report counts, and all periods at once are refused.
         """
         if period is None and collection.oracle.name == "rappor":
             held = self.periods(collection)
@@ -201,19 +207,16 @@ class Collector:
     def _payloads(self, collection: Collection, period: int | None) -> Iterator[NDArray[Any]]:
         import numpy as np
 
-        which, values = ("", ()) if period is None else (" AND period=?", (period,))
-        cursor = self._db.execute(f"SELECT payload FROM local_reports WHERE collection=?{which}", (collection.id, *values))
+        cursor = self._db.execute(*_counted(collection, period))
         while rows := cursor.fetchmany(CHUNK):
-            data = b"".join(row[0] for row in rows)
+            data = b"".join(row["payload"] for row in rows)
             yield np.frombuffer(data, dtype=np.uint8).reshape(len(rows), collection.oracle.width)
 
     def digest(self, collection: Collection, period: int | None) -> str:
         """SHA-256 over the reports an estimate is made from, in order of client and nonce."""
         found = hashlib.sha256(collection.id)
-        which, values = ("", ()) if period is None else (" AND period=?", (period,))
-        query = f"SELECT client, nonce, payload FROM local_reports WHERE collection=?{which} ORDER BY client, nonce"
-        for row in self._db.execute(query, (collection.id, *values)):
-            found.update(row[0] + row[1] + row[2])
+        for row in self._db.execute(*_counted(collection, period)):
+            found.update(row["client"] + row["nonce"] + row["payload"])
         return found.hexdigest()
 
     def spent(self, client: bytes) -> dict[str, Any]:
@@ -228,6 +231,14 @@ class Collector:
             part["epsilon"] = self._known[bytes.fromhex(str(part["id"]))].spent(int(str(part["reports"])))
         parts.sort(key=lambda part: (str(part["collection"]), str(part["id"])))
         return {"epsilon": sum(float(str(part["epsilon"])) for part in parts), "collections": parts}
+
+
+def _counted(collection: Collection, period: int | None) -> tuple[str, tuple[Any, ...]]:
+    """The query for the reports that count, in order: all, or of RAPPOR that with the smallest nonce (drawn by the client) of each."""
+    which, values = ("", ()) if period is None else (" AND period=?", (period,))
+    nonce, group = ("MIN(nonce) AS nonce", " GROUP BY client") if collection.oracle.name == "rappor" else ("nonce", "")
+    query = f"SELECT client, {nonce}, payload FROM local_reports WHERE collection=?{which}{group} ORDER BY client, nonce"
+    return query, (collection.id, *values)
 
 
 def _valid(collection: Collection, reports: list[Report]) -> list[bool]:

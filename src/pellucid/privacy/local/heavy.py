@@ -83,11 +83,12 @@ class PrefixSearch:
 
         if not set().union(*texts) <= set(self.alphabet):
             raise PrivacyError("a text has a character that was never declared in the alphabet", fix="Normalise it on the client")
+        own = stream.split()
         groups = (
-            ((stream.fork("group").words(len(texts)) >> np.uint64(32)) * np.uint64(len(self.lengths))) >> np.uint64(32)
+            ((own.fork("group").words(len(texts)) >> np.uint64(32)) * np.uint64(len(self.lengths))) >> np.uint64(32)
         ).astype(np.uint8)
         codes = [self._code(self._padded(text), int(group)) for text, group in zip(texts, groups, strict=True)]
-        reports = self.oracle.perturb(np.array(codes, dtype=np.int64), stream.fork("report"))
+        reports = self.oracle.perturb(np.array(codes, dtype=np.int64), own.fork("report"))
         return np.concatenate([groups.reshape(-1, 1), reports], axis=1)
 
     def valid(self, reports: NDArray[Any]) -> NDArray[Any]:

@@ -8,8 +8,8 @@ from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pellucid.privacy.local.dyadic import ONE, checked_ratio, domain_size, exponential, local_epsilon, parts
-from pellucid.privacy.local.grr import respond
+from pellucid.privacy.local.dyadic import domain_size, exponential, local_epsilon
+from pellucid.privacy.local.grr import Grr, respond
 from pellucid.privacy.local.oracle import checked_codes, code_type
 
 if TYPE_CHECKING:
@@ -54,28 +54,23 @@ class Olh:
         return int(exponential(self.asked).to_integral_value()) + 1
 
     @cached_property
-    def other(self) -> int:
-        """Of 2^53, the mass of one other bucket."""
-        return parts(ONE, exponential(self.asked) + self.buckets - 1)
+    def response(self) -> Grr:
+        """Randomised response among the buckets."""
+        return Grr(self.buckets, self.asked)
 
-    @cached_property
-    def truth(self) -> int:
-        """Of 2^53, the mass of the true bucket."""
-        return ONE - self.other * (self.buckets - 1)
-
-    @cached_property
+    @property
     def epsilon(self) -> float:
-        return checked_ratio(Fraction(self.truth, self.other), self.asked, self.name)
+        return self.response.epsilon
 
     @property
     def p(self) -> Fraction:
-        return Fraction(self.truth, ONE)
+        return self.response.p
 
     @cached_property
     def q(self) -> Fraction:
         edges = [-(-c * NARROW // self.buckets) for c in range(self.buckets + 1)]
         shares = [Fraction(high - low, NARROW) for low, high in pairwise(edges)]
-        other, truth = Fraction(self.other, ONE), Fraction(self.truth, ONE)
+        other, truth = self.response.q, self.response.p
         return sum((share * (other + (truth - other) * share) for share in shares), Fraction(0))
 
     @property
@@ -88,8 +83,8 @@ class Olh:
         return 4 * self.seeds + int(code_type(self.buckets)[-1])
 
     def parameters(self) -> dict[str, Any]:
-        shown = {"size": self.size, "buckets": self.buckets, "truth": self.truth, "other": self.other, "seeds": self.seeds}
-        return {"oracle": self.name, **shown}
+        shown = {"size": self.size, "buckets": self.buckets, "seeds": self.seeds}
+        return {"oracle": self.name, **shown, "truth": self.response.truth, "other": self.response.other}
 
     def perturb(self, codes: NDArray[Any], stream: Stream) -> NDArray[Any]:
         """A report takes the seed's words (two numbers each, the last half unused in wide domains), then the response's."""
@@ -105,7 +100,7 @@ class Olh:
             mixed = self._mixed(seed, part.astype(np.uint32))
             bucket = ((mixed >> np.uint32(16)) * np.uint32(self.buckets)) >> np.uint32(16)
             draw = drawn[:, -1] >> np.uint64(11)
-            answer = respond(bucket.astype(np.int64), draw, self.truth, self.other)
+            answer = respond(bucket.astype(np.int64), draw, self.response.truth, self.response.other)
             out = found[start : start + len(part)]
             out[:, : 4 * self.seeds] = np.ascontiguousarray(seed).view(np.uint8)
             out[:, 4 * self.seeds :] = answer.astype(code_type(self.buckets)).view(np.uint8).reshape(len(part), -1)

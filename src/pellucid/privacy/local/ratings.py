@@ -80,7 +80,8 @@ class ItemRatings:
         order = np.argsort(clients, kind="stable")
         held = np.bincount(clients, minlength=count)
         first = np.cumsum(held) - held
-        drawn = stream.fork("slot").words(count)
+        own_stream = stream.split()
+        drawn = own_stream.fork("slot").words(count)
         slot = (((drawn >> np.uint64(32)) * np.maximum(held, self.slots).astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
         own = slot < held
         row = order[np.minimum(first + slot, max(len(order) - 1, 0))] if len(order) else np.zeros(count, dtype=np.int64)
@@ -91,7 +92,7 @@ class ItemRatings:
             level = np.where(own, np.rint(share * LEVELS).astype(np.int64), level)
             item = np.where(own, items[row], item)
         sign = (drawn & np.uint64(LEVELS - 1)).astype(np.int64) < level
-        return self.oracle.perturb(2 * item + sign, stream.fork("report"))
+        return self.oracle.perturb(2 * item + sign, own_stream.fork("report"))
 
     def estimate(self, reports: NDArray[Any]) -> RatingEstimate:
         """Shares and mean ratings, jointly from the reports of all clients."""

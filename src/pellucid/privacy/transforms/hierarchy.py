@@ -67,7 +67,7 @@ class Hierarchy:
         return np.array(found, dtype=np.int64), len(seen)
 
     def places_of(self, column: Any, name: str) -> Any:
-        """The hierarchy's row for each value of an Arrow array (int64). Raises DataError, saying how many values it does not know."""
+        """The hierarchy's row for each value of an Arrow array (int64). Raises DataError where it does not know some."""
         import numpy as np
         import pyarrow as pa
 
@@ -82,7 +82,7 @@ class Hierarchy:
         unknown = sum(text not in self.places for text in texts)
         if unknown:
             raise DataError(
-                f'column "{name}" has {unknown:,} values that its hierarchy does not know', fix="Add them to the hierarchy"
+                f'column "{name}" has values that its hierarchy does not know', why=f"{unknown:,} of them", fix="Add them to it"
             )
         return (
             np.array([self.places[text] for text in texts], dtype=np.int64)[np.asarray(found.indices)]
