@@ -25,7 +25,6 @@ from pellucid.errors import PackageError, UsageError
 from pellucid.packages import archive, fixity, publish, tally
 from pellucid.packages.catalogue import build
 from pellucid.packages.catalogue.pages import embedded
-from pellucid.packages.origin import FORMAT as ORIGIN
 
 pytestmark = pytest.mark.timeout(120)
 HOSTILE = '</script><script>hit=1</script><img src=x onerror="hit=2">&amp;<!-- \u2028\u202e\x1b[2J '
@@ -322,7 +321,7 @@ def test_a_manifest_of_another_shape_is_refused_in_one_line(
         with pytest.raises(PackageError) as caught:
             build([package], tmp_path / "site")
         assert "\n" not in str(caught.value)
-        monkeypatch.setattr("pellucid.packages.links.check", lambda *_: ())
+        monkeypatch.setattr("pellucid.packages.checking.look_inside", lambda *_: [])
     assert not (tmp_path / "site").exists()
 
 
@@ -367,17 +366,15 @@ def test_what_is_new_gets_the_date_of_the_build_and_the_rest_keeps_its_own(
 def test_an_imported_source_names_the_package_it_is_of(published: Path, tmp_path: Path) -> None:
     from pellucid.packages import manifest as manifests
     from pellucid.packages.catalogue.reading import _lineage
+    from pellucid.packages.origin import origin_of
 
     told = json.loads((published / "manifest.json").read_text())
-    texts = {
-        name: f"the {name}" for name in ("pipeline", "run", "date", "title", "artifact", "kind", "digest", "sha256", "licence")
-    }
-    origin = {"format": ORIGIN, "package": "0" * 64, **texts, "origins": [], "creators": []}
+    origin = origin_of(manifests.read(published), "goods", "0" * 64, None)
     told["licences"]["goods"]["origin"] = origin
     (tmp_path / "manifest.json").write_text(json.dumps(told))
     read = manifests.read(tmp_path)
     (said,) = _lineage(read, ["goods"], {"goods": "CC0-1.0"})
-    assert said.endswith(f"It is the artifact of the package the title, sha256:{'0' * 64}.")
+    assert said.endswith(f"It is goods of the package What a shop sells, sha256:{'0' * 64}.")
 
 
 # in a browser ------------------------------------------------------------------------------------------------------------

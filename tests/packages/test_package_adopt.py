@@ -181,7 +181,7 @@ def test_an_import_that_changed_or_a_citation_that_does_not_hold_is_refused(
         publish(tmp_path / "second" / ".pellucid", run, tmp_path / "out")
     origin.write_text(json.dumps({**changed, "artifact": "goods"}))
     publish(tmp_path / "second" / ".pellucid", "last", tmp_path / "lies")
-    with pytest.raises(PackageError, match="does not hold the 'goods' it is cited for"):
+    with pytest.raises(PackageError, match="the digest that is cited is not its own"):
         check(tmp_path / "lies", origins=[published])
 
 

@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ def line(text: str) -> Callable[[Path], None]:
     return add
 
 
-def edit(change: Callable[[dict[str, object]], object]) -> Callable[[Path], None]:
+def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
     def edited(package: Path) -> None:
         manifest = json.loads((package / "manifest.json").read_text())
         change(manifest)
@@ -70,10 +71,17 @@ def locked(text: str) -> Callable[[Path], None]:
     return rehashed(lambda package: (package / "environment" / "requirements.lock").write_text(text))
 
 
-def output(manifest: dict[str, object]) -> dict[str, object]:
-    (entry,) = (entry for entry in manifest["trace"] if entry["step"] == "best")  # type: ignore[attr-defined]
-    found: dict[str, object] = entry["outputs"]["best"]
+def output(manifest: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = step(manifest, "best")["outputs"]["best"]
     return found
+
+
+def step(manifest: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(entry for entry in manifest["trace"] if entry["step"] == name)
+
+
+def node(manifest: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(one for one in manifest["graph"] if one["step"] == name)
 
 
 ZEROS = "0" * 64
@@ -106,10 +114,32 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no trace": (edit(lambda m: m.pop("trace")), 'it has no "trace"'),
     "a number for a name": (edit(lambda m: m.update(pipeline=1)), 'its "pipeline" is not a str'),
     "a pipeline file elsewhere": (edit(lambda m: m.update(file="../areas.py")), "is not one in code/"),
-    "a pipeline file that is not there": (edit(lambda m: m.update(file="code/../../a.py")), "missing from the package"),
+    "a pipeline file that is not there": (edit(lambda m: m.update(file="code/../../a.py")), "is not one in code/"),
     "an artifact elsewhere": (edit(lambda m: output(m).update(path="code/shop.py")), "is not that of a metrics in artifacts/"),
-    "an artifact outside": (edit(lambda m: output(m).update(path="artifacts/../../x.json")), "missing from the package"),
+    "an artifact outside": (edit(lambda m: output(m).update(path="artifacts/../../x.json")), "is not that of a metrics in artifacts/"),
     "an unknown kind": (edit(lambda m: output(m).update(kind="pickle")), "no kind of artifact named 'pickle'"),
+    "an artifact of another size": (edit(lambda m: output(m).update(size=1)), "another size than the file has"),
+    "an artifact of other bytes": (edit(lambda m: output(m).update(sha256=ZEROS)), "another SHA-256 than the list of files"),
+    "a tolerance of everything": (edit(lambda m: step(m, "best").update(tolerance=1)), "its tolerance is not a number from 0 to less"),
+    "a tolerance below nothing": (edit(lambda m: step(m, "best").update(tolerance=-1e-9)), "its tolerance is not a number from 0 to less"),
+    "another tolerance than planned": (edit(lambda m: step(m, "best").update(tolerance=0.1)), "states another tolerance than its graph"),
+    "much of another kernel": (edit(lambda m: m.update(other_kernel=1.0)), "its other_kernel is not a number from 0 to 1e-06"),
+    "a computed step that is given": (edit(lambda m: step(m, "best").update(role="given")), "everything else is re-run"),
+    "a release that is re-run": (edit(lambda m: step(m, "counts").update(role="re-run")), "sources and releases are given"),
+    "a private step that is open": (edit(lambda m: step(m, "tidy").update(label="open")), "do not go together"),
+    "an open step that is private": (edit(lambda m: step(m, "best").update(role="private")), "do not go together"),
+    "another kind of step": (edit(lambda m: step(m, "best").update(kind="train")), "states another kind than its graph"),
+    "another input": (edit(lambda m: step(m, "best").update(inputs={})), "states another input than its graph"),
+    "a private source that is open in the graph": (edit(lambda m: node(m, "sales").update(label="open")), "states another label"),
+    "nothing withheld": (edit(lambda m: m.update(withheld=[])), "what it withholds is not what its graph has"),
+    "a graph without a step": (edit(lambda m: m["graph"].remove(node(m, "tidy"))), "the steps of its trace are not those of its graph"),
+    "a graph of nothing": (edit(lambda m: m["graph"].append(None)), "a node of its graph is none"),
+    "a lock by name alone": (edit(lambda m: m["environment"].update(lock=ZEROS)), "the lock it names is not"),
+    "a pellucid by name alone": (edit(lambda m: m["environment"].update(pellucid_source=ZEROS)), "the pellucid it names is not"),
+    "a version by name alone": (edit(lambda m: m["environment"].update(pellucid="9.9")), "the pellucid it names is not"),
+    "no licence of a source": (edit(lambda m: m["licences"].clear()), "its licences are not those of its open sources"),
+    "a setting of a private step": (edit(lambda m: m["settings"].update({"tidy.x": "1"})), "which is of no open step"),
+    "a file of nobody's": (rehashed(lambda p: (p / "install.sh").write_text("x")), "install.sh: it is no part of a package"),
     "no manifest": (rehashed(lambda p: (p / "manifest.json").unlink()), r"manifest\.json: the file is missing"),
     "no lock": (rehashed(lambda p: (p / "environment/requirements.lock").unlink()), "requirements.lock: the file is missing"),
     "a lock with an address": (locked("--index-url http://x.example\na==1 --hash=sha256:" + ZEROS), "more than names, versions"),
@@ -131,6 +161,30 @@ def test_a_spoiled_package_is_refused(case: str, package: Path) -> None:
         reproduce(package)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
+
+
+def test_digests_of_an_unknown_form_are_compared_with_nothing(package: Path) -> None:
+    """Whoever names another recipe cannot switch the comparison off."""
+
+    def forge(manifest: dict[str, Any]) -> None:
+        manifest["digests"] = "pellucid-digest-0"
+        for entry in manifest["trace"]:
+            for value in entry.get("outputs", {}).values():
+                value["digest"] = f"{value['kind']}:{ZEROS}"
+
+    edit(forge)(package)
+    with pytest.raises(PackageError, match="its digests are of the form 'pellucid-digest-0'"):
+        check(package)
+    verdict = reproduce(package)
+    assert (verdict.verdict, verdict.exit_code) == ("could not run", 2)
+    assert "nothing can be compared" in str(verdict.reason)
+    assert "  re-run:" not in str(verdict)
+
+
+def test_a_key_that_is_not_there_is_said_first(package: Path, tmp_path: Path) -> None:
+    flip(package / "artifacts/counts.parquet")
+    with pytest.raises(PackageError, match="the key cannot be read"):
+        check(package, key=tmp_path / "nope.pem")
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_sha256sum_agrees(published: Path) -> None:
 
 def test_the_readme_has_the_numbers_the_guarantee_and_what_is_withheld(published: Path) -> None:
     text = (published / "README.md").read_text()
-    for said in ("| best | top_0 |", "epsilon 2 and delta 1e-06", "e^2 = 7.39", "`private_mean`", "pellucid reproduce"):
+    for said in ("| best | `top_0` |", "epsilon 2 and delta 1e-06", "e^2 = 7.39", "`private_mean`", "pellucid reproduce"):
         assert said in text
 
 

@@ -146,7 +146,7 @@ def table(name: str, change: Callable[[pa.Table], pa.Table], stated: bool = True
     def changed(package: Path) -> None:
         path = package / f"artifacts/{name}.parquet"
         kinds.save(change(pq.read_table(path)), "table", path.parent, path.stem)
-        restate(package, name) if stated else fixity.write(package)
+        restate(package, name, digest=stated)
 
     return changed
 
@@ -197,6 +197,20 @@ def stated(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]
 
 def entry(data: dict[str, Any], step: str) -> Any:
     return next(one for one in data["trace"] if one["step"] == step)
+
+
+def node(data: dict[str, Any], step: str) -> Any:
+    return next(one for one in data["graph"] if one["step"] == step)
+
+
+def toleration(data: dict[str, Any], tolerance: float | None) -> None:
+    """Trace and graph state another tolerance."""
+    entry(data, "product")["tolerance"] = node(data, "product")["tolerance"] = tolerance
+
+
+def rewired(data: dict[str, Any]) -> None:
+    """Trace and graph know nothing of an input."""
+    del entry(data, "quality")["inputs"]["powers"], node(data, "quality")["inputs"]["powers"]
 
 
 def first(column: str, value: Any) -> Callable[[pa.Table], pa.Table]:
@@ -258,7 +272,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "a setting that only scales": (code("rate: float = 0.5", "rate: float = 0.25"), DIFFERENT, "model", "setting 'rate'"),
     "a helper": (code("x * 1.5", "x * 1.50001", "helper.py"), DIFFERENT, "clean", "column 'z'"),
     "a step's code": (code("np.sort(model", "-np.sort(-model"), DIFFERENT, "powers", "column 'value'"),
-    "code that changes nothing": (code("return x * 1.5", "y = x * 1.5\n    return y", "helper.py"), "bit-identical", "", ""),
+    "code that changes nothing": (code("return x * 1.5", "y = x * 1.5\n    return y", "helper.py"), DIFFERENT, "clean", "states other code"),
     "a comment": (code("import polars\n", "import polars  # fast\n"), "bit-identical", "", ""),
     "one more thread": (code("threads=2, tolerance=1e-9", "threads=1"), WITHIN, "product", ""),
     "another fan-out": (code('[1, 2]', '[1, 3]'), DIFFERENT, "powers", "elements are not the same"),
@@ -267,7 +281,13 @@ PLANTED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "code that does not load": (code("import polars\n", "import polarbears\n"), FAILS, "", "polarbears"),
     "a step that draws from the clock": (code("return np.random.default_rng(seed)", "import os\n    return np.random.default_rng(list(os.urandom(8)))"), DIFFERENT, "drawn", "40 of 40"),
     "another package version's behaviour": (code("np.linalg.solve(wide, drawn)", "(np.linalg.inv(wide) @ drawn)"), DIFFERENT, "model", "weights"),
-    "a tolerance lifted afterwards": (stated(lambda m: entry(m, "product").update(tolerance=None)), "bit-identical", "", ""),
+    "a tolerance lifted afterwards": (stated(lambda m: toleration(m, None)), DIFFERENT, "product", "states other tolerance"),
+    "a tolerance raised afterwards": (stated(lambda m: toleration(m, 0.5)), DIFFERENT, "product", "states other tolerance"),
+    "a setting in the trace that was none": (stated(lambda m: entry(m, "model")["settings"].update(rate=0.7)), DIFFERENT, "model", "states other settings"),
+    "code in the trace that was none": (stated(lambda m: entry(m, "note").update(code={"code planted:note": "0" * 64})), DIFFERENT, "note", "states other code"),
+    "a kind in the trace that was none": (stated(lambda m: (entry(m, "model").update(kind="predict"), node(m, "model").update(kind="predict"))), DIFFERENT, "model", "states other kind"),
+    "an input in the trace that was none": (stated(lambda m: rewired(m)), DIFFERENT, "quality", "states other inputs"),
+    "a step in the graph that was none": (stated(lambda m: m["graph"].append({**node(m, "note"), "step": "more", "outputs": []})), DIFFERENT, "more", "no such step"),
     "an input on record that is another": (stated(lambda m: entry(m, "model")["inputs"]["drawn"].update(digest="array:" + "0" * 64)), DIFFERENT, "model", "its input drawn was another"),
     "a digest on record that is another": (stated(lambda m: entry(m, "note")["outputs"]["note"].update(digest="file:" + "0" * 64)), DIFFERENT, "note", "not the one its trace states"),
     "a touched licence": (stated(lambda m: m["about"].update(data_licence="CC-BY-4.0")), "bit-identical", "", ""),

@@ -19,7 +19,8 @@ from package_shop import Shop
 from witnesses import NOW, key_of, receipt_of, verdict_of
 
 from pellucid.errors import PackageError, UsageError
-from pellucid.packages import issue, publish, receipt, signature, tally
+from pellucid.packages import issue, manifest, publish, receipt, signature, tally
+from pellucid.packages.suspects import kernels
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -106,6 +107,34 @@ def test_the_publisher_is_no_second_witness(shop: Shop, tmp_path: Path) -> None:
     found = tally(tmp_path / "signed", [own, other], now=NOW)
     assert found.confirmed == 1
     assert [(one.path.name, one.name) for one in found.refused] == [("publisher.json", "the publisher's own")]
+    for name in (signature.FILE, signature.KEY):  # stripped: the package is the same by its list of files
+        (tmp_path / "signed" / name).unlink()
+    publisher = key_of(tmp_path, "publisher")[1]
+    assert tally(tmp_path / "signed", [own, other], now=NOW).confirmed == 2
+    found = tally(tmp_path / "signed", [own, other], key=publisher, now=NOW)
+    assert (found.confirmed, [one.name for one in found.refused]) == (1, ["the publisher's own"])
+
+
+def test_another_publisher_than_the_named_one_is_no_publisher(shop: Shop, tmp_path: Path) -> None:
+    publish(shop.home, shop.run, tmp_path / "signed", sign=key_of(tmp_path, "publisher")[0])
+    other = receipt_of(tmp_path / "signed", tmp_path, "ann")
+    with pytest.raises(PackageError, match="signed by another key"):
+        tally(tmp_path / "signed", [other], key=key_of(tmp_path, "bob")[1], now=NOW)
+
+
+def test_a_receipt_that_is_not_there_is_the_callers_mistake(published: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such receipt"):
+        tally(published, [tmp_path / "nothing.json"])
+
+
+def test_within_a_tolerance_that_nobody_declared_does_not_count(published: Path, tmp_path: Path) -> None:
+    path = receipt_of(published, tmp_path, "ann", verdict="within tolerance")  # it names another kernel
+    assert tally(published, [path], now=NOW).confirmed == 1
+    known = manifest.read(published)
+    resign(path, key_of(tmp_path, "ann")[0], set_in("predicate", "machine", "kernel", to=kernels(known.environment)))
+    found = tally(published, [path], now=NOW)
+    assert found.confirmed == 0
+    assert "nobody declared" in found.refused[0].why
 
 
 def resign(path: Path, key: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -189,7 +218,7 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
     "another format": (edit(set_in("format", to="receipt 9")), "malformed"),
     "no JSON": (lambda path, key: path.write_text("{"), "malformed"),
     "a JSON bomb": (lambda path, key: path.write_text('{"a":' * 100_000), "malformed"),
-    "nothing": (lambda path, key: path.unlink(), "malformed"),
+    "a folder's worth of nothing": (lambda path, key: path.write_text(""), "malformed"),
     "another package": (said(set_in("subject", 0, "digest", to={"sha256": "0" * 64})), "wrong package"),
     "two packages": (said(set_in("subject", to=[{"name": "MANIFEST.sha256", "digest": {"sha256": "0" * 64}}] * 2)), "malformed"),
     "another subject": (said(set_in("subject", 0, "name", to="manifest.json")), "malformed"),

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """Check without network, running nothing of it."""
+    """Check without network, running nothing of it; exit 1 where another pellucid's descriptions cannot be confirmed."""
     from pellucid.packages import check
 
     found = check(arguments.package, key=arguments.key, origins=arguments.origin)
@@ -26,4 +26,4 @@ def call(arguments: argparse.Namespace) -> int:
         options.print_json(found.to_json())
     else:
         print(options.wrapped(str(found)))
-    return 0
+    return found.exit_code

@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust", type=Path, action="append", default=[], metavar="PEM", help="a public key you trust (again for more)"
     )
+    parser.add_argument("--key", type=Path, metavar="PEM", help="the publisher's public key: whose receipts do not count")
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -22,7 +23,7 @@ def call(arguments: argparse.Namespace) -> int:
     from pellucid.packages import tally
     from pellucid.packages.verdict import NOT_YOURS
 
-    found = tally(arguments.package, arguments.receipts, trust=arguments.trust)
+    found = tally(arguments.package, arguments.receipts, trust=arguments.trust, key=arguments.key)
     if arguments.json:
         options.print_json(found.to_json())
         return int(bool(found.refused))
@@ -42,6 +43,6 @@ def call(arguments: argparse.Namespace) -> int:
     if others := len(found.counted) - found.confirmed:
         print(f"{others} did not: see the verdicts")
     if not found.publisher:
-        note = "note: the package is not signed, so nobody can tell a receipt of its publisher from another's"
+        note = "note: the package is not signed, so a receipt of its publisher may be among them: name the publisher's key with --key"
         print(options.wrapped(note))
     return int(bool(found.refused))

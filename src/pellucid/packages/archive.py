@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from pellucid.errors import PackageError, StoreError
+from pellucid.packages import naming
 from pellucid.packages.fixity import FILE as LIST
 from pellucid.packages.fixity import MAX_FILES
 from pellucid.packages.untrusted import printable, refuse
@@ -115,14 +116,8 @@ def _refuse_harmful(entries: list[zipfile.ZipInfo], packed: int) -> None:
         name = entry.filename
         parts = name.removesuffix("/").split("/")
         mode = entry.external_attr >> 16
-        if (
-            "\\" in name
-            or "\0" in name
-            or not name.isprintable()
-            or any(part in ("", ".", "..") for part in parts)
-            or len(name) > 1000
-        ):
-            refuse("the zip", f"the name {printable(name)!r:.120} leads out of it, or cannot be one")
+        if why := naming.unfit("/".join(parts)):
+            refuse("the zip", f"the name {printable(name)!r:.120} leads out of it, or cannot be one", why)
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
             refuse("the zip", f"{name!r:.120} is a link or a device: a package holds files only")
         if entry.flag_bits & 0x1:
@@ -134,6 +129,8 @@ def _refuse_harmful(entries: list[zipfile.ZipInfo], packed: int) -> None:
             refuse("the zip", f"{name!r:.120} unpacks to more than {MAX_RATIO} times its size")
         if entry.compress_size > packed:
             refuse("the zip", f"{name!r:.120} is declared larger than the file that holds it")
+    if pair := naming.twins(sorted(entry.filename.removesuffix("/") for entry in entries)):
+        refuse("the zip", f"it holds {pair[0]!r:.120} and {pair[1]!r:.120}, which are one file on some systems")
     folders = {"/".join(name.split("/")[:at]) for name in seen for at in range(1, name.count("/") + 1)}
     if clash := folders & seen:
         refuse("the zip", f"{min(clash)!r:.120} is a file and a folder")

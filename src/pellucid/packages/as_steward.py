@@ -21,6 +21,7 @@ from pellucid.errors import PackageError, PrivacyError, UsageError
 
 if TYPE_CHECKING:
     from pellucid.packages.manifest import Manifest
+    from pellucid.pipeline.record import StepRecord
 
 Finding = tuple[str, str, str, str]  # step, output, result, detail
 
@@ -61,6 +62,7 @@ def rerun(manifest: Manifest, steward: Steward) -> list[Finding]:
         finally:
             again.close()
     stated = {name: value.digest for name, value in manifest.open.items()}
+    promises = {entry.step: entry.guarantee for entry in manifest.trace if entry.guarantee is not None}
     found: list[Finding] = []
     for step in closed:
         for name, artifact in (recorded[step].outputs if step in recorded else {}).items():
@@ -68,7 +70,16 @@ def rerun(manifest: Manifest, steward: Steward) -> list[Finding]:
             given = made[step].outputs[name].digest if step in made and name in made[step].outputs else None
             detail = "" if given == wanted else "it came out otherwise than the package has it" if given else "it was not made"
             found.append((step, name, IDENTICAL if given == wanted else DIFFERENT, detail))
+        if step in promises and step in recorded and promises[step] != _of_ledger(steward, step, recorded[step]):
+            found.append((step, "", DIFFERENT, "the ledger has another guarantee than the package"))
     return found
+
+
+def _of_ledger(steward: Steward, step: str, row: StepRecord) -> dict[str, Any]:
+    """The guarantee that the steward's own ledger has of a release."""
+    from pellucid.packages.guarantee import guarantee_of
+
+    return guarantee_of(steward.home, row.key, next(iter(row.outputs.values())).digest, step)
 
 
 def _refuse_other_key(manifest: Manifest, steward: Steward) -> None:

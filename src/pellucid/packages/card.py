@@ -8,6 +8,7 @@ from typing import Any
 
 from pellucid.packages.guarantee import sums
 from pellucid.packages.manifest import GIVEN, PRIVATE, RERUN, Manifest
+from pellucid.packages.markdown import code, plain
 from pellucid.packages.words import words_of
 
 
@@ -30,7 +31,7 @@ def _what(manifest: Manifest) -> str:
     private = f" {_of(counts[PRIVATE], 'step')} on private data you cannot re-run." if counts[PRIVATE] else ""
     return (
         f"# {manifest.pipeline}, run {manifest.run}\n\n"
-        f"The open side of one run of the pipeline `{manifest.file}`, made with Pellucid."
+        f"The open side of one run of the pipeline {code(manifest.file)}, made with Pellucid."
         f" You can re-run {_of(counts[RERUN], 'step')} bit for bit from what is here, starting from {given}.{private}"
     )
 
@@ -43,24 +44,25 @@ def _how(manifest: Manifest) -> str:
     known = manifest.environment
     return (
         "## Check it\n\n"
-        "    pip install environment/pellucid-*.whl        # if you have no Pellucid yet\n"
         "    pellucid reproduce .\n\n"
-        f"This checks every file, builds the environment of `environment/requirements.lock` (Python {known.get('python', '?')}),"
+        "Get Pellucid from a place you trust (`pip install pellucid`), not out of this package: the wheel in `environment/` came with it,"
+        " and is for the re-run alone, which is sealed off.\n\n"
+        f"This checks every file, builds the environment of `environment/requirements.lock` (Python {plain(known.get('python'))}),"
         " re-runs each open step from its recorded inputs without network, and says *bit-identical*, *within tolerance*,"
         " *different* (naming the first step and output that part) or *could not run*. Bits can depend on the processor and the"
-        f" BLAS kernel; this was run on: {known.get('cpu', 'unknown')}{_kernel(manifest)}.{_drift(manifest)}\n\n"
+        f" BLAS kernel; this was run on: {plain(known.get('cpu') or 'unknown')}{_kernel(manifest)}.{_drift(manifest)}\n\n"
         "    sha256sum -c MANIFEST.sha256        # the bytes alone, without Pellucid"
     )
 
 
 def _drift(manifest: Manifest) -> str:
     drift = manifest.environment.get("drift") or []
-    return f" The environment it ran in departs from the lock: {'; '.join(map(str, drift))}." if drift else ""
+    return f" The environment it ran in departs from the lock: {'; '.join(map(plain, drift))}." if drift else ""
 
 
 def _kernel(manifest: Manifest) -> str:
     kernels = sorted({str(pool.get("architecture")) for pool in manifest.environment.get("blas", []) if pool.get("architecture")})
-    return f" ({', '.join(kernels)})" if kernels else ""
+    return f" ({', '.join(map(plain, kernels))})" if kernels else ""
 
 
 def _numbers(manifest: Manifest, folder: Path) -> str:
@@ -68,7 +70,7 @@ def _numbers(manifest: Manifest, folder: Path) -> str:
     for name, value in manifest.open.items():
         if value.kind == "metrics" and value.items is None and not name.endswith("_guarantee"):
             rows += [
-                f"| {name} | {metric} | {_shown(number)} |"
+                f"| {name} | {code(metric)} | {plain(_shown(number))} |"
                 for metric, number in json.loads((folder / value.path).read_text()).items()
             ]
     return "\n".join(["## Numbers\n", "| metrics | | |", "|---|---|---:|", *rows]) if rows else ""
@@ -84,10 +86,10 @@ def _guarantee(manifest: Manifest) -> str:
         return ""
     lines = ["## What people were promised\n"]
     for step, guarantee in released:
-        lines.append(f"- `{step}`: {' '.join(words_of(guarantee))}")
-        lines += [f"  - not covered: {text}" for text in guarantee["mechanism"].get("not_covered", ())]
+        lines.append(f"- `{step}`: {plain(' '.join(words_of(guarantee)))}")
+        lines += [f"  - not covered: {plain(text)}" for text in guarantee["mechanism"].get("not_covered", ())]
     lines += [
-        f"- Together the releases here cost the account `{account}` epsilon {epsilon:g} and delta {delta:g}; other releases of"
+        f"- Together the releases here cost the account {code(account)} epsilon {epsilon:g} and delta {delta:g}; other releases of"
         " the same data add to that: ask the steward."
         for account, (epsilon, delta) in sorted(sums([guarantee for _, guarantee in released]).items())
     ]

@@ -1,8 +1,8 @@
 """Check: is a package whole, signed, and what its descriptions say? Without network, and without running anything of it.
 
-In this order: every file has the SHA-256 that the list states and no other is there; the signature is over that list; manifest, lock
-and wheel are of the shape they must have; the descriptions tell of these files and agree with each other; every artifact has the
-canonical digest of its trace, computed in a sealed process.
+In this order: every file has the SHA-256 that the list states and no other is there; the signature is over that list; manifest, locks
+and wheel are of the shape they must have, and agree with each other and the files; then, in a sealed process, every artifact has the
+canonical digest of its trace, no guarantee is stronger than its noise, and every description is what follows from the manifest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PackageError
-from pellucid.packages.untrusted import printable, refuse
+from pellucid.packages.untrusted import printable, reading, refuse
 
 if TYPE_CHECKING:
     from pellucid.packages.manifest import Manifest
@@ -25,17 +25,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found whole: how many files, which descriptions, whose signature (None: unsigned), how digests were checked, and the
-    packages it builds on: (depth, title and artifact, what came of looking for it)."""
+    """What was found whole: how many files, which descriptions, whose signature (None: unsigned), and the packages it builds on: (depth,
+    title and artifact, what came of looking for it).
+
+    `otherwise` are descriptions that are not as this pellucid writes them, of a package that another wrote (`written_by`): nothing is
+    known of them. A package by this very pellucid has none: it is refused.
+    """
 
     pipeline: str
     run: str
     digest: str
     files: int
     descriptions: tuple[str, ...]
+    otherwise: tuple[str, ...]
+    written_by: str
     signed: Signed | None
-    digests: str
     origins: tuple[tuple[int, str, str], ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 whole, 1 whole but for its descriptions."""
+        return int(bool(self.otherwise))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -51,16 +61,25 @@ class Checked:
         else:
             signed = f"signed by key {self.signed.key[:16]}..., which came with it: name the publisher's own with --key"
         built = [f"  builds on:    {'  ' * (depth - 1)}{what}: {outcome}" for depth, what, outcome in self.origins]
-        return "\n".join(
-            [
-                f"whole: {self.pipeline}, run {self.run}",
-                f"  files:        {self.files}, each with the SHA-256 of the list",
-                f"  signature:    {signed}",
-                f"  descriptions: {len(self.descriptions)} agree with the files and each other",
-                f"  digests:      {self.digests}",
-                f"  package:      sha256:{self.digest}",
-                *built,
-            ]
+        head = "whole, but for its descriptions" if self.otherwise else "whole"
+        lines = [
+            f"{head}: {self.pipeline}, run {self.run}",
+            f"  files:        {self.files}, each with the SHA-256 of the list",
+            f"  signature:    {signed}",
+            f"  descriptions: {self._described()}",
+            "  digests:      every artifact has the one its trace states",
+            f"  package:      sha256:{self.digest}",
+            *built,
+        ]
+        return "\n".join(map(printable, lines))
+
+    def _described(self) -> str:
+        if not self.otherwise:
+            return f"{len(self.descriptions)}, each what follows from the manifest and the files"
+        more = f" and {len(self.otherwise) - 3} more" if len(self.otherwise) > 3 else ""
+        return (
+            f"{', '.join(self.otherwise[:3])}{more} not as this pellucid writes them: another ({self.written_by}) wrote the package."
+            " Believe the manifest, not them"
         )
 
 
@@ -86,12 +105,24 @@ def checked(folder: Path, *, key: Path | None = None) -> Checked:
 
 
 def told(folder: Path, whole: Whole) -> Checked:
-    """The rest of the check of a package that is whole: what its descriptions say, and every artifact's digest."""
-    from pellucid.packages import links
+    """The rest of the check of a package that is whole: its artifacts' digests, its guarantees, and what its descriptions say."""
+    from pellucid.packages import described
+    from pellucid.pipeline.environment import pellucid_digest
 
-    described = links.check(folder, whole.manifest, whole.listed)
     manifest = whole.manifest
-    return Checked(manifest.pipeline, manifest.run, whole.digest, len(whole.listed), described, whole.signed, _stated(folder))
+    otherwise = look_inside(folder)
+    if otherwise and manifest.environment["pellucid_source"] == pellucid_digest():
+        refuse(otherwise[0], "it is not what follows from the manifest and the files", "it says something else")
+    return Checked(
+        pipeline=manifest.pipeline,
+        run=manifest.run,
+        digest=whole.digest,
+        files=len(whole.listed),
+        descriptions=tuple(described.paths(manifest)),
+        otherwise=tuple(otherwise),
+        written_by=f"pellucid {manifest.environment.get('pellucid') or 'of no version'}",
+        signed=whole.signed,
+    )
 
 
 @dataclass(frozen=True)
@@ -108,23 +139,27 @@ class Whole:
 
 def whole_package(folder: Path, *, key: Path | None = None) -> Whole:
     """What must hold before anything of a package is run; what its descriptions say is not looked at. Raises PackageError."""
-    from pellucid.packages import fixity, signature
+    from pellucid.packages import agreement, fixity, signature
     from pellucid.store.saved import sha256_of
 
-    listed = fixity.check(folder)
-    signed = signature.check(folder, key)
-    manifest, wheel = contents(folder, listed)
-    if signed is not None:
-        _refuse_other_tolerances(signed, manifest)
-    return Whole(manifest, wheel, listed, signed, sha256_of(folder / fixity.FILE))
+    if key is not None:
+        signature.public_key(key)  # before a large package is read
+    with reading("the package"):
+        listed = fixity.check(folder)
+        signed = signature.check(folder, key)
+        manifest, wheel = contents(folder, listed)
+        agreement.refuse_disagreement(folder, manifest, listed, wheel)
+        if signed is not None:
+            _refuse_other_tolerances(signed, manifest)
+        return Whole(manifest, wheel, listed, signed, sha256_of(folder / fixity.FILE))
 
 
 def contents(folder: Path, listed: dict[str, str]) -> tuple[Manifest, str]:
     """The manifest of a package and the path of its wheel, once lock and wheel are as they must be. Executes nothing of it."""
-    from pellucid.packages import lock, wheel
+    from pellucid.packages import lock, pylock, wheel
     from pellucid.packages import manifest as manifests
 
-    for path in (manifests.FILE, lock.FILE):
+    for path in (manifests.FILE, lock.FILE, pylock.FILE):
         if path not in listed:
             refuse(path, "the file is missing from the package")
     manifest = manifests.read(folder)
@@ -135,8 +170,10 @@ def contents(folder: Path, listed: dict[str, str]) -> tuple[Manifest, str]:
         text = (folder / lock.FILE).read_text()
     except UnicodeDecodeError:
         refuse(lock.FILE, "it is not text")
-    if lock.parse(text, lock.FILE).text() != text:
+    locked = lock.parse(text, lock.FILE)
+    if locked.text() != text:
         refuse(lock.FILE, "it holds more than names, versions and hashes")
+    pylock.refuse_other((folder / pylock.FILE).read_bytes(), locked, listed)
     wheels = [path for path in listed if path.startswith("environment/") and path.endswith(".whl") and path.count("/") == 1]
     if len(wheels) != 1:
         refuse("environment", f"it holds {len(wheels)} wheels, not the one of pellucid")
@@ -155,8 +192,11 @@ def _refuse_other_tolerances(signed: Signed, manifest: Manifest) -> None:
         refuse(signature.FILE, "what was signed is not what the manifest says", "another run, or other tolerances")
 
 
-def _stated(folder: Path) -> str:
-    """Compute every canonical digest anew, sealed. Raises PackageError for one that is not as stated."""
+def look_inside(folder: Path) -> list[str]:
+    """Open every artifact, sealed: each must have its canonical digest, and each guarantee must follow from its noise.
+
+    Returns the descriptions that are not as this pellucid writes them. Raises PackageError.
+    """
     from pellucid.packages import limits, sealed
 
     command = [sys.executable, "-P", "-m", "pellucid.packages.stated", str(folder)]
@@ -171,6 +211,4 @@ def _stated(folder: Path) -> str:
         raise PackageError("its artifacts could not be read", why=printable(ended.why)[:300]) from None
     if "error" in found:
         raise PackageError(printable(str(found["error"]))[:500])
-    for step, name, why in found.get("wrong", ()):
-        refuse(f"step {step}, output {name}", why)
-    return printable(str(found["skipped"])) if "skipped" in found else "every artifact has the one its trace states"
+    return [printable(str(path))[:200] for path in found["otherwise"]]

@@ -11,12 +11,14 @@ import resource
 import sys
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pellucid.errors import PellucidError
 from pellucid.packages import manifest as manifests
+from pellucid.packages import wired
 from pellucid.packages.manifest import Entry, Manifest, Value
-from pellucid.packages.untrusted import read_json
+from pellucid.packages.untrusted import read_json, reading
 from pellucid.packages.verdict import DIFFERENT, IDENTICAL, WITHIN
 from pellucid.pipeline.artifact import Artifact, collection
 from pellucid.store.objects import Objects
@@ -31,14 +33,17 @@ def main(package: str, works: str, steps: str, kernel: str) -> None:
     linear algebra kernel is not the one on record.
     """
     try:
-        manifest = manifests.read(Path(package))
-        made: dict[str, tuple[Artifact, Objects]] = {}
-        for work, rerun in json.loads(works):
-            result = read_json(Path(work, "result.json"), "the result of the re-run")
-            objects = Objects(Path(work, "state"))
-            made |= {name: (artifact, objects) for name, artifact in _outputs(result, manifest, rerun).items()}
-        findings = compare(manifest, Path(package), made, set(json.loads(steps)), kernel == "other")
-        found: Any = {"findings": list(findings)}
+        with reading("the result of the re-run"):
+            manifest = manifests.read(Path(package))
+            made: dict[str, tuple[Artifact, Objects]] = {}
+            otherwise: dict[str, str] = {}
+            for work, rerun in json.loads(works):
+                told = read_json(Path(work, "result.json"), "the result of the re-run")
+                objects = Objects(Path(work, "state"))
+                made |= {name: (artifact, objects) for name, artifact in _outputs(told, manifest, rerun).items()}
+                otherwise |= _otherwise(manifest, told)
+            findings = compare(manifest, Path(package), made, set(json.loads(steps)), kernel == "other", otherwise)
+            found: Any = {"findings": list(findings)}
     except PellucidError as error:
         found = {"error": str(error)}
     except MemoryError:
@@ -65,17 +70,37 @@ def _outputs(result: Mapping[str, Any], manifest: Manifest, steps: Container[str
     return made
 
 
+def _otherwise(manifest: Manifest, told: Mapping[str, Any]) -> dict[str, str]:
+    """The steps whose record is not what the re-run loaded; none where it does not say, as earlier pellucids did not."""
+    loaded, environment = told.get("loaded"), told.get("environment")
+    if not isinstance(loaded, dict) or not isinstance(environment, dict):
+        return {}
+    return dict(wired.departures(manifest, loaded, environment))
+
+
 def compare(
-    manifest: Manifest, package: Path, made: Mapping[str, tuple[Artifact, Objects]], steps: Container[str], other_kernel: bool
+    manifest: Manifest,
+    package: Path,
+    made: Mapping[str, tuple[Artifact, Objects]],
+    steps: Container[str],
+    other_kernel: bool,
+    otherwise: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Finding]:
     """A finding for each output of each open step, in the order of the trace; of steps that were re-run only, those in `steps`.
 
-    Nothing here raises for what a file holds.
+    `otherwise` are steps of which the package's record is another than the pipeline: they are different whatever they give. Nothing here
+    raises for what a file holds.
     """
+    known = {entry.step for entry in manifest.trace}
     kernel = manifest.other_kernel if other_kernel else None
     stated = {name: value.digest for name, value in manifest.open.items()}
+    for step, detail in otherwise.items():
+        if step not in known:
+            yield step, "", DIFFERENT, detail
     for entry in manifest.trace:
         if entry.role == manifests.RERUN and entry.step not in steps:
+            if entry.step in otherwise:
+                yield entry.step, "", DIFFERENT, otherwise[entry.step]
             continue
         for name, digest in entry.inputs.values():
             if stated[name] != digest:
@@ -85,9 +110,11 @@ def compare(
             if entry.role == manifests.RERUN:
                 artifact, objects = made.get(name, (None, None))
                 result, detail = _against(entry, value, artifact, objects, package, kernel)
-            if result == IDENTICAL and manifest.digests == own_digests():
+            if result == IDENTICAL:
                 result, detail = as_stated(value, package)
             yield entry.step, name, result, detail
+        if entry.step in otherwise:
+            yield entry.step, "", DIFFERENT, otherwise[entry.step]
 
 
 def own_digests() -> str:

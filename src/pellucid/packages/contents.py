@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DamagedError, UsageError
-from pellucid.store.saved import sha256_of
 
 if TYPE_CHECKING:
     from pellucid.packages.manifest import Entry, Manifest, Value
@@ -39,10 +38,8 @@ class Contents:
 
     def write(self, lock_text: str, *, with_wheels: bool = False) -> Manifest:
         """Write every file of the package but the list of them. Raises DamagedError, UsageError, PackageError."""
-        from pellucid.packages import lock, standards, wheel
-        from pellucid.packages.card import card
+        from pellucid.packages import described, lock, wheel
         from pellucid.packages.manifest import FILE
-        from pellucid.packages.standards.description import Description
 
         for path, (source, sha256) in self.survey.code.items():
             body = Path(source).read_bytes()
@@ -54,11 +51,7 @@ class Contents:
         self._pylock(lock_text, with_wheels)
         manifest = self._manifest(hashlib.sha256(lock_text.encode()).hexdigest())
         self._put(FILE, manifest.to_bytes())
-        self._put("README.md", card(manifest, self.folder).encode())
-        description = Description(manifest, self.folder)
-        for written in sorted(path for path in self.folder.rglob("*") if path.is_file()):
-            description.files[written.relative_to(self.folder).as_posix()] = (sha256_of(written), written.stat().st_size)
-        for place, body in standards.files(description):
+        for place, body in described.files(manifest, self.folder):
             self._put(place, body)
         return manifest
 
@@ -100,6 +93,7 @@ class Contents:
 
     def _entry(self, node: Mapping[str, Any]) -> Entry:
         """A step of the trace. What is not open is known by name, kind and label only."""
+        from pellucid.packages import naming
         from pellucid.packages.guarantee import guarantee_of
         from pellucid.packages.manifest import GIVEN, PRIVATE, RERUN, Entry
         from pellucid.packages.origin import refuse_changed
@@ -107,7 +101,7 @@ class Contents:
         step, kind, row = node["step"], node["kind"], self.rows[node["step"]]
         if not is_open(node, self.rows):
             return Entry(step, kind, node["label"], PRIVATE)
-        outputs = {name: self._value(artifact, f"artifacts/{name}") for name, artifact in row.outputs.items()}
+        outputs = {name: self._value(artifact, f"artifacts/{naming.as_file(name)}") for name, artifact in row.outputs.items()}
         if kind == "source":
             known = self.survey.licences.get(step, {}).get("origin")
             if known:

@@ -7,7 +7,8 @@ import re
 import stat
 from pathlib import Path
 
-from pellucid.errors import PackageError
+from pellucid.errors import PackageError, UsageError
+from pellucid.packages import naming
 from pellucid.packages.untrusted import MAX_BYTES, printable, refuse
 from pellucid.store.saved import sha256_of
 
@@ -18,9 +19,17 @@ _LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f\x7f\\]+)")
 
 
 def write(package: Path) -> int:
-    """List every file below `package` but the list itself; return how many there are with it."""
+    """List every file below `package` but the list itself; return how many there are with it.
+
+    Raises UsageError for a name that a package cannot hold.
+    """
     paths = sorted(path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file())
     paths = [path for path in paths if path not in UNLISTED]
+    for path in paths:
+        if why := naming.unfit(path):
+            raise UsageError(f"{path!r:.120} cannot be a path in a package", why=why, fix="Rename it")
+    if pair := naming.twins(paths):
+        raise UsageError(f"{pair[0]!r:.120} and {pair[1]!r:.120} would be one file on some systems", fix="Rename one of them")
     (package / FILE).write_text("".join(f"{sha256_of(package / path)}  {path}\n" for path in paths))
     return len(paths) + 1
 
@@ -73,11 +82,15 @@ def _listed(package: Path) -> dict[str, str]:
         sha256, path = match.groups()
         if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
             refuse(f"{FILE}, line {number}", f"the path {path!r:.120} leads out of the package")
+        if why := naming.unfit(path):
+            refuse(f"{FILE}, line {number}", f"{path!r:.120} cannot be a path in a package", why)
         if path in listed or path in UNLISTED:
             refuse(f"{FILE}, line {number}", f"{path!r:.120} is listed twice, or lists itself")
         listed[path] = sha256
     if not listed or len(listed) > MAX_FILES:
         refuse(FILE, f"it lists {len(listed):,} files")
+    if pair := naming.twins(listed):
+        refuse(FILE, f"it lists {pair[0]!r:.120} and {pair[1]!r:.120}, which are one file on some systems")
     return listed
 
 
@@ -91,6 +104,8 @@ def _found(package: Path) -> set[str]:
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
                 refuse(shown, "it is a link: a package holds files only")
+            if name in folders and naming.unfit(name):
+                refuse(shown, "it cannot be the name of a folder in a package")
             if name in files and not stat.S_ISREG(mode):
                 refuse(shown, "it is not a plain file")
             if name in files:

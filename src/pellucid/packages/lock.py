@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +27,24 @@ class Lock:
 
     def text(self) -> str:
         return "".join(self.pins.values())
+
+    @functools.cached_property
+    def files(self) -> dict[tuple[str, str], frozenset[str]]:
+        """(Normalised name, version) -> the SHA-256 of every file that may be taken for it."""
+        found: dict[tuple[str, str], frozenset[str]] = {}
+        for name, pins in self.pins.items():
+            for pin in re.split(r"(?m)^(?=\S)", pins):
+                if match := re.match(r"[^=;]+==([^\s;]+)", pin):
+                    hashes = frozenset(re.findall("--hash=sha256:([0-9a-f]{64})", pin))
+                    found[name, match[1]] = found.get((name, match[1]), frozenset()) | hashes
+        return found
+
+    @property
+    def unconditional(self) -> set[tuple[str, str]]:
+        """(Normalised name, version) of what is needed everywhere."""
+        return {
+            (name, match[1]) for name, pins in self.pins.items() for match in re.finditer(r"(?m)^[^\s=;]+ ?==([^\s;]+) \\", pins)
+        }
 
 
 def normal(name: str) -> str:

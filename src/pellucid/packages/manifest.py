@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pellucid.packages import naming, promised, surroundings
 from pellucid.packages.untrusted import read_json, refuse, take
 
 FORMAT = "pellucid package 1"
@@ -21,7 +22,7 @@ OTHER_KERNEL = 1e-6  # declared in every package: how far floating-point results
 NOT_YOURS = "not re-runnable by you: it works on data that are not open"
 _SHA256 = re.compile("[0-9a-f]{64}")
 _DIGEST = re.compile("[a-z]+:[0-9a-f]{64}")
-_NAME = re.compile(r"[^\x00-\x1f/\\]{1,200}")
+_BUILT_IN = ("source", "release")  # what nobody re-runs: it is given
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,14 @@ class Value:
                 items.append((take(item, "name", str, where), Value.from_json(item, where, depth + 1)))
             return Value(kind, digest, items=tuple(items))
         path, sha256 = take(data, "path", str, where), take(data, "sha256", str, where)
-        if not path.startswith("artifacts/") or not path.endswith(KINDS[kind].suffix):
+        if not naming.is_artifact_path(path) or not path.endswith(KINDS[kind].suffix):
             refuse(where, f"its path {path!r:.80} is not that of a {kind} in artifacts/")
         if not _SHA256.fullmatch(sha256):
             refuse(where, "its sha256 is not one")
-        return Value(kind, digest, path, sha256, take(data, "size", int, where))
+        size = take(data, "size", int, where)
+        if size < 0:
+            refuse(where, "its size is less than nothing")
+        return Value(kind, digest, path, sha256, size)
 
 
 @dataclass(frozen=True)
@@ -107,31 +111,49 @@ class Entry:
             refuse(where, "a step of its trace is not an object")
         step = take(data, "step", str, where)
         where = f"{where}, step {step!r:.60}"
-        if not _NAME.fullmatch(step):
+        if not naming.is_step(step):
             refuse(where, "its name cannot be one")
         kind, label, role = (take(data, name, str, where) for name in ("kind", "label", "role"))
+        if not naming.is_text(kind, 60) or not naming.is_text(label, 60):
+            refuse(where, "its kind or label is not a short text")
+        if role not in (RERUN, GIVEN, PRIVATE) or (role == PRIVATE) != (label != "open"):
+            refuse(where, f"its role {role!r:.20} and label {label!r:.20} do not go together")
+        if role != PRIVATE and (role == GIVEN) != (kind in _BUILT_IN):
+            refuse(where, f"its role is {role!r:.20}", "sources and releases are given, and everything else is re-run")
         if role == PRIVATE:
             return Entry(step, kind, label, role)
-        if role not in (RERUN, GIVEN) or label != "open":
-            refuse(where, f"its role {role!r:.20} and label {label!r:.20} do not go together")
-        outputs = {
-            name: Value.from_json(take(take(data, "outputs", dict, where), name, dict, where), where)
-            for name in take(data, "outputs", dict, where)
-        }
+        outputs = {}
+        for name, value in take(data, "outputs", dict, where).items():
+            if not naming.is_step(name):
+                refuse(where, f"the name of its output {name!r:.60} cannot be one")
+            outputs[name] = Value.from_json(value if isinstance(value, dict) else {}, where)
+        guarantee = promised.checked(data.get("guarantee"), where) if kind == "release" else None
+        if guarantee is None and data.get("guarantee") is not None:
+            refuse(where, "it has a guarantee and is no release")
+        if role == GIVEN:
+            return Entry(step, kind, label, role, outputs=outputs, guarantee=guarantee)
         inputs: dict[str, tuple[str, str]] = {}
-        tolerance = None
-        if role == RERUN:
-            for parameter, given in take(data, "inputs", dict, where).items():
-                if not isinstance(given, dict):
-                    refuse(where, f"its input {parameter!r:.40} is not an object")
-                inputs[parameter] = (take(given, "artifact", str, where), take(given, "digest", str, where))
-            tolerance = data.get("tolerance")
-            if tolerance is not None and (isinstance(tolerance, bool) or not isinstance(tolerance, int | float)):
-                refuse(where, "its tolerance is not a number")
-        guarantee = data.get("guarantee")
-        if guarantee is not None:
-            _refuse_unclear(guarantee, where)
-        return Entry(step, kind, label, role, inputs, outputs, tolerance=tolerance, guarantee=guarantee)
+        for parameter, given in take(data, "inputs", dict, where).items():
+            if not isinstance(given, dict) or not naming.is_step(parameter):
+                refuse(where, f"its input {parameter!r:.40} is not one")
+            inputs[parameter] = (take(given, "artifact", str, where), take(given, "digest", str, where))
+        settings, code = take(data, "settings", dict, where), take(data, "code", dict, where)
+        if not all(
+            naming.is_text(part, 1000) and isinstance(text, str) and _SHA256.fullmatch(text) for part, text in code.items()
+        ):
+            refuse(where, "its code is not named by digests")
+        if not all(map(naming.is_step, settings)):
+            refuse(where, "a setting of it cannot be one")
+        return Entry(step, kind, label, role, inputs, outputs, settings, code, _tolerance(data.get("tolerance"), where))
+
+
+def _tolerance(value: object, where: str) -> float | None:
+    """How far two runs may differ, relative: by less than all of it."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:  # also NaN and the infinities
+        refuse(where, "its tolerance is not a number from 0 to less than 1")
+    return value
 
 
 @dataclass(frozen=True)
@@ -183,16 +205,20 @@ class Manifest:
 
 
 def read(package: Path) -> Manifest:
-    """The manifest of a package, as far as this version needs it. Raises PackageError for one that is not whole."""
+    """The manifest of a package. Raises PackageError for one that is not whole."""
     data = read_json(package / FILE, FILE)
     if take(data, "format", str, FILE) != FORMAT:
         refuse(FILE, f"its format is {data['format']!r:.60}, this pellucid reads {FORMAT!r}")
     settings = take(data, "settings", dict, FILE)
-    if not all(isinstance(value, str) for value in settings.values()):
+    if not all(naming.is_text(path) and isinstance(value, str) for path, value in settings.items()):
         refuse(FILE, "its settings are not text")
     file = take(data, "file", str, FILE)
-    if not file.startswith("code/") or not file.endswith(".py"):
+    if not file.startswith("code/") or not file.endswith(".py") or naming.unfit(file):
         refuse(FILE, f"its pipeline file {file!r:.80} is not one in code/")
+    pipeline, run, date = (take(data, name, str, FILE) for name in ("pipeline", "run", "date"))
+    for name, holds in (("pipeline", naming.is_pipeline(pipeline)), ("run", naming.is_run(run)), ("date", naming.is_date(date))):
+        if not holds:
+            refuse(FILE, f"its {name} {data[name]!r:.60} is not one")
     trace = tuple(Entry.from_json(entry, FILE) for entry in take(data, "trace", list, FILE))
     names = [entry.step for entry in trace]
     outputs = [name for entry in trace for name in entry.outputs]
@@ -203,49 +229,24 @@ def read(package: Path) -> Manifest:
             if name not in outputs:
                 refuse(f"{FILE}, step {entry.step!r:.60}", f"its input {name!r:.60} is not in the package")
     return Manifest(
-        pipeline=take(data, "pipeline", str, FILE),
+        pipeline=pipeline,
         file=file,
-        run=take(data, "run", str, FILE),
+        run=run,
         seed=take(data, "seed", int, FILE),
         settings=settings,
-        graph=tuple(node for node in take(data, "graph", list, FILE) if isinstance(node, dict)),
+        graph=surroundings.graph(take(data, "graph", list, FILE), FILE),
         trace=trace,
-        environment=take(data, "environment", dict, FILE),
-        withheld=tuple(str(name) for name in take(data, "withheld", list, FILE)),
+        environment=surroundings.environment(take(data, "environment", dict, FILE), FILE),
+        withheld=surroundings.names(take(data, "withheld", list, FILE), FILE),
         digests=take(data, "digests", str, FILE),
-        date=take(data, "date", str, FILE),
-        other_kernel=_share(take(data, "other_kernel", float, FILE)),
-        about=take(data, "about", dict, FILE),
-        licences=_licences(take(data, "licences", dict, FILE)),
+        date=date,
+        other_kernel=_other_kernel(take(data, "other_kernel", float, FILE)),
+        about=surroundings.about(take(data, "about", dict, FILE), FILE),
+        licences=surroundings.licences(take(data, "licences", dict, FILE), FILE),
     )
 
 
-def _share(value: float) -> float:
-    if not 0 <= value <= 1:
-        refuse(FILE, "its other_kernel is not a number from 0 to 1")
+def _other_kernel(value: float) -> float:
+    if not 0 <= value <= OTHER_KERNEL:
+        refuse(FILE, f"its other_kernel is not a number from 0 to {OTHER_KERNEL:g}", "no package declares more")
     return value
-
-
-def _refuse_unclear(guarantee: Any, where: str) -> None:
-    """A guarantee says epsilon, delta, the mechanism with unit and relation, who paid, the ledger's event and the key's commitment."""
-    if not isinstance(guarantee, dict):
-        refuse(where, "its guarantee is not an object")
-    for name, kind in (("mechanism", dict), ("accounts", list), ("ledger", dict), ("key_commitment", str)):
-        take(guarantee, name, kind, f"{where}, guarantee")
-    for name in ("epsilon", "delta"):
-        value = guarantee.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-            refuse(where, f"its guarantee has no {name}")
-    for name in ("unit", "relation"):
-        take(guarantee["mechanism"], name, str, f"{where}, guarantee")
-
-
-def _licences(data: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    from pellucid.packages import origin
-
-    for source, known in data.items():
-        if not isinstance(known, dict) or not isinstance(known.get("licence"), str):
-            refuse(FILE, f"the source {source!r:.60} has no licence")
-        if known.get("origin") is not None:
-            origin.checked(take(known, "origin", dict, FILE), f"{FILE}, source {source!r:.60}")
-    return data

@@ -7,15 +7,17 @@ from it; the new package cites the old, and whoever has the old one can check th
 
 from __future__ import annotations
 
-import hashlib
+import json
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pellucid.errors import PackageError, UsageError
+from pellucid.packages import naming
 from pellucid.packages.untrusted import printable, refuse
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 FORMAT = "pellucid origin 1"
 MAX_DEPTH = 20
+_SHA256, _DIGEST = re.compile("[0-9a-f]{64}"), re.compile("[a-z]+:[0-9a-f]{64}")
+_TEXTS = ("package", "pipeline", "run", "date", "title", "artifact", "kind", "digest", "sha256", "licence")
+_PARTS = {*_TEXTS, "format", "creators", "guarantee", "signed", "origins"}
 
 
 @dataclass(frozen=True)
@@ -52,24 +57,8 @@ def take(package: Path, name: str, folder: Path, *, key: Path | None = None) -> 
             there = ", ".join(one for one, value in manifest.open.items() if value.items is None)
             raise UsageError(f'there is no open artifact "{name:.60}" to take', where=str(package), fix=f"There are: {there}")
         value = entry.outputs[name]
-        origin = {
-            "format": FORMAT,
-            "package": checked.digest,
-            "pipeline": manifest.pipeline,
-            "run": manifest.run,
-            "date": manifest.date,
-            "title": str(manifest.about["title"]),
-            "creators": list(manifest.about["creators"]),
-            "artifact": name,
-            "kind": value.kind,
-            "digest": value.digest,
-            "sha256": value.sha256,
-            "licence": _licence(manifest, entry.step, entry.kind),
-            "guarantee": None if entry.guarantee is None else {n: entry.guarantee[n] for n in ("epsilon", "delta")},
-            "signed": None if checked.signed is None else checked.signed.key,
-            "origins": [known["origin"] for known in manifest.licences.values() if known.get("origin")],
-        }
-        target, beside = folder / Path(value.path).name, folder / f"{name}.origin.json"
+        origin = origin_of(manifest, name, checked.digest, None if checked.signed is None else checked.signed.key)
+        target, beside = folder / Path(value.path).name, folder / f"{naming.as_file(name)}.origin.json"
         for path in (target, beside):
             if path.exists():
                 raise UsageError("it is there already", where=str(path), fix="Name another folder with --to")
@@ -77,7 +66,38 @@ def take(package: Path, name: str, folder: Path, *, key: Path | None = None) -> 
         shutil.copyfile(place / value.path, target)
         beside.write_bytes(as_json(origin))
     kind = "" if value.kind == "table" else ', format="file"'
-    return Taken(target, beside, f'{name} = pl.source("{target.name}", label="open"{kind}, origin="{beside.name}")')
+    return Taken(
+        target, beside, f'{name.replace("-", "_")} = pl.source({quoted(target)}, label="open"{kind}, origin={quoted(beside)})'
+    )
+
+
+def quoted(path: Path) -> str:
+    """A file's name as a text in Python."""
+    return json.dumps(path.name)
+
+
+def origin_of(manifest: Manifest, name: str, package: str, signed: str | None) -> dict[str, Any]:
+    """The origin of the open artifact `name`, as it is written beside what is taken; `package` is the SHA-256 of the list of files,
+    `signed` the key that signed it."""
+    entry = next(entry for entry in manifest.trace if name in entry.outputs)
+    value = entry.outputs[name]
+    return {
+        "format": FORMAT,
+        "package": package,
+        "pipeline": manifest.pipeline,
+        "run": manifest.run,
+        "date": manifest.date,
+        "title": str(manifest.about["title"]),
+        "creators": list(manifest.about["creators"]),
+        "artifact": name,
+        "kind": value.kind,
+        "digest": value.digest,
+        "sha256": value.sha256,
+        "licence": _licence(manifest, entry.step, entry.kind),
+        "guarantee": None if entry.guarantee is None else {n: entry.guarantee[n] for n in ("epsilon", "delta")},
+        "signed": signed,
+        "origins": [known["origin"] for known in manifest.licences.values() if known.get("origin")],
+    }
 
 
 def _licence(manifest: Manifest, step: str, kind: str) -> str:
@@ -91,20 +111,35 @@ def read(path: Path) -> dict[str, Any]:
     return checked(read_json(path, path.name), path.name)
 
 
-def checked(data: Mapping[str, Any], where: str, depth: int = 0) -> dict[str, Any]:
-    """The same for one that was read already."""
+def checked(data: Any, where: str, depth: int = 0) -> dict[str, Any]:
+    """The same for one that was read already: every part there, and of its kind."""
     if depth > MAX_DEPTH:
         refuse(where, f"its chain is longer than {MAX_DEPTH}")
-    texts = ("package", "pipeline", "run", "date", "title", "artifact", "kind", "digest", "sha256", "licence")
-    if data.get("format") != FORMAT or not all(isinstance(data.get(name), str) for name in texts):
-        refuse(where, "it is not the origin of an imported artifact")
-    if not isinstance(data.get("origins"), list) or not isinstance(data.get("creators"), list):
+    if not isinstance(data, dict) or data.get("format") != FORMAT or data.keys() != _PARTS or not _is_shaped(data):
         refuse(where, "it is not the origin of an imported artifact")
     for one in data["origins"]:
-        if not isinstance(one, dict):
-            refuse(where, "it is not the origin of an imported artifact")
         checked(one, where, depth + 1)
     return dict(data)
+
+
+def _is_shaped(data: Mapping[str, Any]) -> bool:
+    guarantee, creators = data["guarantee"], data["creators"]
+    return (
+        all(isinstance(data[name], str) and len(data[name]) <= 10_000 for name in _TEXTS)
+        and all(_SHA256.fullmatch(data[name]) for name in ("package", "sha256"))
+        and _DIGEST.fullmatch(data["digest"]) is not None
+        and naming.is_pipeline(data["pipeline"])
+        and naming.is_run(data["run"])
+        and naming.is_date(data["date"])
+        and naming.is_step(data["artifact"])
+        and naming.is_text(data["licence"])
+        and (data["signed"] is None or (isinstance(data["signed"], str) and _SHA256.fullmatch(data["signed"]) is not None))
+        and isinstance(creators, list)
+        and all(isinstance(one, str) for one in creators)
+        and isinstance(data["origins"], list)
+        and (guarantee is None or (isinstance(guarantee, dict) and guarantee.keys() == {"epsilon", "delta"}))
+        and all(isinstance(value, int | float) and not isinstance(value, bool) for value in (guarantee or {}).values())
+    )
 
 
 def refuse_changed(source: str, origin: Mapping[str, Any], digest: str) -> None:
@@ -129,35 +164,35 @@ def chain(manifest: Manifest) -> Iterator[tuple[int, Mapping[str, Any]]]:
 def follow(manifest: Manifest, packages: Iterable[Path]) -> list[tuple[int, Mapping[str, Any], str]]:
     """Each origin with what came of looking for it among `packages`: "found", or why not.
 
-    Raises PackageError when a package that is the one named does not hold the artifact it is cited for.
+    Raises PackageError when a package that is the one named is not what is said of it: the origin is made anew from it, and compared.
+    (Who signed is compared where a signer is cited: the same package may be signed later.)
     """
-    from pellucid.packages import archive, checking, fixity
+    from pellucid.packages import archive, checking
     from pellucid.packages import manifest as manifests
 
-    known: dict[str, Manifest] = {}
+    known: dict[str, tuple[Manifest, str | None]] = {}
     for package in packages:
         with (
             tempfile.TemporaryDirectory(prefix="pellucid-chain-") as scratch,
             archive.opened(package.absolute(), Path(scratch)) as place,
         ):
-            checking.checked(place)
-            digest = hashlib.sha256((place / fixity.FILE).read_bytes()).hexdigest()
-            known[digest] = manifests.read(place)
-    found = []
+            found = checking.checked(place)
+            known[found.digest] = manifests.read(place), None if found.signed is None else found.signed.key
+    followed = []
     for depth, origin in chain(manifest):
-        there = known.get(origin["package"])
-        if there is None:
-            found.append((depth, origin, "not looked at: name its package with --origin"))
+        if origin["package"] not in known:
+            followed.append((depth, origin, "not looked at: name its package with --origin"))
             continue
-        value = there.open.get(origin["artifact"])
-        if value is None or value.digest != origin["digest"]:
-            raise PackageError(
-                f"the package {printable(origin['title'])!r:.60} does not hold the {origin['artifact']!r:.60} it is cited for",
-                where="origins",
-            )
-        if list(origin["origins"]) != [one["origin"] for one in there.licences.values() if one.get("origin")]:
-            raise PackageError(
-                f"the package {printable(origin['title'])!r:.60} builds on others than is said here", where="origins"
-            )
-        found.append((depth, origin, "found"))
-    return found
+        there, signed = known[origin["package"]]
+        if origin["artifact"] not in there.open:
+            _refuse_false(origin, f"it has no artifact {origin['artifact']!r:.60}")
+        own = origin_of(there, origin["artifact"], origin["package"], signed if origin["signed"] else None)
+        for part in own:
+            if origin[part] != own[part]:
+                _refuse_false(origin, f"the {part} that is cited is not its own")
+        followed.append((depth, origin, "found"))
+    return followed
+
+
+def _refuse_false(origin: Mapping[str, Any], why: str) -> NoReturn:
+    raise PackageError(f"the package {printable(origin['title'])!r:.60} is not what it is cited for", where="origins", why=why)

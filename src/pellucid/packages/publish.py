@@ -90,6 +90,7 @@ def publish(
             if sign is not None:
                 signature.sign(temporary, _signed(manifest), sign)
                 files += 2
+            _refuse_what_check_would(temporary)
             size = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
             for path in [*temporary.rglob("*"), temporary]:
                 _sync(path)
@@ -104,6 +105,18 @@ def publish(
             raise
     notes = tuple(f"the environment departs from its lock: {line}" for line in about["environment"]["drift"])
     return Published(about["run"], destination, files, size, tuple(manifest.open), tuple(found.code), manifest.withheld, notes)
+
+
+def _refuse_what_check_would(package: Path) -> None:
+    """Nothing is published that its first reader would refuse. Raises UsageError."""
+    from pellucid.packages import checking
+
+    try:
+        checking.whole_package(package)
+    except PackageError as error:
+        where, why = error.where, f"{error.what}: {error.why}" if error.why else error.what
+        fix = "Change it in the pipeline, run it again and publish that run"
+        raise UsageError("nobody could check this package", where=where, why=why, fix=fix) from None
 
 
 def _signed(manifest: Manifest) -> dict[str, Any]:

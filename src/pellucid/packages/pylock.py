@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import PackageError
+from pellucid.packages import lock
+from pellucid.packages.untrusted import refuse
 
 FILE = "pylock.toml"
 WHEELS = "environment/wheels"
 _MAX_WHEEL = 1 << 30
+_MAX_TEXT = 16 << 20
 _TIMEOUT = 60.0
 
 
@@ -39,7 +43,7 @@ def resolved(lock_text: str) -> dict[str, Any]:
         for offline in (True, False):
             done = subprocess.run(command, env=uv_settings(offline), capture_output=True, text=True, check=False, cwd=folder)
             if done.returncode == 0:
-                return tomllib.loads(out.read_text())
+                return _only_locked(tomllib.loads(out.read_text()), lock_text)
             said = (done.stderr.strip().splitlines() or ["no message"])[-1]
     raise PackageError(
         "the files of the locked packages cannot be named",
@@ -47,6 +51,48 @@ def resolved(lock_text: str) -> dict[str, Any]:
         why=said,
         fix="Check that the package index can be reached",
     )
+
+
+def _only_locked(found: dict[str, Any], lock_text: str) -> dict[str, Any]:
+    """Without the files that the index got after the lock was made: the lock does not allow them."""
+    allowed = lock.parse(lock_text, lock.FILE).files
+    for package in found["packages"]:
+        hashes = allowed.get((lock.normal(package["name"]), package["version"]), frozenset())
+        package["wheels"] = [wheel for wheel in package.get("wheels", []) if wheel["hashes"]["sha256"] in hashes]
+    return found
+
+
+def refuse_other(body: bytes, locked: lock.Lock, listed: Mapping[str, str]) -> None:
+    """Hold the pylock.toml of a stranger's package against its lock: the same names and versions, no file but the lock's, and nothing
+    that pellucid does not write. `listed` is the package's list of files. Raises PackageError.
+    """
+    try:
+        found = tomllib.loads(body[:_MAX_TEXT].decode())
+        if text(found).encode() != body:
+            refuse(FILE, "it is not as pellucid writes it")
+        packages = [((lock.normal(one["name"]), one["version"]), one["wheels"]) for one in found["packages"]]
+        named = {name for name, _ in packages}
+        if len(named) < len(packages) or not locked.unconditional <= named <= locked.files.keys():
+            refuse(FILE, f"its packages are not those of {lock.FILE}")
+        for name, wheels in packages:
+            for wheel in wheels:
+                _refuse_other_file(wheel, locked.files[name], listed)
+        inside = {wheel["path"] for _, wheels in packages for wheel in wheels if "path" in wheel}
+        for path in listed:
+            if path.startswith(f"{WHEELS}/") and path not in inside:
+                refuse(path, f"{FILE} does not name it")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        refuse(FILE, "it is no pylock.toml", type(error).__name__)
+
+
+def _refuse_other_file(wheel: Mapping[str, Any], allowed: Container[str], listed: Mapping[str, str]) -> None:
+    digest = wheel["hashes"]["sha256"]
+    if digest not in allowed:
+        refuse(FILE, f"it names a file that {lock.FILE} does not allow")
+    if "path" in wheel and (not wheel["path"].startswith(f"{WHEELS}/") or listed.get(wheel["path"]) != digest):
+        refuse(FILE, f"the file {wheel['path']!r:.120} is not in the package, or has another SHA-256")
+    if "path" not in wheel and not re.fullmatch(r"https://[A-Za-z0-9.:-]+/[A-Za-z0-9._~/%+=@!-]*\.whl", wheel["url"]):
+        refuse(FILE, f"the address {wheel['url']!r:.120} is not that of a wheel")
 
 
 def text(found: Mapping[str, Any], paths: Mapping[str, str] | None = None) -> str:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import UsageError
+from pellucid.errors import PackageError, UsageError
 from pellucid.packages.attempt import Attempt, NoVerdictError
 from pellucid.packages.untrusted import printable
 
@@ -63,11 +63,16 @@ def reproduce(
 
 def _with_private(package: Path, verdict: Verdict, steward: Steward) -> Verdict:
     """The verdict with what came of re-running the private side."""
-    from pellucid.packages import as_steward
+    from pellucid.packages import as_steward, checking
     from pellucid.packages import manifest as manifests
     from pellucid.packages.verdict import COULD_NOT, DIFFERENT, FirstDifference
 
     started = time.perf_counter()
+    try:
+        checking.look_inside(package)  # the digests that are compared must be those of the files
+    except PackageError as error:
+        overall = DIFFERENT if verdict.verdict == DIFFERENT else COULD_NOT
+        return replace(verdict, verdict=overall, reason=printable(str(error)))
     findings = as_steward.rerun(manifests.read(package), steward)
     results = {step: result for step, _, result, _ in findings if result == DIFFERENT} or {}
     first = next(
@@ -96,6 +101,7 @@ def _verdict(
 ) -> Verdict:
     from pellucid.packages import checking, runner, sealed
     from pellucid.packages import manifest as manifests
+    from pellucid.packages.comparison import own_digests
     from pellucid.packages.verdict import COULD_NOT, StepVerdict, Verdict
 
     started = time.perf_counter()
@@ -106,7 +112,7 @@ def _verdict(
         COULD_NOT,
         pipeline=manifest.pipeline,
         run=manifest.run,
-        steps=tuple(StepVerdict(entry.step, entry.kind, entry.role) for entry in manifest.trace),
+        steps=tuple(StepVerdict(entry.step, entry.kind, entry.role, tolerance=entry.tolerance) for entry in manifest.trace),
         runner=said,
         private=_instead(whole),
         package=whole.digest,
@@ -118,6 +124,11 @@ def _verdict(
     unknown = [step for step in steps if step not in open_steps]
     if unknown:
         raise UsageError(f'there is no open step "{unknown[0]}"', where="--step", fix=f"There are: {', '.join(open_steps)}")
+    if manifest.digests != own_digests():
+        reason = (
+            f"its digests are of the form {manifest.digests!r:.60}, which this pellucid does not make, so nothing can be compared"
+        )
+        return replace(verdict, reason=printable(reason), seconds=seconds)
     if not open_steps:
         reason = "no step in it can be re-run by you: it holds sources and releases only, and their files are whole"
         return replace(verdict, reason=reason, seconds=seconds)

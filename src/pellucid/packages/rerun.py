@@ -11,13 +11,16 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PackageError, PellucidError
 from pellucid.packages import manifest as manifests
-from pellucid.packages.manifest import Value
+from pellucid.packages.manifest import Manifest, Value
 from pellucid.pipeline.artifact import Artifact
 from pellucid.store.objects import Objects
+
+if TYPE_CHECKING:
+    from pellucid.pipeline.graph import Pipeline
 
 
 def main(package: str, home: str, out: str, steps: str, keep_going: str) -> None:
@@ -62,7 +65,28 @@ def _rerun(package: Path, home: Path, steps: list[str], keep_going: bool) -> dic
         for name, report in done.steps.items():
             outputs = {output: artifact.to_json() for output, artifact in report.outputs.items()}
             found[name] = {"action": report.action, "message": report.message, "outputs": outputs}
-    return {"environment": environment, "steps": found}
+    return {"environment": environment, "steps": found, "loaded": _loaded(pipeline, manifest, home)}
+
+
+def _loaded(pipeline: Pipeline, manifest: Manifest, home: Path) -> dict[str, Any]:
+    """What the pipeline file says, for the comparison with the trace: the graph, and each open step's settings and digests of code."""
+    from pellucid.pipeline import environment, settings
+    from pellucid.pipeline.plan import Plan
+    from pellucid.pipeline.record import Record
+    from pellucid.pipeline.run import described
+
+    pipeline = pipeline.with_settings(manifest.settings)
+    steps = {
+        entry.step: pipeline.steps[entry.step] for entry in manifest.entries(manifests.RERUN) if entry.step in pipeline.steps
+    }
+    record = Record(home)
+    plan = Plan(pipeline, record, environment.shipped_lock(), seed=manifest.seed, hash_seed="0")
+    code = {
+        name: {k: v for k, v in plan.closure(b).parts.items() if k.startswith(("code ", "module "))} for name, b in steps.items()
+    }
+    record.close()
+    plain = {name: {n: settings.plain(v, name) for n, v in b.settings.items()} for name, b in steps.items()}
+    return {"name": pipeline.name, "graph": described(pipeline), "settings": plain, "code": code}
 
 
 def _take_in(value: Value, package: Path, objects: Objects) -> Artifact:

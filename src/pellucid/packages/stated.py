@@ -1,4 +1,8 @@
-"""Whether every artifact in a package has the canonical digest that its trace states: run sealed, for it opens a stranger's files."""
+"""What is found by opening the artifacts of a package: run sealed, for they are a stranger's files.
+
+Whether each has the canonical digest that its trace states, whether each guarantee follows from the noise that is described, and which
+descriptions are not what follows from the manifest and the files.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +12,41 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import PellucidError
+from pellucid.packages.untrusted import reading, refuse
 
 
 def main(package: str) -> None:
-    """Entry of the process: print the outputs that are not as stated, as JSON: [[step, output, why]]."""
-    from pellucid.packages import manifest as manifests
-    from pellucid.packages.comparison import as_stated, own_digests, unpacked
-    from pellucid.packages.verdict import IDENTICAL
-
+    """Entry of the process: print the error, or the descriptions that are otherwise, as JSON."""
     found: Any
     try:
-        manifest = manifests.read(Path(package))
-        if manifest.digests != own_digests():
-            found = {"skipped": f"its digests are of the form {manifest.digests!r:.60}, which this pellucid does not make"}
-        else:
-            judged = [
-                (entry.step, name, *as_stated(value, Path(package)))
-                for entry in manifest.trace
-                for name, value in entry.outputs.items()
-            ]
-            found = {"wrong": [[step, name, why] for step, name, result, why in judged if result != IDENTICAL]}
+        with reading("the artifacts"):
+            found = {"otherwise": otherwise(Path(package))}
     except PellucidError as error:
         found = {"error": str(error)}
     except MemoryError:
+        from pellucid.packages.comparison import unpacked
+
         found = {"error": unpacked()}
     print(json.dumps(found))
+
+
+def otherwise(package: Path) -> list[str]:
+    """The descriptions that this pellucid would write otherwise. Raises PackageError."""
+    from pellucid.packages import described, promised
+    from pellucid.packages import manifest as manifests
+    from pellucid.packages.comparison import as_stated, own_digests
+    from pellucid.packages.verdict import IDENTICAL
+
+    manifest = manifests.read(package)
+    if manifest.digests != own_digests():
+        refuse(manifests.FILE, f"its digests are of the form {manifest.digests!r:.60}, which this pellucid does not make")
+    for entry in manifest.trace:
+        for name, value in entry.outputs.items():
+            result, why = as_stated(value, package)
+            if result != IDENTICAL:
+                refuse(f"step {entry.step}, output {name}", why)
+        promised.refuse_stronger(entry, f"step {entry.step}")
+    return described.otherwise(manifest, package)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pellucid.errors import PackageError, UsageError
+
 if TYPE_CHECKING:
     from pellucid.packages.checking import Whole
     from pellucid.packages.receipt import Receipt
@@ -32,8 +34,8 @@ class Refused:
 class Tally:
     """The receipts of a package: those that count, one a key, each with whether its key is trusted; and those that do not.
 
-    `publisher` is the id of the key that signed the package, "" where it is not signed (then nobody can tell a receipt of its publisher
-    from another's).
+    `publisher` is the id of the key that signed the package or was named as the publisher's, "" where neither is so (then nobody can tell
+    a receipt of its publisher from another's).
     """
 
     package: str
@@ -74,35 +76,54 @@ class Tally:
         }
 
 
-def tally(package: Path, receipts: Iterable[Path], *, trust: Iterable[Path] = (), now: datetime | None = None) -> Tally:
+def tally(
+    package: Path,
+    receipts: Iterable[Path],
+    *,
+    trust: Iterable[Path] = (),
+    key: Path | None = None,
+    now: datetime | None = None,
+) -> Tally:
     """Count the receipts in the files `receipts` for the package in the folder or zip `package`.
 
-    `trust` names public keys (PEM) of people you trust; `now` is the time by which a receipt may not be of the future. Raises
-    PackageError for a package that is not whole and for a key that cannot be read; a receipt that does not count is in `refused`.
+    `trust` names public keys (PEM) of people you trust; `key` is the publisher's, whose receipts never count, though the signature was
+    taken off the package; `now` is the time by which a receipt may not be of the future. Raises UsageError for a receipt that is not
+    there, PackageError for a package that is not whole or signed by another key than `key`, and for a key that cannot be read; a receipt
+    that does not count is in `refused`.
     """
     from pellucid.packages import archive, checking, signature
 
     trusted = {signature.public_key(path).keyid for path in trust}
+    publisher = "" if key is None else signature.public_key(key).keyid
+    receipts = list(receipts)
+    for path in receipts:
+        if not path.is_file():
+            raise UsageError("there is no such receipt", where=str(path), fix="Name files written by reproduce --receipt")
     with (
         tempfile.TemporaryDirectory(prefix="pellucid-receipts-") as scratch,
         archive.opened(package.absolute(), Path(scratch)) as folder,
     ):
         whole = checking.whole_package(folder)
-    return sorted_out(whole, receipts, trusted, now)
+    if key is not None and whole.signed is not None and whole.signed.key != publisher:
+        raise PackageError("the package is signed by another key", where=str(package), fix="Name the publisher's own with --key")
+    return sorted_out(whole, receipts, trusted, now, publisher=publisher)
 
 
-def sorted_out(whole: Whole, receipts: Iterable[Path], trusted: set[str], now: datetime | None = None) -> Tally:
-    """The same for a package that was checked; `trusted` are ids of keys."""
+def sorted_out(
+    whole: Whole, receipts: Iterable[Path], trusted: set[str], now: datetime | None = None, *, publisher: str = ""
+) -> Tally:
+    """The same for a package that was checked; `trusted` are ids of keys, and so is `publisher`: whose no receipt may be."""
     from pellucid.packages import receipt as one
     from pellucid.packages.receipt import UnfitError
 
+    publisher = publisher if whole.signed is None else whole.signed.key
     until = ((now or datetime.now(UTC)) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     found: list[Receipt] = []
     refused: list[Refused] = []
     for path in receipts:
         try:
             read = one.read(path)
-            _refuse_unfit(read, whole, until)
+            _refuse_unfit(read, whole, until, publisher)
             found.append(read)
         except UnfitError as error:
             refused.append(Refused(path, error.what, error.why))
@@ -120,20 +141,21 @@ def sorted_out(whole: Whole, receipts: Iterable[Path], trusted: set[str], now: d
         else:
             refused.append(Refused(read.path, one.DUPLICATE, f"a key counts once, and this one signed {kept.path.name} too"))
     counted = sorted(latest.values(), key=lambda read: (read.when, read.key))
-    publisher = "" if whole.signed is None else whole.signed.key
     pairs = tuple((read, read.key in trusted) for read in counted)
     return Tally(whole.digest, whole.manifest.pipeline, publisher, pairs, tuple(sorted(refused, key=lambda no: str(no.path))))
 
 
-def _refuse_unfit(read: Receipt, whole: Whole, until: str) -> None:
+def _refuse_unfit(read: Receipt, whole: Whole, until: str, publisher: str) -> None:
     """A receipt is of this very package, by somebody else, of a possible time, and of one mind. Raises UnfitError."""
     from pellucid.packages import receipt as one
+    from pellucid.packages.suspects import kernels
+    from pellucid.packages.verdict import WITHIN
 
     manifest = whole.manifest
     if read.package != whole.digest:
         one.unfit(one.WRONG_PACKAGE, f"it is of the package sha256:{read.package[:16]}..., not of this one", read.path)
-    if whole.signed is not None and read.key == whole.signed.key:
-        one.unfit(one.OWN, "it is signed by the key that signed the package: no second witness", read.path)
+    if publisher and read.key == publisher:
+        one.unfit(one.OWN, "it is signed by the key of who published the package: no second witness", read.path)
     if (read.pipeline, read.run) != (manifest.pipeline, manifest.run):
         one.unfit(one.CONTRADICTS, "it names another pipeline or run than the package it is of", read.path)
     if read.when[:10] < manifest.date or read.when > until:
@@ -142,6 +164,10 @@ def _refuse_unfit(read: Receipt, whole: Whole, until: str) -> None:
     if [step[:2] for step in read.steps] != [(entry.step, entry.role) for entry in manifest.trace]:
         one.unfit(one.CONTRADICTS, "its steps are not those of the package", read.path)
     _refuse_two_minds(read)
+    other_kernel = read.machine["kernel"] != kernels(manifest.environment)
+    for entry, (_, _, result) in zip(manifest.trace, read.steps, strict=True):
+        if result == WITHIN and entry.tolerance is None and not (other_kernel and manifest.other_kernel):
+            one.unfit(one.CONTRADICTS, "it is within a tolerance that nobody declared", read.path)
 
 
 def _refuse_two_minds(read: Receipt) -> None:

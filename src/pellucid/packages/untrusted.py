@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from pellucid.errors import PackageError
+from pellucid.errors import PackageError, PellucidError
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 40
@@ -26,6 +28,20 @@ def refuse(where: str, what: str, why: str = "") -> NoReturn:
     raise PackageError(
         printable(what), where=printable(where), why=printable(why), fix="Get the package again from its publisher"
     )
+
+
+@contextmanager
+def reading(where: str) -> Iterator[None]:
+    """What goes wrong in it is the package's fault: an error that nobody foresaw becomes a PackageError, so that one bad package never
+    ends the work on others with a traceback."""
+    try:
+        yield
+    except (PellucidError, MemoryError):  # who bounds the memory says what it means to run out of it
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EMFILE):
+            raise
+        refuse(where, "it cannot be read", type(error).__name__)
 
 
 def read_json(path: Path, shown: str) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pellucid.packages.untrusted import printable
+
 IDENTICAL, WITHIN, DIFFERENT, COULD_NOT = "bit-identical", "within tolerance", "different", "could not run"
 NOT_YOURS = "by the word of the pellucid inside the package, which is not yours"
-_ROLES = {"re-run": "re-run", "given": "given (open source or release)", "private": "private, not yours to re-run"}
 EXIT = {IDENTICAL: 0, WITHIN: 0, DIFFERENT: 1, COULD_NOT: 2}
 
 
@@ -34,12 +35,14 @@ class Suspect:
 
 @dataclass(frozen=True)
 class StepVerdict:
-    """One step: `role` is re-run, given (an open source or a release) or private; `result` a verdict or ""."""
+    """One step: `role` is re-run, given (an open source or a release) or private; `result` a verdict or "" (then it was not re-run, or
+    not looked at). `tolerance` is how far its results may differ, as declared before publication."""
 
     step: str
     kind: str
     role: str
     result: str = ""
+    tolerance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,15 +101,15 @@ class Verdict:
             lines.append(f"  why: {self.reason}")
         if self.first_difference:
             parted = self.first_difference
-            lines.append(f"  first difference: step {parted.step}, output {parted.output}: {parted.detail}")
-        for role, word in (
-            ("re-run", "re-run"),
-            ("given", "given (open source or release)"),
-            ("private", "private, not yours to re-run"),
-        ):
-            names = [step.step for step in self.steps if step.role == role]
+            output = f", output {parted.output}" if parted.output else ""
+            lines.append(f"  first difference: step {parted.step}{output}: {parted.detail}")
+        for word, names in self._told():
             if names:
                 lines.append(f"  {word}: {', '.join(names)}")
+        for step in self.steps:
+            if step.result == WITHIN:
+                declared = "under another kernel" if step.tolerance is None else f"declared by its publisher: {step.tolerance:g}"
+                lines.append(f"  within tolerance: {step.step} ({declared})")
         if self.private:
             lines.append(f"  checked instead: {self.private}")
         lines += [f"  {what}: {there} there, {here} here" for what, there, here in self.environment]
@@ -119,4 +122,13 @@ class Verdict:
             lines += [f"  network: {self.network}", f"  held by: {self.confined}", f"  took: {took}"]
         if self.runner:
             lines.append(f"  runner: {self.runner}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
+
+    def _told(self) -> Iterator[tuple[str, list[str]]]:
+        """The steps by what became of them: only what has a result was re-run."""
+        open_steps = [step for step in self.steps if step.role == "re-run"]
+        yield "re-run", [step.step for step in open_steps if step.result not in ("", COULD_NOT)]
+        yield "failed", [step.step for step in open_steps if step.result == COULD_NOT]
+        yield "not re-run", [step.step for step in open_steps if not step.result]
+        yield "given (open source or release)", [step.step for step in self.steps if step.role == "given"]
+        yield "private, not yours to re-run", [step.step for step in self.steps if step.role == "private"]

@@ -50,7 +50,7 @@ def lay_out(package: Path, manifest: Manifest, steps: Sequence[str], folder: Pat
         at = folder / path.relative_to(package)
         at.parent.mkdir(parents=True, exist_ok=True)
         _put(path, at, shared)
-    shown = replace(manifest, trace=tuple(known), licences={}, about={})
+    shown = replace(manifest, trace=tuple(known))
     (folder / manifests.FILE).write_text(json.dumps(shown.to_json()))
 
 
@@ -59,7 +59,7 @@ def _known(entry: Entry, steps: Sequence[str], manifest: Manifest) -> Entry:
     mine = {name for one in manifest.trace if one.step in steps for name, _ in one.inputs.values()}
     taken = {name: value for name, value in entry.outputs.items() if name in mine}
     inputs = entry.inputs if entry.step in steps else {}
-    return replace(entry, inputs=inputs, outputs=taken, settings={}, code={}, guarantee=None)
+    return replace(entry, inputs=inputs, outputs=taken)
 
 
 def _put(path: Path, at: Path, shared: bool) -> None:

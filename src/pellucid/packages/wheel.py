@@ -11,6 +11,7 @@ import importlib.metadata
 import io
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 from pellucid.packages.untrusted import refuse
@@ -54,6 +55,24 @@ def build() -> bytes:
 
 def _coded(body: bytes) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
+
+
+def version(path: str) -> str:
+    """The version in the name of a wheel that was checked."""
+    return path.rpartition("/")[2].split("-")[1]
+
+
+def source_digest(path: Path, shown: str) -> str:
+    """The digest of the Python files in a wheel that was checked, as `pellucid.pipeline.environment.pellucid_digest` makes it."""
+    h = hashlib.sha256()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if name.startswith("pellucid/") and name.endswith(".py")]
+            for name in sorted(names, key=lambda name: name.split("/")):
+                h.update(f"{name.removeprefix('pellucid/')}\0".encode() + hashlib.sha256(archive.read(name)).digest())
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+        refuse(shown, "it is not a wheel", str(error))
+    return h.hexdigest()
 
 
 def check(path: Path, shown: str) -> None:

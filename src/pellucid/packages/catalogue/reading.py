@@ -28,7 +28,7 @@ def shelf(folder: Path, receipts: Mapping[str, Sequence[Path]], trusted: set[str
     from pellucid.packages.tally import sorted_out
 
     whole = checking.whole_package(folder)
-    checking.told(folder, whole)
+    confirmed = not checking.told(folder, whole).otherwise
     about, manifest = about_of(whole.manifest), whole.manifest
     identifier = f"{slug(manifest.pipeline)}-{whole.digest[:12]}"
     licences = {entry.step: _licence_of(entry, manifest, about) for entry in manifest.trace if entry.outputs}
@@ -40,7 +40,8 @@ def shelf(folder: Path, receipts: Mapping[str, Sequence[Path]], trusted: set[str
         "package": identifier,
         "digest": whole.digest,
     }
-    named = list(_parts(folder, whole, about, licences, shared))
+    columns = _columns(folder) if confirmed else {}  # another pellucid's descriptions may say anything
+    named = list(_parts(folder, whole, about, licences, shared, columns))
     parts = tuple(record for _, record in named)
     package = Record(
         id=identifier,
@@ -61,7 +62,7 @@ def shelf(folder: Path, receipts: Mapping[str, Sequence[Path]], trusted: set[str
         tally=counted,
         steps=tuple((shown(entry.step), shown(entry.kind), entry.role) for entry in manifest.trace),
         metrics=tuple(_metrics(folder, manifest)),
-        cards={record.id: _card(folder, name) for name, record in named if record.kind == MODEL},
+        cards={record.id: _card(folder, name) for name, record in named if record.kind == MODEL and confirmed},
         signed="" if whole.signed is None else whole.signed.key,
         receipts=tuple((f"receipts/{identifier}/{one.key[:16]}.json", one.path) for one, _ in counted.counted),
     )
@@ -119,14 +120,18 @@ def _licence_of(entry: Entry, manifest: Manifest, about: About) -> str:
 
 
 def _parts(
-    folder: Path, whole: Whole, about: About, licences: Mapping[str, str], shared: Mapping[str, Any]
+    folder: Path,
+    whole: Whole,
+    about: About,
+    licences: Mapping[str, str],
+    shared: Mapping[str, Any],
+    columns: Mapping[str, tuple[tuple[str, str], ...]],
 ) -> Iterator[tuple[str, Record]]:
     """Each open data set and model, with the artifact's own name."""
     from pellucid.packages.standards.description import Description
     from pellucid.packages.standards.models import ancestry
 
     manifest = whole.manifest
-    columns = _columns(folder)
     for entry in manifest.trace:
         for name, value in entry.outputs.items():
             kind = MODEL if value.kind == "model" else DATASET if value.kind in _TABLES else None
@@ -170,7 +175,7 @@ def _columns(folder: Path) -> dict[str, tuple[tuple[str, str], ...]]:
     for records in read_json(folder / "croissant.json", "croissant.json").get("recordSet", []):
         fields = records.get("field", []) if isinstance(records, dict) else []
         for field in fields[:500] if isinstance(fields, list) else []:
-            source = field["source"]  # links.check has seen that it names a file of the package
+            source = field["source"]  # it is as pellucid writes it
             kind = shown(field.get("dataType", ""), 40).removeprefix("sc:")
             extract = source.get("extract")
             name = extract.get("column", "") if isinstance(extract, dict) else field.get("name", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from pellucid.packages.markdown import code, plain
 from pellucid.packages.standards.description import Description
 
 
@@ -45,10 +46,20 @@ def _page(description: Description, name: str, step: str, path: str) -> str:
     about = description.about
     kind, settings, shapes = settings_of(description, path)
     entry, steps = description.entry(step), ancestry(description, step)
-    lines = [f"# Model card: {name}", "", f"Of {about.title}. A model of kind `{kind}` in `{path}`; numpy alone opens it.", ""]
-    lines += [f"- made by: {'; '.join(about.creators)}", f"- made on: {description.date}", f"- licence: {about.data_licence}"]
-    lines += [f"- parameters: {', '.join(f'{array} {shape}' for array, shape in shapes.items())}"]
-    lines += [f"- settings: {', '.join(f'{key} {value}' for key, value in {**settings, **entry.settings}.items()) or 'none'}"]
+    lines = [
+        f"# Model card: {name}",
+        "",
+        f"Of {plain(about.title)}. A model of kind {code(kind)} in `{path}`; numpy alone opens it.",
+        "",
+    ]
+    lines += [
+        f"- made by: {plain('; '.join(about.creators))}",
+        f"- made on: {description.date}",
+        f"- licence: {about.data_licence}",
+    ]
+    lines += [f"- parameters: {', '.join(code(f'{array} {shape}') for array, shape in shapes.items())}"]
+    known = {**settings, **entry.settings}
+    lines += [f"- settings: {', '.join(code(f'{key} {value}') for key, value in known.items()) or 'none'}"]
     lines += ["", "## Trained on", ""]
     for one in steps:
         made = description.entry(one)
@@ -56,18 +67,18 @@ def _page(description: Description, name: str, step: str, path: str) -> str:
             mechanism = made.guarantee["mechanism"]
             lines.append(
                 f"- `{one}`, a release of private data: epsilon {made.guarantee['epsilon']:g}, delta {made.guarantee['delta']:g} for each"
-                f" {mechanism['unit']} (privacy/{one}.json). What is computed from it costs no more."
+                f" {plain(mechanism['unit'])} (privacy/{one}.json). What is computed from it costs no more."
             )
         elif made.kind == "source":
             lines.append(f"- `{one}`, open data, {description.licence_of(made)}")
     lines += ["", "## Measured", ""]
     rows = [(metrics, key, value) for metrics, values in description.metrics() for key, value in values.items()]
     lines += [
-        f"- {metrics}: {key} {value:.6g}" if isinstance(value, float) else f"- {metrics}: {key} {value}"
+        f"- {metrics}: {code(key)} {value:.6g}" if isinstance(value, float) else f"- {metrics}: {code(key)} {plain(value)}"
         for metrics, key, value in rows
     ]
     lines += [] if rows else ["Nothing in this package was measured."]
-    lines += ["", "## Use and limits", "", about.description, ""]
+    lines += ["", "## Use and limits", "", plain(about.description), ""]
     lines += [
         "What the data do not hold, the model does not know: a release names only what many people hold, so the rare is missing."
     ]
