@@ -194,3 +194,38 @@ def test_addresses_and_comments_of_a_lock_stay_with_the_publisher(shop: Shop, tm
     lock.write_text("--index-url https://me:hush@mirror.example/simple\n# made by me in /home/me\n" + shipped_lock().read_text())
     publish(shop.home, shop.run, tmp_path / "out", lock=lock)
     assert (tmp_path / "out" / "environment" / "requirements.lock").read_text() == shipped_lock().read_text()
+
+
+NOBODYS = """
+import pellucid as pl
+
+rows = pl.source("rows.csv", label="open", licence="CC0-1.0")
+
+
+@pl.step(tolerance=2.0)
+def loose(rows: pl.Table) -> pl.Metrics:
+    return {"rows": rows.num_rows}
+
+
+@pl.step
+def prénom(rows: pl.Table) -> pl.Table:
+    return rows.polars()
+
+
+about = pl.About(title="Loose", description="Steps", creators=("Doe, Jane",), licence="MIT", data_licence="CC0-1.0")
+pipeline = pl.Pipeline("loose", [rows, loose, prénom], about=about)
+"""
+
+
+def test_what_its_readers_would_refuse_is_not_published(tmp_path: Path, keys: Path) -> None:
+    (tmp_path / "rows.csv").write_text("x\n1\n")
+    (tmp_path / "loose.py").write_text(NOBODYS)
+    home = tmp_path / ".pellucid"
+    run = run_file(tmp_path / "loose.py", keys=keys)
+    with pytest.raises(UsageError, match="its tolerance is not a number from 0 to less than 1"):
+        publish(home, run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "loose.py").write_text(NOBODYS.replace("2.0", "0.5"))
+    publish(home, run_file(tmp_path / "loose.py", keys=keys), tmp_path / "out")
+    (made,) = (tmp_path / "out" / "artifacts").glob("pr*")
+    assert made.name.isascii()  # whatever a step is named

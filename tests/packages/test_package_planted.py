@@ -274,7 +274,7 @@ PLANTED: dict[str, tuple[Callable[[Path], object], str, str, str]] = {
     "a step's code": (code("np.sort(model", "-np.sort(-model"), DIFFERENT, "powers", "column 'value'"),
     "code that changes nothing": (code("return x * 1.5", "y = x * 1.5\n    return y", "helper.py"), DIFFERENT, "clean", "states other code"),
     "a comment": (code("import polars\n", "import polars  # fast\n"), "bit-identical", "", ""),
-    "one more thread": (code("threads=2, tolerance=1e-9", "threads=1"), WITHIN, "product", ""),
+    "one more thread": (code("threads=2", "threads=1"), DIFFERENT, "product", "states other code"),
     "another fan-out": (code('[1, 2]', '[1, 3]'), DIFFERENT, "powers", "elements are not the same"),
     "a step that fails": (code("return f\"norm", "raise ValueError(quality)\n    return f\"norm"), FAILS, "", 'step "note" failed'),
     "a step that is gone": (code("quality, note]", "quality]"), FAILS, "", 'no step "note"'),
@@ -301,9 +301,6 @@ def test_a_planted_difference_gets_its_verdict_at_its_first_step(case: str, benc
     plant(copy)
     found = bench.verdict(copy)
     at = found.first_difference
-    if case == "one more thread":  # on this machine two threads may give the same bits as one
-        assert found.verdict in (WITHIN, "bit-identical"), found
-        return
     assert found.verdict == verdict, found
     assert (at.step if at else "") == step, found
     assert said in (at.detail if at else found.reason or ""), found

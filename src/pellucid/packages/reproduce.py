@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages.attempt import Attempt, NoVerdictError
-from pellucid.packages.untrusted import printable
+from pellucid.packages.untrusted import printable, read_json
 
 if TYPE_CHECKING:
     from pellucid.packages.as_steward import Steward
@@ -164,6 +164,9 @@ def _judged(
         environment=departures,
         machine=_machine(made.environment),
     )
+    if "loaded" not in read_json(made.work / "result.json", "the result of the re-run"):
+        more = "it does not report what it loaded, so the graph, settings and code on record were compared with nothing"
+        verdict = replace(verdict, runner=f"{verdict.runner}; {more}")
     failed = {name: step["message"] for name, step in made.steps.items() if step["action"] == "failed"}
     if failed and not keep_going:
         name, message = next(iter(failed.items()))
