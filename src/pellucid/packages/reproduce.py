@@ -164,7 +164,7 @@ def _judged(
         environment=departures,
         machine=_machine(made.environment),
     )
-    if "loaded" not in read_json(made.work / "result.json", "the result of the re-run"):
+    if any("loaded" not in read_json(work / "result.json", "the result of the re-run") for work, _ in made.works):
         more = "it does not report what it loaded, so the graph, settings and code on record were compared with nothing"
         verdict = replace(verdict, runner=f"{verdict.runner}; {more}")
     failed = {name: step["message"] for name, step in made.steps.items() if step["action"] == "failed"}
