@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import PackageError, PellucidError, UsageError
 from pellucid.packages.address import parsed, public
 from pellucid.packages.tally import Refused
-from pellucid.packages.untrusted import printable, reading
+from pellucid.packages.untrusted import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def _shelves(
     for package in packages:
         with tempfile.TemporaryDirectory(prefix="pellucid-catalogue-") as scratch:
             try:
-                with archive.opened(package.absolute(), Path(scratch)) as folder, reading(package.name):
+                with archive.opened(package.absolute(), Path(scratch)) as folder:
                     shelf = _one(folder, draft, receipts, trusted, about)
                     found.setdefault(shelf.package.id, shelf)
             except Exception as error:  # noqa: BLE001 (a stranger wrote it: the others are shown all the same)
