@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy import audit, chain, decision, statement
-from pellucid.privacy.account import COMPOSITIONS, Account, Limit, Releases, period_start, refuse_overdraft
+from pellucid.privacy import audit, chain, charge, decision, statement
+from pellucid.privacy.account import COMPOSITIONS, Account, Limit, Releases
 from pellucid.privacy.accounting import checked_events, priced
 from pellucid.privacy.amounts import Amounts, cap
 from pellucid.privacy.parameters import checked_delta, checked_epsilon
@@ -87,12 +87,12 @@ class Ledger:
                     fix="Give the source another account, or declare the unit the account was opened for",
                 )
             for one in data:
-                _claim(db, name, unit, one)
+                charge.claim(db, name, unit, one)
 
     def waits(self, names: Iterable[str]) -> bool:
         """Whether one of these accounts was opened to wait for a signature."""
         with self._lock, self._turn() as db:
-            opened = [_last(db, "open", name) for name in names]
+            opened = [charge.last(db, "open", name) for name in names]
         return any(body["sign_off"] for body in opened if body is not None)
 
     def set_cap(self, name: str, cap_epsilon: float, cap_delta: float, *, period: tuple[str, float, float] | None = None) -> None:
@@ -102,7 +102,7 @@ class Ledger:
         """
         limit = _limit(cap_epsilon, cap_delta, period)
         with self._lock, self._turn() as db:
-            _account(db, name)
+            charge.account_of(db, name)
             chain.append(db, "cap", name, None, limit.epsilon, limit.delta, {"limit": asdict(limit)})
 
     def spend(
@@ -134,7 +134,7 @@ class Ledger:
         with self._lock:
             try:
                 with self._turn() as db:
-                    missing, first, finish = _charged(db, names, release_id, asked, body, (events, extra))
+                    missing, first, finish = charge.charged(db, names, release_id, asked, body, (events, extra))
             except PrivacyError as error:
                 self._note_refusal(names, release_id, asked, error)
                 raise
@@ -182,17 +182,17 @@ class Ledger:
         """Every account as `Account.to_json` tells it."""
         with self._lock, self._turn() as db:
             names = [row["account"] for row in db.execute("SELECT account FROM ledger WHERE kind = 'open' ORDER BY account")]
-            return [_account(db, name).to_json() for name in names]
+            return [charge.account_of(db, name).to_json() for name in names]
 
     def account(self, name: str) -> Account:
         """One account. Raises PrivacyError where there is none of that name."""
         with self._lock, self._turn() as db:
-            return _account(db, name)
+            return charge.account_of(db, name)
 
     def releases(self, name: str) -> Releases:
         """(events, extra delta) of every release an account has paid for, in order."""
         with self._lock, self._turn() as db:
-            return _releases(db, name)
+            return charge.releases_of(db, name)
 
     def spends(self) -> list[dict[str, Any]]:
         """Every spend in order; see `statement.spends`."""
@@ -245,87 +245,6 @@ class Ledger:
         if self._connection is None or self._process != os.getpid():
             self._connection, self._process = connect(self._home, chain.DDL, durable=True), os.getpid()
         return self._connection
-
-
-def _charged(
-    db: sqlite3.Connection,
-    names: tuple[str, ...],
-    release_id: str,
-    asked: Amounts,
-    body: dict[str, Any],
-    release: tuple[tuple[Mapping[str, Any], ...], float],
-) -> tuple[list[str], bool, sqlite3.Row | None]:
-    """Charge every account that has not paid for the release; which those were, whether none had, and what settled it, if anything."""
-    paid = db.execute("SELECT * FROM ledger WHERE kind = 'spend' AND release = ?", (release_id,)).fetchall()
-    for row in paid:
-        _refuse_other(row, asked, body["commitment"])
-    missing = [name for name in names if name not in {row["account"] for row in paid}]
-    accounts = [_account(db, name) for name in missing]
-    for account in accounts:
-        refuse_overdraft(account, asked, lambda name=account.name: [*_releases(db, name), release])  # type: ignore[misc]
-    for account in accounts:
-        after = asdict(account.spent + asked)
-        chain.append(db, "spend", account.name, release_id, asked.epsilon, asked.delta, {**body, "after": after})
-    finish = db.execute("SELECT body FROM ledger WHERE kind = 'finish' AND release = ?", (release_id,)).fetchone()
-    return missing, not paid, finish
-
-
-def _claim(db: sqlite3.Connection, name: str, unit: str, data: str) -> None:
-    """Note whose account data pay from, once; refuse another account of the same unit: what people lose adds up in one place."""
-    rows = db.execute("SELECT account FROM ledger WHERE kind = 'data' AND release = ? ORDER BY seq", (data,)).fetchall()
-    held = [row["account"] for row in rows]
-    if name in held:
-        return
-    for other in held:
-        opened = _last(db, "open", other)
-        if opened is not None and opened["unit"] == unit:
-            raise PrivacyError(
-                f"these data pay from account {other!r} already, not from {name!r}",
-                why="two accounts for the same people would each allow a cap's worth",
-                fix=f'Declare it: pl.source(..., account="{other}")',
-            )
-    chain.append(db, "data", name, data, 0, 0, {})
-
-
-def _account(db: sqlite3.Connection, name: str) -> Account:
-    opened = _last(db, "open", name)
-    if opened is None:
-        raise PrivacyError(f"there is no account {name!r}", fix="Open it with a cap before releasing from it")
-    capped, spend = _last(db, "cap", name) or opened, _last(db, "spend", name)
-    limit = Limit(**capped["limit"])
-    spent = Amounts(**spend["after"]) if spend else Amounts()
-    within = Amounts()
-    if limit.period is not None:
-        since = period_start(limit.period, chain.now(db))
-        row = db.execute(
-            "SELECT COALESCE(SUM(epsilon), 0) AS epsilon, COALESCE(SUM(delta), 0) AS delta FROM ledger"
-            " WHERE kind = 'spend' AND account = ? AND time >= ?",
-            (name, since),
-        ).fetchone()
-        within = Amounts(row["epsilon"], row["delta"])
-    return Account(name, opened["unit"], opened["composition"], limit, spent, within)
-
-
-def _last(db: sqlite3.Connection, kind: str, name: str) -> dict[str, Any] | None:
-    row = db.execute("SELECT body FROM ledger WHERE kind = ? AND account = ? ORDER BY seq DESC LIMIT 1", (kind, name)).fetchone()
-    return json.loads(row["body"]) if row else None
-
-
-def _releases(db: sqlite3.Connection, name: str) -> Releases:
-    rows = db.execute("SELECT * FROM ledger WHERE kind = 'spend' AND account = ? ORDER BY seq", (name,)).fetchall()
-    return [audit.release_of(dict(row) | {"body": json.loads(row["body"])}) for row in rows]
-
-
-def _refuse_other(row: sqlite3.Row, asked: Amounts, commitment: str) -> None:
-    if json.loads(row["body"])["commitment"] != commitment:
-        raise PrivacyError(
-            "this release was paid under another key",
-            where=row["release"],
-            why="its noise would be drawn a second time, and the two results together show more than was paid for",
-            fix="Bring back the key it was made with (PELLUCID_KEYS)",
-        )
-    if (row["epsilon"], row["delta"]) != (asked.epsilon, asked.delta):
-        raise PrivacyError("this release was paid at another epsilon or delta", where=row["release"])
 
 
 def _limit(epsilon: object, delta: object, period: tuple[str, float, float] | None) -> Limit:
