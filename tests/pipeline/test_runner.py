@@ -619,6 +619,12 @@ def test_a_helper_that_cannot_be_imported_and_is_guarded_against_does_no_harm(pr
     assert project.run().json["steps"]["told"]["metrics"]["n"] == 1
 
 
+@pytest.mark.parametrize("tolerance", [-1e-9, 1.0, 2.0, float("nan"), float("inf")])
+def test_a_tolerance_that_allows_anything_is_refused(tolerance):
+    with pytest.raises(UsageError, match="from 0 to less than 1"):
+        pl.step(tolerance=tolerance)(lambda: {"x": 1})
+
+
 def test_settings_that_workers_cannot_be_given_are_refused_in_one_line(project):
     project.write(pipeline=CHAIN.replace("x: int = 1", "x=None"))
     with pytest.raises(UsageError, match="cannot be handed to workers"):

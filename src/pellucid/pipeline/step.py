@@ -295,6 +295,8 @@ def step(
             why="sums over several threads may differ in the last digits from run to run",
             fix="Give tolerance=1e-9 or so, or leave threads at 1",
         )
+    if tolerance is not None and not 0 <= tolerance < 1:  # also NaN
+        raise UsageError(f"a tolerance is from 0 to less than 1, not {tolerance}", where=f"step {shown}", why="it is relative")
     if retries < 0 or backoff < 0 or (timeout is not None and timeout <= 0):
         raise UsageError("retries and backoff cannot be negative, timeout must be above 0", where=f"step {shown}")
     if by is not None and not isinstance(over, str):
