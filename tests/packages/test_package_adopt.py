@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from package_shop import Shop, run_file
+from test_package_verdict import restate
 
 from pellucid.errors import PackageError, PellucidError, UsageError
-from pellucid.packages import check, fixity, publish, reproduce
+from pellucid.packages import check, publish, reproduce
 from pellucid.packages.adopt import adopt
 from pellucid.packages.as_steward import Steward
 from pellucid.packages.origin import take
@@ -80,7 +81,7 @@ def test_a_plain_project_is_re_runnable_in_one_command(project: Path, tmp_path: 
     assert verdict.verdict == "bit-identical", verdict
     path = tmp_path / "package" / "artifacts" / "metrics_json.json"
     path.write_text(path.read_text().replace("0.9", "0.8").replace("1.0", "0.8"))
-    fixity.write(tmp_path / "package")
+    restate(tmp_path / "package", "metrics_json")
     parted = reproduce(tmp_path / "package").first_difference
     assert parted is not None and (parted.step, parted.output) == ("script", "metrics_json")
 
@@ -266,5 +267,5 @@ def test_a_package_with_wheels_re_runs_on_a_bare_machine(shop: Shop, tmp_path: P
     assert told["verdict"] == "bit-identical", told
     assert told["runner"] == "the pellucid in the package is byte for byte yours"
     if alone:
-        assert told["network"] == "none (namespace)"
+        assert told["network"] == "none (namespace); unix sockets: none"
     assert os.listdir(bare)

@@ -28,6 +28,7 @@ from pellucid.errors import PackageError
 from pellucid.packages import archive, fixity, manifest, publish, reproduce
 from pellucid.packages.attempt import Attempt, NoVerdictError
 from pellucid.packages.checking import whole_package
+from pellucid.packages.limits import of_a_rerun
 from pellucid.packages.reproduce import _judged
 from pellucid.packages.verdict import COULD_NOT, StepVerdict, Verdict
 from pellucid.store import kinds
@@ -100,7 +101,9 @@ class Bench:
         entries = found.manifest.trace
         verdict = Verdict(COULD_NOT, steps=tuple(StepVerdict(e.step, e.kind, e.role) for e in entries))
         work = Path(tempfile.mkdtemp(dir=self.folder))
-        attempt = replace(self.attempt, package=package, manifest=found.manifest, wheel=found.wheel, folder=work, count=0)
+        attempt = replace(
+            self.attempt, package=package, manifest=found.manifest, wheel=package / found.wheel, folder=work, count=0
+        )
         attempt.build = lambda: None  # type: ignore[method-assign]
         steps = [entry.step for entry in found.manifest.entries(manifest.RERUN)]
         try:
@@ -122,7 +125,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     publish(folder / ".pellucid", run, folder / "package")
     place = Path(tempfile.mkdtemp(dir=folder))
     found = whole_package(folder / "package")
-    attempt = Attempt(folder / "package", found.wheel, found.manifest, place, False)
+    attempt = Attempt(folder / "package", folder / "package" / found.wheel, found.manifest, place, False, of_a_rerun(place))
     attempt.build()
     return Bench(folder / "package", attempt, folder)
 

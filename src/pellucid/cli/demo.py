@@ -164,7 +164,7 @@ def _package(run: Any, folder: Path, say: Any) -> Any:
     say(f"   {os.path.relpath(package)}: {done.files} files, {options.size(done.size)}")
     say(f"   withheld as private: {', '.join(done.withheld)}")
     verdict = reproduce(package)
-    say(_indent(str(verdict)))
+    say(_indent(options.wrapped(str(verdict))))
     return verdict
 
 
