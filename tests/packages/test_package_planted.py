@@ -313,6 +313,7 @@ def test_there_are_enough_of_them() -> None:
     assert len(PLANTED) >= 40
 
 
+@pytest.mark.timeout(2400)
 def test_fifty_untouched_re_runs_raise_no_alarm(bench: Bench, copy: Path) -> None:
     assert {bench.verdict(copy).verdict for _ in range(50)} == {"bit-identical"}
 
