@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import LabelError, UsageError
+from pellucid.pipeline import accounts, sources
 from pellucid.pipeline import settings as values
-from pellucid.pipeline import sources
 from pellucid.pipeline.about import About
 from pellucid.pipeline.bound import Bound
 from pellucid.pipeline.order import order
@@ -118,6 +118,7 @@ def _bind(pipeline: str, declared: Mapping[str, Node], changes: Mapping[str, Map
         bound = unsorted[name]
         ordered[name] = _labelled(bound, [ordered[edge.node].label for edge in bound.edges])
     check_kinds(ordered)
+    accounts.budgets(ordered)
     return ordered
 
 

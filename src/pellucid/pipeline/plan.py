@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DataError, UsageError
+from pellucid.errors import DataError
+from pellucid.pipeline import accounts, sources
 from pellucid.pipeline import key as keys
-from pellucid.pipeline import sources
 from pellucid.pipeline.artifact import Artifact
 from pellucid.pipeline.closure import Closure, closure_of
 from pellucid.pipeline.environment import key_part
 from pellucid.pipeline.graph import Bound, Pipeline
 from pellucid.pipeline.record import Record
 from pellucid.pipeline.settings import plain
-from pellucid.pipeline.step import Budget, GateRequest, Output, Protection, Source, Step
+from pellucid.pipeline.step import GateRequest, Output, Protection, Source, Step
 
 _CACHED_ABOVE = 16 * 1024 * 1024  # smaller files are hashed every time: it costs less than trusting a time stamp
 _RACY_SECONDS = 2.0
@@ -101,17 +101,6 @@ def file_digest(path: Path, record: Record, where: str) -> str:
         raise DataError("it cannot be read", where=f"{where} ({path})", why=str(error)) from error
 
 
-def sources_of(pipeline: Pipeline, artifacts: Mapping[str, Artifact]) -> dict[str, tuple[str, ...]]:
-    """The digests of the private sources that each account is about, as far as their artifacts are known."""
-    found: dict[str, tuple[str, ...]] = {}
-    for bound in pipeline.steps.values():
-        if isinstance(bound.node, Source):
-            digests = tuple(artifacts[name].digest for name, *_ in bound.outputs if name in artifacts)
-            for account in bound.label.accounts:
-                found[account] = found.get(account, ()) + digests
-    return found
-
-
 class Plan:
     """Keys for one run of one pipeline: everything that stays the same over the run is computed once."""
 
@@ -120,17 +109,7 @@ class Plan:
         self.environment = key_part(lock)
         sources.note_loaded()
         self._closures: dict[tuple[int, ...], Closure] = {}
-        self.budgets: dict[str, tuple[str, Budget]] = {}
-        for bound in pipeline.steps.values():
-            if isinstance(bound.node, Source):
-                for account in bound.label.accounts:
-                    declared = (str(bound.label.unit or ""), bound.node.budget)
-                    if self.budgets.setdefault(account, declared) != declared:
-                        raise UsageError(
-                            f'account "{account}" is declared twice, with different budgets or units',
-                            where=f'source "{bound.name}"',
-                            fix="Declare the same for all its sources, or give each source an account of its own",
-                        )
+        self.budgets = accounts.budgets(pipeline.steps)
 
     def closure(self, bound: Bound) -> Closure:
         """The import closure of a step; a source, a release and a protection have none (their code is pellucid's)."""
@@ -184,9 +163,9 @@ class Plan:
         (edge,) = bound.edges
         label = self.pipeline.steps[edge.node].label
         digest = artifacts[edge.output].digest
-        sources = sources_of(self.pipeline, artifacts)
+        data = accounts.data_of(self.pipeline.steps, artifacts)
         return GateRequest(
-            self.record.home, bound.name, self.pipeline.name, label, digest, bound.settings, self.budgets, path, sources
+            self.record.home, bound.name, self.pipeline.name, label, digest, bound.settings, self.budgets, path, data
         )
 
     def _branch(

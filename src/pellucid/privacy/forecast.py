@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
+from pellucid.pipeline import accounts
 from pellucid.pipeline.graph import Pipeline
-from pellucid.pipeline.step import Source, Step
+from pellucid.pipeline.step import Step
 from pellucid.privacy.account import Account, Limit, fits
 from pellucid.privacy.accounting import checked_events, loss_epsilon, priced, zcdp_epsilon
 from pellucid.privacy.amounts import DELTA_UNIT, EPSILON_UNIT, RHO_UNIT, Amounts, as_float, cap
@@ -107,12 +108,7 @@ def together(spent: Amounts, releases: Sequence[tuple[Sequence[Mapping[str, Any]
 
 def _accounts(pipeline: Pipeline, home: Path, names: list[str]) -> list[tuple[Account, Any]]:
     """The accounts as they are, or as their source would open them, each with what it has paid for."""
-    budgets = {
-        account: (str(bound.label.unit) if bound.label.unit is not None else None, bound.node.budget)
-        for bound in pipeline.steps.values()
-        if isinstance(bound.node, Source)
-        for account in bound.label.accounts
-    }
+    budgets = accounts.budgets(pipeline.steps)
     ledger = Ledger(home) if (home / STATE_FILE).exists() else None
     try:
         known = {account["name"] for account in ledger.accounts()} if ledger else set()
@@ -123,7 +119,7 @@ def _accounts(pipeline: Pipeline, home: Path, names: list[str]) -> list[tuple[Ac
                 continue
             unit, budget = budgets[name]
             limit = Limit(*cap(budget.epsilon, budget.delta))
-            found.append((Account(name, str(unit), budget.composition, limit, Amounts(), Amounts()), []))
+            found.append((Account(name, unit, budget.composition, limit, Amounts(), Amounts()), []))
         return found
     finally:
         if ledger is not None:

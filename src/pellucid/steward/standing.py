@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import PrivacyError, UsageError
+from pellucid.pipeline import accounts
 from pellucid.pipeline.bound import Bound
 from pellucid.pipeline.graph import Pipeline
 from pellucid.pipeline.step import GateRequest, Source, Step
@@ -123,7 +124,6 @@ def standing(folder: Folder) -> Standing:
     """
     from pellucid.pipeline.artifact import path_of
     from pellucid.pipeline.load import load
-    from pellucid.pipeline.plan import sources_of
     from pellucid.pipeline.run import run
     from pellucid.store.objects import Objects
 
@@ -156,14 +156,16 @@ def standing(folder: Folder) -> Standing:
     done = run(pipeline, home=folder.home, only=[source.name, *(bound.edges[0].node for bound in gated)], confined=True)
     objects = Objects(folder.home)
     artifacts = {name: artifact for report in done.steps.values() for name, artifact in report.outputs.items()}
-    budgets = {account: (str(source.label.unit), node.budget) for account in source.label.accounts}
-    held, releases = sources_of(pipeline, artifacts), []
+    budgets, held = accounts.budgets(pipeline.steps), accounts.data_of(pipeline.steps, artifacts)
+    releases = []
     for bound in gated:
         assert isinstance(bound.node, Step)
         gate, edge = bound.node.gate, bound.edges[0]
         assert isinstance(gate, ReleaseGate)
         label, artifact = pipeline.steps[edge.node].label, artifacts[edge.output]
-        request = GateRequest(folder.home, bound.name, pipeline.name, label, artifact.digest, bound.settings, budgets, None, held)
+        request = GateRequest(
+            folder.home, bound.name, pipeline.name, label, artifact.digest, bound.settings, budgets, sources=held
+        )
         table = Table(path_of(objects, artifact))
         releases.append(Coming(bound.name, gate, request, edge.output, table, gate.check(request)))
     first = artifacts[source.outputs[0][0]]
