@@ -42,6 +42,11 @@ class Bound:
         """Whether what the step prints or raises may be shown to anyone. A release gives open data, but it has seen private."""
         return self.label.is_open and not self.closed
 
+    @property
+    def kind(self) -> str:
+        """What the node is: a source, a release, or the kind that its step says."""
+        return "source" if isinstance(self.node, Source) else "release" if self.node.gate else self.node.kind
+
     @functools.cached_property
     def outputs(self) -> tuple[tuple[str, str, bool], ...]:
         """(artifact name, kind, whether a collection) for each output; a step's only output bears the step's name."""

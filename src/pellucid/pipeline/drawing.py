@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from html import escape
 
 from pellucid.pipeline.graph import Pipeline
-from pellucid.pipeline.step import Source
 
 COLOURS = {"private": ("#fdecea", "#b3261e"), "protected": ("#fff4e0", "#8a5a00"), "open": ("#e8f4ea", "#1e6b32")}
 _CHAR, _HEIGHT, _GAP, _LAYER = 9.0, 46, 26, 104
@@ -29,7 +28,7 @@ def nodes_of(pipeline: Pipeline) -> list[Drawn]:
     return [
         Drawn(
             name,
-            "source" if isinstance(bound.node, Source) else "release" if bound.node.gate else bound.node.kind,
+            bound.kind,
             bound.label.level.word,
             tuple(dict.fromkeys(edge.node for edge in bound.edges)),
             tuple(artifact for artifact, _, _ in bound.outputs if artifact != name),

@@ -17,7 +17,7 @@ from pellucid.pipeline.plan import Plan
 from pellucid.pipeline.record import Record
 from pellucid.pipeline.report import Progress, Run
 from pellucid.pipeline.scheduler import Scheduler
-from pellucid.pipeline.step import Source, Step
+from pellucid.pipeline.step import Step
 from pellucid.store.database import home_for
 
 
@@ -143,7 +143,7 @@ def described(pipeline: Pipeline) -> list[dict[str, Any]]:
     return [
         {
             "step": name,
-            "kind": "source" if isinstance(bound.node, Source) else "release" if bound.node.gate else bound.node.kind,
+            "kind": bound.kind,
             "label": bound.label.level.word,
             "inputs": {edge.parameter: edge.output for edge in bound.edges},
             "outputs": [[artifact, kind, many] for artifact, kind, many in bound.outputs],

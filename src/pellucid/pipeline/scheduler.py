@@ -8,18 +8,18 @@ import shutil
 import time
 from collections import ChainMap, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import DamagedError, PellucidError, StoreError
 from pellucid.pipeline.artifact import Artifact, collection, present
+from pellucid.pipeline.calls import Call, Job
 from pellucid.pipeline.engines import Engine
 from pellucid.pipeline.graph import Bound, Pipeline
 from pellucid.pipeline.plan import Branch, Plan, reasons, seed_of
-from pellucid.pipeline.record import Record, StepRecord
+from pellucid.pipeline.record import Record
 from pellucid.pipeline.report import Progress, StepReport
-from pellucid.pipeline.step import Grant, Source, Step
+from pellucid.pipeline.step import Source, Step
 from pellucid.pipeline.task import Failure, Input, Outcome, Task
 from pellucid.store.objects import Objects
 from pellucid.store.saved import Saved
@@ -27,38 +27,6 @@ from pellucid.store.saved import Saved
 
 class _Again(Exception):
     """A stored file turned out damaged; it is out of the way and its result forgotten, so plan again."""
-
-
-@dataclass
-class _Job:
-    """A step under way: its branches, and what each gave so far."""
-
-    bound: Bound
-    branches: list[Branch]
-    done: dict[int, list[Artifact]] = field(default_factory=dict)
-    ran: int = 0
-    seconds: float = 0.0
-    cutting: bool = False
-    why: tuple[str, ...] = ()
-
-
-@dataclass
-class _Call:
-    """One branch to run, or running."""
-
-    job: _Job
-    at: int
-    attempts: int = 0
-    grant: Grant | None = None
-    scratch: Path | None = None
-
-    @property
-    def branch(self) -> Branch:
-        return self.job.branches[self.at]
-
-    @property
-    def shown(self) -> str:
-        return self.branch.of(self.job.bound.name)
 
 
 class Scheduler:
@@ -77,7 +45,7 @@ class Scheduler:
         self.refused: PellucidError | None = None
         self.fresh: set[str] = set()  # keys of results made in this run: also a step that is forced runs once
         self.healed: dict[str, int] = {}
-        self.calls: dict[int, _Call] = {}
+        self.calls: dict[int, Call] = {}
         self._number = itertools.count()
 
     def go(self) -> str:
@@ -86,8 +54,8 @@ class Scheduler:
             self.makers: dict[str, str] = {}  # file -> key of the result that names it
             self.cuts: dict[str, dict[str, Artifact]] = {}
             self.calls = {}
-            self.queue: deque[_Call] = deque()
-            self.later: list[tuple[float, int, _Call]] = []
+            self.queue: deque[Call] = deque()
+            self.later: list[tuple[float, int, Call]] = []
             self.failed, self.refused = False, None
             self.reports = {name: report for name, report in self.reports.items() if report.action != "failed"}
             try:
@@ -137,9 +105,9 @@ class Scheduler:
     def _begin(self, bound: Bound) -> None:
         """Find the step's branches and their keys; take from the record what is there, queue the rest."""
         if isinstance(bound.node, Step) and bound.node.by is not None and bound.name not in self.cuts:
-            job = _Job(bound, [self.plan.partition(bound, self.artifacts)], cutting=True)
+            job = Job(bound, [self.plan.partition(bound, self.artifacts)], cutting=True)
         else:
-            job = _Job(bound, self.plan.branches(bound, ChainMap(self.cuts.get(bound.name, {}), self.artifacts)))
+            job = Job(bound, self.plan.branches(bound, ChainMap(self.cuts.get(bound.name, {}), self.artifacts)))
         for at, branch in enumerate(job.branches):
             again = bound.name in self.forced and branch.key not in self.fresh
             found = None if again else self.record.result(branch.key)
@@ -148,7 +116,7 @@ class Scheduler:
                 self._made_by(found, branch.key)
             else:
                 job.why = job.why or self._why(bound, branch)
-                self.queue.append(_Call(job, at))
+                self.queue.append(Call(job, at))
         if len(job.done) == len(job.branches):
             self._complete(job)
         else:
@@ -170,7 +138,7 @@ class Scheduler:
 
     # a call goes out -----------------------------------------------------------------------------------------------------
 
-    def _launch(self, call: _Call) -> None:
+    def _launch(self, call: Call) -> None:
         bound, branch = call.job.bound, call.branch
         inputs = {parameter: self._input(artifact) for parameter, artifact in branch.inputs.items()}
         if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is None:
@@ -250,7 +218,7 @@ class Scheduler:
         if failure is None and len(call.job.done) == len(call.job.branches):
             self._complete(call.job)
 
-    def _undeclared_import(self, call: _Call, outcome: Outcome) -> Failure | None:
+    def _undeclared_import(self, call: Call, outcome: Outcome) -> Failure | None:
         """A project module that came in while the step ran, and that its key does not know."""
         known = {name for name, _ in self.plan.closure(call.job.bound).modules}
         stray = sorted(set(outcome.imported) - known)
@@ -259,7 +227,7 @@ class Scheduler:
         said = f"it imported {stray[0]} in a way that cannot be seen beforehand; import it by name at the top of its file"
         return Failure("Undeclared", said, "", said, retry=False)
 
-    def _keep(self, call: _Call, outcome: Outcome) -> None:
+    def _keep(self, call: Call, outcome: Outcome) -> None:
         """Adopt the files, settle a release, make the result durable."""
         bound, branch = call.job.bound, call.branch
         for made in outcome.made:
@@ -274,30 +242,9 @@ class Scheduler:
         call.job.ran += 1
         self.fresh.add(branch.key)
         self._made_by(artifacts, branch.key)
-        self.record.add(self.run, self._record(call, "ran", outcome, named))
+        self.record.add(self.run, call.row("ran", outcome, named))
 
-    def _record(
-        self, call: _Call, action: str, outcome: Outcome, outputs: Mapping[str, Artifact], message: str = ""
-    ) -> StepRecord:
-        bound, node = call.job.bound, call.job.bound.node
-        kind = "source" if isinstance(node, Source) else "release" if node.gate else node.kind
-        trace = outcome.failure.trace if outcome.failure else ""
-        return StepRecord(
-            step=call.shown,
-            kind=kind,
-            label=bound.label.level.word,
-            key=call.branch.key,
-            parts=call.branch.parts,
-            action=action,
-            outputs=outputs,
-            seconds=outcome.seconds,
-            attempts=call.attempts,
-            confined=outcome.confined,
-            message=message,
-            private="\n".join(part for part in (outcome.log.rstrip(), trace.rstrip()) if part),
-        )
-
-    def _fail(self, call: _Call, outcome: Outcome, failure: Failure) -> None:
+    def _fail(self, call: Call, outcome: Outcome, failure: Failure) -> None:
         """Try again after a pause when that may help; otherwise the run fails, and what is out may still finish."""
         bound, node = call.job.bound, call.job.bound.node
         retries = node.retries if isinstance(node, Step) else 0
@@ -312,14 +259,14 @@ class Scheduler:
         if bound.outspoken and failure.text and failure.text not in said:
             said = f"{said}: {failure.text.strip().splitlines()[0]}"
         self.failed = True
-        self.record.add(self.run, self._record(call, "failed", outcome, {}, said))
+        self.record.add(self.run, call.row("failed", outcome, {}, said))
         report = StepReport(bound.name, bound.label, "failed", seconds=outcome.seconds, message=said, why=call.job.why)
         self.reports[bound.name] = report
         self.progress("end", report)
 
     # a step is complete --------------------------------------------------------------------------------------------------
 
-    def _complete(self, job: _Job) -> None:
+    def _complete(self, job: Job) -> None:
         """All branches are there: put them together, tell, and let the users of the step begin."""
         bound = job.bound
         order = range(len(job.branches))
@@ -344,21 +291,9 @@ class Scheduler:
         report = StepReport(bound.name, bound.label, action, outputs, job.seconds, len(order) if bound.fanned else 0, why=job.why)
         self.reports[bound.name] = report
         if bound.fanned or action == "reused":
-            self._note(job, report)
+            self.record.add(self.run, job.row(report))
         self.progress("end", report)
         for user in self.users.get(bound.name, ()):
             self.missing[user] -= 1
             if not self.missing[user]:
                 self.ready.append(user)
-
-    def _note(self, job: _Job, report: StepReport) -> None:
-        """A row for a step that was taken from the record, or for a fan-out as a whole (its branches have their own)."""
-        bound, node = job.bound, job.bound.node
-        kind = "source" if isinstance(node, Source) else "release" if node.gate else node.kind
-        first = job.branches[0] if len(job.branches) == 1 and not bound.fanned else None
-        parts = first.parts if first else {f"branch {branch.shown}": branch.key for branch in job.branches}
-        key = first.key if first else ""
-        action = "reused" if report.action == "reused" else "fanned"
-        self.record.add(
-            self.run, StepRecord(bound.name, kind, report.label.level.word, key, parts, action, report.outputs, job.seconds)
-        )
