@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pellucid.packages import capabilities, limits, mounts, seccomp, watch
-from pellucid.pipeline import landlock
+from pellucid.pipeline import landlock, namespaces
+from pellucid.pipeline.namespaces import libc
 
 _DIE_WITH_PARENT, _DUMPABLE, _INHERIT_ORPHANS = 1, 4, 36
 
@@ -26,15 +27,17 @@ def main(text: str) -> None:
     """Entry: `text` is the specification that `sealed.run` writes."""
     spec = json.loads(text)
     signal.signal(signal.SIGTERM, _leave)
-    capabilities.libc().prctl(_DIE_WITH_PARENT, signal.SIGTERM, 0, 0, 0)
+    libc().prctl(_DIE_WITH_PARENT, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != spec["verifier"]:
         return
     with suppress(OSError):  # when memory runs out, it is this that has to go
         Path("/proc/self/oom_score_adj").write_text("1000")
     limits.hold(limits.Limits(**spec["limits"]))
-    capabilities.libc().prctl(_INHERIT_ORPHANS, 1, 0, 0, 0)
-    apart = capabilities.leave_all()
-    capabilities.libc().prctl(_DIE_WITH_PARENT, signal.SIGTERM, 0, 0, 0)  # once more: another user namespace may forget it
+    libc().prctl(_INHERIT_ORPHANS, 1, 0, 0, 0)
+    apart = namespaces.leave(
+        namespaces.NEW_IPC | namespaces.NEW_PIDS | namespaces.NEW_NET
+    )  # the next child is the first of its processes
+    libc().prctl(_DIE_WITH_PARENT, signal.SIGTERM, 0, 0, 0)  # once more: another user namespace may forget it
     network = apart or landlock.leave_network()
     alive, hold = os.pipe()  # closes when this process ends
     child = os.fork()
@@ -69,7 +72,7 @@ def _reaped(child: int) -> int:
 def _inside(spec: dict[str, Any], alive: int, apart: bool, network: bool) -> None:
     """In the child: confine, report, become the command. Where it is the first of a process namespace it stays, to be that."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    capabilities.libc().prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
+    libc().prctl(_DIE_WITH_PARENT, signal.SIGKILL, 0, 0, 0)
     if select.select([alive], [], [], 0)[0]:
         return
     tree = apart and _tree(spec)
@@ -88,7 +91,7 @@ def _inside(spec: dict[str, Any], alive: int, apart: bool, network: bool) -> Non
     command, env = spec["command"], spec["env"]
     if not apart:
         os.execve(command[0], command, env)
-    capabilities.libc().prctl(_DUMPABLE, 0, 0, 0, 0)  # nobody in there looks into this one
+    libc().prctl(_DUMPABLE, 0, 0, 0, 0)  # nobody in there looks into this one
     child = os.fork()
     if not child:
         os.execve(command[0], command, env)

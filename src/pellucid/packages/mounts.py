@@ -11,14 +11,13 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 
-from pellucid.packages.capabilities import libc
+from pellucid.pipeline.namespaces import NEW_MOUNTS, libc
 
 _SYSTEM = (
     "/usr", "/bin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system", "/sys/fs/cgroup",
 )  # fmt: skip
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 _PROC = ("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems", "/proc/sys/vm", "/proc/sys/kernel")
-_NEW_MOUNTS = 0x00020000
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
 _BIND, _REC, _PRIVATE, _DETACH = 4096, 16384, 1 << 18, 2
 _ATTR_RDONLY, _ATTR_NOSUID, _ATTR_NODEV = 1, 2, 4
@@ -27,7 +26,7 @@ _SETATTR, _HERE, _RECURSIVE = 442, -100, 0x8000
 
 def enter(root: str, read: Iterable[str], write: Iterable[str]) -> None:
     """Make the tree on the empty folder `root`, in a mount namespace of this process alone, and go there. Raises OSError."""
-    if libc().unshare(_NEW_MOUNTS):
+    if libc().unshare(NEW_MOUNTS):
         raise OSError(ctypes.get_errno(), "unshare")
     _mount(None, "/", None, _REC | _PRIVATE)
     _mount("tmpfs", root, "tmpfs", _NOSUID | _NODEV, "size=1m,mode=755")

@@ -13,6 +13,8 @@ import errno
 import platform
 import struct
 
+from pellucid.pipeline.namespaces import libc
+
 _ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CALLS = {  # socket, socketpair, and those that are refused
     "x86_64": (41, 53, (248, 249, 250, 425, 426, 427)),
@@ -68,6 +70,5 @@ def install(*, inet: bool) -> bool:
         _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
     held = _Program(count, ctypes.cast(body, ctypes.c_void_p))
-    libc = ctypes.CDLL(None, use_errno=True)
-    refused = libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(_SECCOMP, _FILTER, ctypes.byref(held), 0, 0)
+    refused = libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or libc().prctl(_SECCOMP, _FILTER, ctypes.byref(held), 0, 0)
     return not refused

@@ -18,6 +18,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from pellucid.pipeline import namespaces
+from pellucid.pipeline.namespaces import libc
+
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 _EXECUTE, _WRITE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _ALL_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
@@ -26,7 +29,6 @@ _FILE_ONLY = _EXECUTE | _WRITE | _READ_FILE | (1 << 14) | (1 << 15)
 _TCP = 0b11
 _SCOPED = 0b11
 _NO_NEW_PRIVS = 38
-_NEW_USER, _NEW_NET = 0x10000000, 0x40000000
 _GET_FLAGS = 0x8913  # SIOCGIFFLAGS
 
 _SYSTEM = (
@@ -36,13 +38,8 @@ _SYSTEM = (
 )  # fmt: skip
 
 
-@functools.lru_cache(maxsize=1)
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
 def _call(number: int, *arguments: object) -> int:
-    return int(_libc().syscall(number, *arguments))
+    return int(libc().syscall(number, *arguments))
 
 
 @functools.lru_cache(maxsize=1)
@@ -100,7 +97,7 @@ def restrict(read: Iterable[str], write: Iterable[str]) -> None:
         _allow(ruleset, "/dev/null", _READ | _WRITE)
         for path in write:
             _allow(ruleset, path, everything)
-        if _libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or _call(_RESTRICT, ruleset, 0):
+        if libc().prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or _call(_RESTRICT, ruleset, 0):
             raise OSError(ctypes.get_errno(), "landlock_restrict_self")
     finally:
         os.close(ruleset)
@@ -108,21 +105,7 @@ def restrict(read: Iterable[str], write: Iterable[str]) -> None:
 
 def leave_network() -> bool:
     """Move this (single-threaded) process into a network namespace that is connected to nothing. False where not allowed."""
-    if _unconnected():
-        return True
-    libc = _libc()
-    if libc.unshare(_NEW_NET) == 0:
-        return True
-    uid, gid = os.getuid(), os.getgid()
-    if libc.unshare(_NEW_USER | _NEW_NET):
-        return False
-    try:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
-        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
-    except OSError:
-        return False
-    return True
+    return _unconnected() or namespaces.leave(namespaces.NEW_NET)
 
 
 def _unconnected() -> bool:
