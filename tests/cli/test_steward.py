@@ -7,7 +7,6 @@ import random
 import re
 import shutil
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -428,35 +427,17 @@ def test_a_unit_that_the_path_does_not_know_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "steward").exists()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("no chromium here (Debian: chromium, chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    options = Options()
-    options.binary_location = shutil.which("chromium") or ""
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(word)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def test_the_pages_fit_a_phone_and_ask_nothing_of_the_network(browser: Any, desk: Desk) -> None:
+def test_the_pages_fit_a_phone_and_ask_nothing_of_the_network(chromium: Any, desk: Desk) -> None:
     walked(desk, "release")
     phone = {"width": 360, "height": 800, "deviceScaleFactor": 1, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
     for page in ("report.html", "card/index.html"):
         path = desk.folder / "steward" / page
         assert not re.search(r"<script|https?://|<link|url\(", path.read_text())
-        browser.get(path.as_uri())
-        width, height = browser.execute_script("return [document.documentElement.scrollWidth, document.body.offsetHeight]")
+        chromium.get(path.as_uri())
+        width, height = chromium.execute_script("return [document.documentElement.scrollWidth, document.body.offsetHeight]")
         assert width <= 360 and height > 800
-        cut = browser.execute_script(
+        cut = chromium.execute_script(
             "return [...document.querySelectorAll('p, h1, h2, h3, li, .bar, .finding, table.pair td')]"
             ".filter((e) => e.getBoundingClientRect().right > 361).map((e) => e.textContent)"
         )

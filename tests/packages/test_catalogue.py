@@ -385,26 +385,6 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("no chromium here (Debian: chromium, chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    options = Options()
-    options.binary_location = shutil.which("chromium") or ""
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(word)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    driver.set_page_load_timeout(60)
-    yield driver
-    driver.quit()
-
-
 @pytest.fixture(params=["a file server", "a folder"])
 def address(request: pytest.FixtureRequest, made: Path) -> Iterator[str]:
     """The site from a plain file server, and from the folder itself."""
@@ -425,29 +405,29 @@ def seen(driver: Any) -> list[str]:
     return list(driver.execute_script(script))
 
 
-def test_the_search_finds_and_no_page_runs_what_strangers_wrote(browser: Any, address: str, made: Path) -> None:
-    browser.get(f"{address}/index.html")
-    assert len(seen(browser)) == 8
-    box = browser.find_element("id", "q")
+def test_the_search_finds_and_no_page_runs_what_strangers_wrote(chromium: Any, address: str, made: Path) -> None:
+    chromium.get(f"{address}/index.html")
+    assert len(seen(chromium)) == 8
+    box = chromium.find_element("id", "q")
     box.send_keys("PRÎCE cc0")  # a column and a licence; accents and case do not matter
-    assert len(seen(browser)) == 2
-    assert "2 of 8 entries" in browser.find_element("id", "count").text
-    browser.find_element("css selector", "#kind option[value=package]").click()
-    assert seen(browser) == []
+    assert len(seen(chromium)) == 2
+    assert "2 of 8 entries" in chromium.find_element("id", "count").text
+    chromium.find_element("css selector", "#kind option[value=package]").click()
+    assert seen(chromium) == []
     box.clear()
     box.send_keys("what a shop sells")
-    (found,) = seen(browser)
+    (found,) = seen(chromium)
     assert found.startswith("What a shop sells")
     box.send_keys("\n")
-    assert seen(browser) == [found]
-    browser.find_element("link text", "What a shop sells").click()
-    assert "/package/" in browser.current_url
-    browser.get(f"{address}/index.html?q=nothing+of+the+kind")
-    assert seen(browser) == []
+    assert seen(chromium) == [found]
+    chromium.find_element("link text", "What a shop sells").click()
+    assert "/package/" in chromium.current_url
+    chromium.get(f"{address}/index.html?q=nothing+of+the+kind")
+    assert seen(chromium) == []
     for path in sorted(made.rglob("*.html")):
-        browser.get(f"{address}/{path.relative_to(made).as_posix()}")
-        assert browser.execute_script("return typeof hit") == "undefined"
-    assert [line for line in browser.get_log("browser") if line["level"] != "INFO"] == []
+        chromium.get(f"{address}/{path.relative_to(made).as_posix()}")
+        assert chromium.execute_script("return typeof hit") == "undefined"
+    assert [line for line in chromium.get_log("browser") if line["level"] != "INFO"] == []
 
 
 @pytest.fixture(scope="module")
@@ -468,31 +448,31 @@ def endless(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> tuple[Path,
     return folder / "package", folder / "site"
 
 
-def test_words_without_an_end_do_not_make_a_page_wider_than_a_phone(browser: Any, endless: tuple[Path, Path]) -> None:
+def test_words_without_an_end_do_not_make_a_page_wider_than_a_phone(chromium: Any, endless: tuple[Path, Path]) -> None:
     package, site = endless
     phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
     for path in [package / "ro-crate-preview.html", *sorted(site.rglob("*.html"))]:
-        browser.get(path.as_uri())
-        wide = browser.execute_script("return document.documentElement.scrollWidth")
+        chromium.get(path.as_uri())
+        wide = chromium.execute_script("return document.documentElement.scrollWidth")
         assert wide <= 390, (path.name, wide)
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_no_page_is_wider_than_the_window(browser: Any, made: Path, width: int) -> None:
-    browser.execute_cdp_cmd(
+def test_no_page_is_wider_than_the_window(chromium: Any, made: Path, width: int) -> None:
+    chromium.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     )
     shots = os.environ.get("PELLUCID_SHOTS")
     for path in sorted(made.rglob("*.html")):
-        browser.get(path.as_uri())
-        assert browser.execute_script("return window.innerWidth") == width
-        wide = browser.execute_script("return document.documentElement.scrollWidth")
+        chromium.get(path.as_uri())
+        assert chromium.execute_script("return window.innerWidth") == width
+        wide = chromium.execute_script("return document.documentElement.scrollWidth")
         if shots:
-            browser.save_screenshot(f"{shots}/{width}-{path.stem}.png")
+            chromium.save_screenshot(f"{shots}/{width}-{path.stem}.png")
         assert wide <= width, (path.name, wide)
-    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_with_scripts_off_every_entry_is_on_the_page(made: Path) -> None:

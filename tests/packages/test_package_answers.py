@@ -21,7 +21,7 @@ from pellucid.packages import fixity, issue, receipt, reproduce, sealed, view, w
 from pellucid.packages import manifest as manifests
 from pellucid.packages.manifest import RERUN, Entry, Manifest, Value
 from pellucid.packages.runner import OWN
-from pellucid.packages.verdict import NOT_YOURS
+from pellucid.packages.verdict import BY_ITS_WORD
 from pellucid.store import kinds
 
 pytestmark = pytest.mark.timeout(300)
@@ -190,21 +190,21 @@ def test_a_judge_that_copies_the_record_finds_none(package: Path) -> None:
     verdict = reproduce(package)
     assert verdict.verdict == "different", verdict
     assert verdict.first_difference is not None and "the re-run gave no such output" in verdict.first_difference.detail
-    assert str(verdict).splitlines()[0] == f"verdict: different, {NOT_YOURS}"
+    assert str(verdict).splitlines()[0] == f"verdict: different, {BY_ITS_WORD}"
 
 
 def test_whose_word_a_verdict_is_stands_beside_it_and_in_the_receipt(package: Path, tmp_path: Path) -> None:
     rebuilt(package, "9.9.9", {})
     verdict = reproduce(package)
     assert verdict.verdict == "bit-identical", verdict
-    assert str(verdict).splitlines()[0] == f"verdict: bit-identical, {NOT_YOURS}"
-    assert verdict.runner == f"{NOT_YOURS}: pellucid-9.9.9-py3-none-any.whl"
+    assert str(verdict).splitlines()[0] == f"verdict: bit-identical, {BY_ITS_WORD}"
+    assert verdict.runner == f"{BY_ITS_WORD}: pellucid-9.9.9-py3-none-any.whl"
     private, _ = key_of(tmp_path, "ann")
     issue(verdict, tmp_path / "ann.json", key=private)
     assert receipt.read(tmp_path / "ann.json").runner == verdict.runner
     command = [sys.executable, "-m", "pellucid", "receipts", str(package), str(tmp_path / "ann.json")]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert f"note: ann.json is {NOT_YOURS}" in " ".join(shown.split())
+    assert f"note: ann.json is {BY_ITS_WORD}" in " ".join(shown.split())
 
 
 # what unpacks to more than there is ------------------------------------------------------------------------------------------

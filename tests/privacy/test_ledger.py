@@ -407,9 +407,7 @@ def test_a_period_counts_what_was_spent_before_its_cap(tmp_path: Path) -> None:
     with pytest.raises(BudgetError, match="left this month"):
         pay(ledger, "r2", epsilon=0.9)
     ledger.export(tmp_path / "ledger.jsonl")
-    events = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
-    for event in events:
-        event["body"] = json.loads(event["body"])
+    events = _events(tmp_path / "ledger.jsonl")
     events[2]["body"]["limit"]["period_epsilon"] = 10**9
     _relink(events, tmp_path / "ledger.jsonl")
     with pytest.raises(PrivacyError, match="overspent in its month"):
@@ -473,13 +471,17 @@ def test_every_removed_event_is_found_the_last_against_a_card(ledger: Ledger, ex
 )
 def test_a_chain_forged_whole_must_still_add_up(exported: Path, forge: Any) -> None:
     """Whoever can rewrite every hash can still not overspend: balances and caps are checked, not only hashes."""
-    events = [json.loads(line) for line in exported.read_text().splitlines()]
-    for event in events:
-        event["body"] = json.loads(event["body"])
+    events = _events(exported)
     forge(events)
     _relink(events, exported)
     with pytest.raises(PrivacyError, match="does not fit"):
         verify_file(exported)
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    """The events of an export, their bodies parsed."""
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    return [event | {"body": json.loads(event["body"])} for event in events]
 
 
 def _relink(events: list[dict[str, Any]], path: Path) -> None:
@@ -499,9 +501,7 @@ def test_a_spend_beyond_the_cap_of_its_time_is_found_though_the_cap_was_raised_l
     pay(ledger, "r1", epsilon=0.5, accounts=["a"])
     ledger.verify()
     ledger.export(tmp_path / "ledger.jsonl")
-    events = [json.loads(line) for line in (tmp_path / "ledger.jsonl").read_text().splitlines()]
-    for event in events:
-        event["body"] = json.loads(event["body"])
+    events = _events(tmp_path / "ledger.jsonl")
     events[0]["body"]["limit"]["epsilon"] = 10**8
     _relink(events, tmp_path / "ledger.jsonl")
     with pytest.raises(PrivacyError, match=r"does not fit.*overspent"):

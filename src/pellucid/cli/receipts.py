@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Show what counts and what does not; exit 1 when a receipt was refused."""
     from pellucid.packages import tally
-    from pellucid.packages.verdict import NOT_YOURS
+    from pellucid.packages.verdict import BY_ITS_WORD
 
     found = tally(arguments.package, arguments.receipts, trust=arguments.trust, key=arguments.key)
     if arguments.json:
@@ -34,8 +34,8 @@ def call(arguments: argparse.Namespace) -> int:
         ]
         print(options.wrapped(options.table(rows, ["verdict", "when (UTC)", "key", "trusted", "receipt"])))
     for counted, _ in found.counted:
-        if counted.runner.startswith(NOT_YOURS):
-            print(options.wrapped(f"note: {counted.path.name} is {NOT_YOURS}"))
+        if counted.runner.startswith(BY_ITS_WORD):
+            print(options.wrapped(f"note: {counted.path.name} is {BY_ITS_WORD}"))
     for refused in found.refused:
         print(options.wrapped(f"refused: {refused.path.name}: {refused.name}: {refused.why}"))
     same = f"{found.confirmed} came to the same result by keys of their own"

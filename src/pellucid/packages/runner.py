@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pellucid.packages.verdict import NOT_YOURS
+from pellucid.packages.verdict import BY_ITS_WORD
 
 SAME = "the pellucid in the package is byte for byte yours"
 OWN = "your own pellucid; the one in the package is of the same version and has other bytes"
@@ -26,4 +26,4 @@ def chosen(inside: Path, folder: Path) -> tuple[Path, str]:
         place.parent.mkdir()
         place.write_bytes(own)
         return place, OWN
-    return inside, f"{NOT_YOURS}: {inside.name}"
+    return inside, f"{BY_ITS_WORD}: {inside.name}"

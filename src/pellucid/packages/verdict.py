@@ -9,7 +9,7 @@ from typing import Any
 from pellucid.packages.untrusted import printable
 
 IDENTICAL, WITHIN, DIFFERENT, COULD_NOT = "bit-identical", "within tolerance", "different", "could not run"
-NOT_YOURS = "by the word of the pellucid inside the package, which is not yours"
+BY_ITS_WORD = "by the word of the pellucid inside the package, which is not yours"
 EXIT = {IDENTICAL: 0, WITHIN: 0, DIFFERENT: 1, COULD_NOT: 2}
 
 
@@ -76,7 +76,7 @@ class Verdict:
     @property
     def by_its_own_word(self) -> bool:
         """Whether something ran, and it was the package's own pellucid that said what came out: not the verifier's."""
-        return self.confined != "nothing ran" and self.runner.startswith(NOT_YOURS)
+        return self.confined != "nothing ran" and self.runner.startswith(BY_ITS_WORD)
 
     @property
     def exit_code(self) -> int:
@@ -96,7 +96,7 @@ class Verdict:
 
     def __str__(self) -> str:
         """A few lines for people."""
-        lines = [f"verdict: {self.verdict}" + (f", {NOT_YOURS}" if self.by_its_own_word else "")]
+        lines = [f"verdict: {self.verdict}" + (f", {BY_ITS_WORD}" if self.by_its_own_word else "")]
         if self.reason:
             lines.append(f"  why: {self.reason}")
         if self.first_difference:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pellucid.packages.manifest import Entry, Manifest
+from pellucid.packages.manifest import RERUN, Entry, Manifest
 
 
 def departures(manifest: Manifest, loaded: Mapping[str, Any], environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -25,7 +25,7 @@ def departures(manifest: Manifest, loaded: Mapping[str, Any], environment: Mappi
         said = [
             what for what in ("kind", "label", "inputs", "outputs", "tolerance") if nodes[step].get(what) != planned[step][what]
         ]
-        if step in entries and entries[step].role == "re-run":
+        if step in entries and entries[step].role == RERUN:
             said += _of_step(entries[step], loaded, same_python)
         if said:
             yield step, f"the package states other {', '.join(said)} than its pipeline has"

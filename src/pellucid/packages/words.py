@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-ONE_ROW, PER_DAY, REPLACED = "one row", " per day of ", ", replaced"  # as a unit says them of itself (labels.py)
+from pellucid.store.labels import ONE_ROW, PER_DAY, REPLACED
 
 
 def words_of(guarantee: Mapping[str, Any]) -> list[str]:

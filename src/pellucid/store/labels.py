@@ -17,6 +17,7 @@ from enum import IntEnum
 from typing import Any
 
 ADD_REMOVE, REPLACE = "add-remove", "replace"
+ONE_ROW, PER_DAY, REPLACED = "one row", " per day of ", ", replaced"  # how a unit reads
 
 
 class Level(IntEnum):
@@ -56,10 +57,10 @@ class Unit:
         return self.column is not None and self.time is None
 
     def __str__(self) -> str:
-        shown = self.column if self.column is not None else "one row"
+        shown = self.column if self.column is not None else ONE_ROW
         if self.time is not None:
-            shown = f"{self.column} per day of {self.time}" + (f" in {self.clock}" if self.clock else "")
-        return f"{shown}, replaced" if self.relation == REPLACE else str(shown)
+            shown = f"{self.column}{PER_DAY}{self.time}" + (f" in {self.clock}" if self.clock else "")
+        return f"{shown}{REPLACED}" if self.relation == REPLACE else str(shown)
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

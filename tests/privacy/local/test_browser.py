@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import math
-import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,26 +58,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("no chromium here (Debian: chromium, chromium-driver)")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
+def browser(chromium: Any) -> Iterator[Any]:
+    """The browser on a page that this machine serves, with the client beside it."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    options = Options()
-    options.binary_location = shutil.which("chromium") or ""
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(word)
-    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    driver.set_script_timeout(600)
-    driver.get(f"http://127.0.0.1:{server.server_port}/")
-    yield driver
-    driver.quit()
+    chromium.set_script_timeout(600)
+    chromium.get(f"http://127.0.0.1:{server.server_port}/")
+    yield chromium
     server.shutdown()
     server.server_close()
     thread.join()

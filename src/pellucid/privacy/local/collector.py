@@ -38,16 +38,6 @@ CREATE TABLE IF NOT EXISTS local_refused (
     PRIMARY KEY (client, reason)
 ) WITHOUT ROWID;
 """
-REASONS = (
-    "malformed",
-    "another version",
-    "another epsilon",
-    "another domain",
-    "another collection",
-    "another period",
-    "replayed",
-    "flooded",
-)
 NOBODY = b""  # a report too broken to say whose it is
 CHUNK = 50_000
 
