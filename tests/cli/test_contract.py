@@ -268,7 +268,7 @@ def in_terminal(desk: Desk, *words: str) -> tuple[int, str]:
             parts.append(part)
         elif child.poll() is not None:
             break
-    code = child.wait(timeout=10)
+    code = child.wait(timeout=60)
     os.close(mine)
     return code, b"".join(parts).decode(errors="replace")
 
@@ -333,19 +333,6 @@ def test_commands_that_only_look_load_nothing_heavy(worked: Worked, words: list[
         [sys.executable, "-c", driver], cwd=desk.folder, env=desk.environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "loaded:"
-
-
-def test_help_is_there_at_once(worked: Worked) -> None:
-    desk, _, _ = worked
-    took = []
-    for _ in range(5):
-        started = time.perf_counter()
-        desk("--help")
-        took.append(time.perf_counter() - started)
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import argparse, json, pathlib, sqlite3"], env=desk.environment, check=True)
-    bare = time.perf_counter() - started
-    assert min(took) < max(0.15, 4 * bare), (took, bare)
 
 
 # streams -----------------------------------------------------------------------------------------------------------------

@@ -121,9 +121,10 @@ def _alarm(seconds: float | None) -> Iterator[_Timed]:
         raise TimedOut(f"longer than {seconds:g} s")
 
     started = time.monotonic()
+    left, interval = signal.setitimer(signal.ITIMER_REAL, 0)  # before the handler changes: another's timer must not ring ours
     before = signal.signal(signal.SIGALRM, ring)
-    left, interval = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
+        signal.setitimer(signal.ITIMER_REAL, seconds)
         yield timed
     except TimedOut as error:
         timed.late, timed.trace = True, "".join(traceback.format_exception(error))
