@@ -54,10 +54,10 @@ def is_artifact_path(path: str) -> bool:
 
 
 def as_file(name: str) -> str:
-    """An artifact's name as that of a file: itself where it is plain, else one that no other name has."""
-    if _PLAIN.fullmatch(name):
+    """An artifact's name as that of a file on any system: itself where that is plain and can be one, else one that no other name has."""
+    if _PLAIN.fullmatch(name) and not unfit(name):
         return name
-    return f"{re.sub(r'[^A-Za-z0-9._=-]+', '_', name)[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
+    return f"_{re.sub(r'[^A-Za-z0-9._=-]+', '_', name)[:60]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def unfit(path: str) -> str:
