@@ -52,7 +52,7 @@ class Attempt:
 
     def build(self) -> None:
         """Build the environment. Raises NoVerdictError."""
-        from pellucid.packages import venv
+        from pellucid.packages import bytecode, venv, view
 
         python = str(self.manifest.environment.get("python", ""))
         try:
@@ -61,6 +61,7 @@ class Attempt:
             )
         except venv.NotBuiltError as error:
             raise NoVerdictError(f"its environment could not be built: {error}") from None
+        bytecode.prepare(self.environment, (self.package / view.CODE).rglob("*.py"), self.folder, self.limits)
 
     @property
     def _shared(self) -> bool:

@@ -31,7 +31,7 @@ from pellucid.pipeline.graph import Pipeline
 from pellucid.pipeline.guard import guarded, install
 from pellucid.pipeline.task import Failure, Outcome, Task
 
-_WARM = ("numpy", "numpy.random", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "polars", "duckdb", "pellucid.data", "pellucid.store.kinds",
+WARM = ("numpy", "numpy.random", "pyarrow", "pyarrow.parquet", "pyarrow.csv", "polars", "duckdb", "pellucid.data", "pellucid.store.kinds",
          "pellucid.pipeline.worker", "pellucid.pipeline.per_unit", "pellucid.pipeline.partition")  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def _serve(sock: socket.socket) -> None:
         from pellucid.pipeline.load import load
 
         network = landlock.leave_network()  # before any library starts a thread: then only root would be allowed to
-        for name in _WARM:
+        for name in WARM:
             importlib.import_module(name)
         # what the file reads from the environment while it loads is part of keys as a value; steps see a bare environment
         bare = dict(os.environ)
