@@ -21,7 +21,7 @@ demo: .runtime ## private visits in, a verified open model out, on real data
 	@$(BIN)/pellucid demo $(ARGS)
 
 test: .dev ## the quick tests (ARGS=... for pytest)
-	@$(BIN)/pytest -q -n auto -m "not slow" $(ARGS)
+	@$(BIN)/pytest -q -n auto --dist worksteal -m "not slow" $(ARGS)
 
 test-all: test ## every test: the quick ones, then the slow ones one at a time
 	@$(BIN)/pytest -q -m slow $(ARGS) || [ $$? -eq 5 ]

@@ -259,7 +259,7 @@ def trials(bench: Bench, folder: Path, kills: int, seed: int) -> None:
 
 
 def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_happened(bench: Bench, tmp_path: Path) -> None:
-    trials(bench, tmp_path, kills=12, seed=20261124)
+    trials(bench, tmp_path, kills=6, seed=20261124)
 
 
 @pytest.mark.slow

@@ -45,9 +45,7 @@ json.dump(found, open(os.path.join(os.environ["HOME"], "found.json"), "w"))
 """
 
 
-def test_compiling_sees_the_environment_and_nothing_else(
-    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiling_sees_the_environment_and_nothing_else(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "work"
     place.mkdir()
     found = whole_package(package)
@@ -70,7 +68,7 @@ def test_compiling_sees_the_environment_and_nothing_else(
 
 def test_of_what_a_stranger_left_only_bytecode_of_a_source_is_taken(tmp_path: Path) -> None:
     site, left, outside = tmp_path / "site", tmp_path / "left", tmp_path / "outside"
-    for folder in (site / "real", site / "real" / "deep", left / "real" / "__pycache__", left / "linked" / "__pycache__", outside):
+    for folder in (site / "real" / "deep", left / "real" / "__pycache__", left / "linked" / "__pycache__", outside):
         folder.mkdir(parents=True)
     for source in (site / "real" / "a.py", site / "real" / "b.py", site / "real" / "deep" / "c.py", outside / "d.py"):
         source.write_text("")
@@ -89,8 +87,8 @@ def test_of_what_a_stranger_left_only_bytecode_of_a_source_is_taken(tmp_path: Pa
     (left / "real" / "deep" / "__pycache__" / f"c{TAG}").write_bytes(b"x")
     (left / "elsewhere").symlink_to(site)
     os.mkfifo(left / "real" / "__pycache__" / f"f{TAG}")
-    before = {path for path in (*site.rglob("*"), *outside.rglob("*"))}
+    before = {*site.rglob("*"), *outside.rglob("*")}
     bytecode.take(left, site)
-    after = {path for path in (*site.rglob("*"), *outside.rglob("*"))}
+    after = {*site.rglob("*"), *outside.rglob("*")}
     assert after - before == {site / "real" / "__pycache__", site / "real" / "__pycache__" / f"a{TAG}"}
     assert before <= after and (site / "real" / "a.py").read_text() == ""

@@ -254,7 +254,7 @@ def test_a_worker_that_dies_is_one_clear_line(project, how):
     project.write(
         pipeline=f"""
         import os, signal, time
-        @pl.step(timeout={0.4 if 'timeout' in said else 60})
+        @pl.step(timeout={0.4 if "timeout" in said else 60})
         def dies() -> pl.Metrics:
             {body}
         pipeline = pl.Pipeline("dies", [dies])

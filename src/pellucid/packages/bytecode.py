@@ -42,7 +42,8 @@ def prepare(environment: Environment, code: Iterable[Path], folder: Path, limits
     env |= {"HOME": str(work), "TMPDIR": str(work), "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     for site in environment.python.parents[1].glob("lib/python3.*/site-packages"):
         names = sorted(name for name in _imported(code) if (site / name).is_dir() or (site / f"{name}.py").is_file())
-        command = [str(environment.python), "-P", "-m", "pellucid.packages.bytecode", str(site), str(work / "compiled"), json.dumps(names)]
+        command = [str(environment.python), "-P", "-m", "pellucid.packages.bytecode", str(site), str(work / "compiled")]
+        command.append(json.dumps(names))
         some = replace(limits, seconds=min(limits.seconds, SECONDS), disk=min(limits.disk, DISK))
         sealed.run(command, read=environment.folders, write=[work], env=env, folder=work, log="bytecode", limits=some)
         take(work / "compiled", site)
@@ -82,7 +83,7 @@ def main(site: str, compiled: str, names: str) -> None:
     """Entry of the process: `python -m pellucid.packages.bytecode SITE COMPILED NAMES`. NAMES is a JSON list of modules."""
     sys.dont_write_bytecode = False
 
-    def set_data(self: Any, path: str, data: bytes, **_: Any) -> None:
+    def set_data(self: SourceFileLoader, path: str, data: Any, *, _mode: int = 0) -> None:
         with suppress(ValueError, OSError):
             at = Path(compiled, Path(path).relative_to(site))
             at.parent.mkdir(parents=True, exist_ok=True)
