@@ -23,8 +23,8 @@ demo: .runtime ## private visits in, a verified open model out, on real data
 test: .dev ## the quick tests (ARGS=... for pytest)
 	@$(BIN)/pytest -q -n auto --dist worksteal -m "not slow" $(ARGS)
 
-test-all: test ## every test: the quick ones, then the slow ones one at a time
-	@$(BIN)/pytest -q -m slow $(ARGS) || [ $$? -eq 5 ]
+test-all: test ## every test: the quick ones, then the slow ones
+	@$(BIN)/pytest -q -n auto --dist worksteal -m slow $(ARGS) || [ $$? -eq 5 ]
 
 check: .dev ## formatting, lint, types, and who may import whom
 	@scripts/check

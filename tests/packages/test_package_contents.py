@@ -13,6 +13,7 @@ from package_shop import Shop, run_file, write_shop
 
 from pellucid.errors import DamagedError, LabelError, PackageError, UsageError
 from pellucid.packages import publish
+from pellucid.packages.checking import whole_package
 from pellucid.pipeline.record import Record
 from pellucid.store import kinds
 from pellucid.store.objects import Objects
@@ -219,13 +220,17 @@ pipeline = pl.Pipeline("loose", [rows, aux, prénom], about=about)
 
 def test_what_its_readers_would_refuse_is_not_published(tmp_path: Path, keys: Path) -> None:
     (tmp_path / "rows.csv").write_text("x\n1\n")
-    (tmp_path / "loose.py").write_text(NOBODYS)
     home = tmp_path / ".pellucid"
-    run = run_file(tmp_path / "loose.py", keys=keys)
-    with pytest.raises(UsageError, match="cannot be the name of a file on Windows"):
-        publish(home, run, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-    (tmp_path / "loose.py").write_text(NOBODYS.replace("aux", "loose"))
+    for file, text, why in (
+        ("aux.py", NOBODYS, "cannot be the name of a file on Windows"),
+        ("twins.py", NOBODYS.replace("prénom", "Rows"), "would be one file"),
+    ):
+        (tmp_path / file).write_text(text)
+        with pytest.raises(UsageError, match=why):
+            publish(home, run_file(tmp_path / file, keys=keys), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    (tmp_path / "loose.py").write_text(NOBODYS)
     publish(home, run_file(tmp_path / "loose.py", keys=keys), tmp_path / "out")
-    (made,) = (tmp_path / "out" / "artifacts").glob("pr*")
-    assert made.name.isascii()  # whatever a step is named
+    names = {path.name for path in (tmp_path / "out" / "artifacts").iterdir()}
+    assert len(names) == 3 and all(name.isascii() and not name.startswith(("aux", "-", ".")) for name in names), names
+    assert whole_package(tmp_path / "out").manifest.open.keys() == {"rows", "aux", "prénom"}
