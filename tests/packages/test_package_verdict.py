@@ -17,7 +17,7 @@ from pellucid.errors import UsageError
 from pellucid.packages import fixity, publish, reproduce
 from pellucid.packages.manifest import Value
 from pellucid.packages.venv import LONGEST, in_one_line
-from pellucid.store import kinds
+from pellucid.store import folders, kinds
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -121,6 +121,40 @@ def test_changed_code_is_found_at_the_first_step_that_uses_it(package: Path) -> 
     assert (parted.step, parted.output) == ("shares", "shares")
     assert re.search(r"column 'share': \d of \d+ cells differ, by at most .*e-1", parted.detail)
     assert [s.result for s in verdict.steps if s.step == "best"] == ["bit-identical"]  # from its recorded inputs it is right
+
+
+DEEP = """
+import os
+for place in (os.environ["TMPDIR"], os.environ["HOME"], os.path.join(os.environ["TMPDIR"], "..", "state", "objects")):
+    if os.path.exists(os.path.join(place, "d")):
+        continue
+    os.makedirs(place, exist_ok=True)
+    at = os.open(place, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=at)
+        at, before = os.open("d", os.O_RDONLY, dir_fd=at), at
+        os.close(before)
+    os.close(at)
+"""
+
+
+def test_folders_without_an_end_do_not_end_the_verifier_and_leave_nothing(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = package / "code" / "shop_lib" / "weights.py"
+    future, rest = (
+        weights.read_text().split("\n", 1) if weights.read_text().startswith("from __future__") else ("", weights.read_text())
+    )
+    weights.write_text(f"{future}\n{DEEP}\n{rest}")
+    fixity.write(package)
+    removed, original = [], folders.remove
+
+    def remove(folder: Path) -> None:
+        removed.append(folder)
+        original(folder)
+
+    monkeypatch.setattr(folders, "remove", remove)
+    verdict = reproduce(package)
+    assert verdict.network.startswith("none"), verdict  # it was run
+    assert removed and not any(folder.exists() for folder in removed)
 
 
 def test_a_step_that_fails_is_named(package: Path) -> None:

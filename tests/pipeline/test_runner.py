@@ -314,6 +314,44 @@ def test_a_zygote_that_dies_is_one_clear_line(project):
     assert {report.message for report in done.steps.values()} == {"the process that starts its workers ended (out of memory?)"}
 
 
+def test_workers_that_cannot_load_what_the_command_could_are_one_clear_line(project):
+    project.write(
+        pipeline="""
+        from pathlib import Path
+        Path(__file__).with_name("once").mkdir()  # works the first time only
+        @pl.step
+        def one() -> pl.Metrics:
+            return {"n": 1}
+        @pl.step
+        def two() -> pl.Metrics:
+            return {"n": 2}
+        pipeline = pl.Pipeline("once", [one, two])
+        """
+    )
+    with pytest.raises(UsageError, match=r"the workers could not be started.*FileExistsError"):
+        runs_in_workers(project)
+    assert not list((project.home / "tmp").iterdir())
+
+
+def test_code_that_changes_under_way_ends_the_run_after_what_is_out(project):
+    flag = project.folder / "flag"
+    file = project.folder / "pipeline.py"
+    begins = "@pl.step\n    def start() -> pl.Metrics:\n        return {'n': 0}\n    @pl.step\n    def second(start: pl.Metrics)"
+    project.write(
+        pipeline=(OVERLAP % str(flag)).replace("@pl.step\n    def second()", begins).replace("[first,", "[first, start,")
+    )
+
+    def progress(event, report):
+        if (event, report.step) == ("end", "start"):
+            file.write_text(f"{file.read_text()}# another\n")
+            flag.touch()
+
+    with pytest.raises(UsageError, match=r'"second": .* was changed after it was imported'):
+        runs_in_workers(project, progress=progress)
+    assert {"start", "first"} <= {name for name, step in recorded(project).items() if step.action == "ran"}
+    assert not list((project.home / "tmp").iterdir())
+
+
 def test_a_time_out_in_process_ends_the_step_and_spares_others_timers(tmp_path):
     def slow() -> pl.Metrics:
         try:

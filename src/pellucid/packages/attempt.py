@@ -140,7 +140,7 @@ class Attempt:
         works = [[str(work), list(of)] for work, of in made.works]
         command = [sys.executable, "-P", "-m", "pellucid.packages.comparison", str(self.package), json.dumps(works)]
         command += [json.dumps(list(steps)), "other" if other_kernel else "same"]
-        objects = [path for work, _ in made.works for path in (work / "state" / "objects").rglob("*")]
+        objects = [path for work, _ in made.works for path in (work / "state" / "objects").glob("??/*")]
         bound = limits.of_reading([*(self.package / "artifacts").rglob("*"), *objects])
         read = [self.package, *(work for work, _ in made.works), *sealed.own_folders()]
         log = f"comparison-{self.count}"

@@ -12,14 +12,15 @@ import importlib
 import json
 import os
 import re
-import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pellucid.store import folders
 
 if TYPE_CHECKING:
     from pellucid.packages.limits import Limits
@@ -60,23 +61,15 @@ def _imported(code: Iterable[Path]) -> set[str]:
 
 def take(compiled: Path, site: Path) -> None:
     """Move bytecode to where an import from `site` looks for it. Nothing else of what is there is touched: it was a stranger's to write."""
-    for path in _files(compiled):
-        at = site / path.relative_to(compiled)
+    for entry in list(folders.entries(compiled)):
+        at = site / Path(entry.path).relative_to(compiled)
         beside = at.parent.parent
         source = beside / f"{at.name.partition('.')[0]}.py"
-        if at.suffix != ".pyc" or at.parent.name != "__pycache__" or at.parent.is_symlink() or not source.is_file():
-            continue
-        if beside.resolve() == site.resolve() / beside.relative_to(site):
-            at.parent.mkdir(exist_ok=True)
-            os.replace(path, at)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for place, _, names in os.walk(folder):  # which follows no links
-        for name in names:
-            path = Path(place, name)
-            if stat.S_ISREG(path.lstat().st_mode):
-                yield path
+        with suppress(OSError):  # wheels have strange files too, such as a folder of this name
+            wanted = at.suffix == ".pyc" and at.parent.name == "__pycache__" and not at.parent.is_symlink() and source.is_file()
+            if wanted and entry.is_file(follow_symlinks=False) and beside.resolve() == site.resolve() / beside.relative_to(site):
+                at.parent.mkdir(exist_ok=True)
+                os.replace(entry.path, at)
 
 
 def main(site: str, compiled: str, names: str) -> None:

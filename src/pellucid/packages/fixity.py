@@ -104,6 +104,8 @@ def _found(package: Path) -> set[str]:
             mode = path.lstat().st_mode
             if stat.S_ISLNK(mode):
                 refuse(shown, "it is a link: a package holds files only")
+            if shown.count("/") > naming.DEEPEST:
+                refuse(str(package), f"it holds folders more than {naming.DEEPEST} deep")
             if name in folders and naming.unfit(name):
                 refuse(shown, "it cannot be the name of a folder in a package")
             if name in files and not stat.S_ISREG(mode):

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import date
 
 LONGEST = 200
+DEEPEST = 100  # folders in one another
 _PLAIN = re.compile(r"[A-Za-z0-9._=-]+")
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -64,7 +65,7 @@ def unfit(path: str) -> str:
     """Why a path cannot be one in a package, "" where it can."""
     if not path.isprintable() or "\\" in path or unicodedata.normalize("NFC", path) != path:
         return "it holds a backslash, a control character, or an accent apart from its letter"
-    if len(path) > 1000:
+    if len(path) > 1000 or path.count("/") > DEEPEST:
         return "it is too long"
     for part in path.split("/"):
         if part in ("", ".", ".."):

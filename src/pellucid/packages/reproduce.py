@@ -7,7 +7,6 @@ Nothing of a package is executed before every byte of it was checked, and then o
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages.attempt import Attempt, NoVerdictError
 from pellucid.packages.untrusted import printable, read_json
+from pellucid.store import folders
 
 if TYPE_CHECKING:
     from pellucid.packages.as_steward import Steward
@@ -208,7 +208,7 @@ def _folder(workspace: Path | None) -> Iterator[Path]:
     try:
         yield made
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        folders.remove(made)
 
 
 def _concluded(

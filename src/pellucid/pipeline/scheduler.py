@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import shutil
 import time
 from collections import ChainMap, deque
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from pellucid.pipeline.record import Record
 from pellucid.pipeline.report import Progress, StepReport
 from pellucid.pipeline.step import Source, Step
 from pellucid.pipeline.task import Failure, Input, Outcome, Task
+from pellucid.store import folders
 from pellucid.store.objects import Objects
 from pellucid.store.saved import Saved
 
@@ -170,7 +170,12 @@ class Scheduler:
         )
         ticket = next(self._number)
         self.calls[ticket] = call
-        self.engine.submit(ticket, task, closure)
+        try:
+            self.engine.submit(ticket, task, closure)
+        except PellucidError:  # it never went out: nothing will come back
+            del self.calls[ticket]
+            folders.remove(call.scratch)
+            raise
 
     def _input(self, artifact: Artifact) -> Input:
         """The verified files of an artifact. A damaged one is moved aside and its result forgotten: it will be made again."""
@@ -197,7 +202,7 @@ class Scheduler:
         """Remove the working folders of what was under way when the run was interrupted. Its workers must be gone by then."""
         for call in self.calls.values():
             if call.scratch is not None:
-                shutil.rmtree(call.scratch, ignore_errors=True)
+                folders.remove(call.scratch)
 
     # an outcome comes in -------------------------------------------------------------------------------------------------
 
@@ -214,7 +219,7 @@ class Scheduler:
                 self._fail(call, outcome, failure)
         finally:
             if call.scratch is not None:
-                shutil.rmtree(call.scratch, ignore_errors=True)
+                folders.remove(call.scratch)
         if failure is None and len(call.job.done) == len(call.job.branches):
             self._complete(call.job)
 

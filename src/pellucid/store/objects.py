@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from pellucid.errors import DamagedError, StoreError
+from pellucid.store import folders
 from pellucid.store.saved import Saved, sha256_of, writing
 
 _NAME = re.compile(r"([0-9a-f]{64})(\.[a-z0-9]+)?")
@@ -148,7 +148,7 @@ class Objects:
         count = 0
         for folder in (self.root / "tmp").glob("*"):
             if _newest(folder) <= limit:
-                shutil.rmtree(folder, ignore_errors=True)
+                folders.remove(folder)
                 count += 1
         return count
 
@@ -169,7 +169,7 @@ def _holds(path: Path, sha256: str) -> bool:
 def _newest(folder: Path) -> float:
     """The latest modification below a folder; now, if it is vanishing under our eyes."""
     try:
-        return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
+        return max(stat.st_mtime for stat in (folder.stat(), *(e.stat(follow_symlinks=False) for e in folders.entries(folder))))
     except OSError:
         return time.time()
 
