@@ -384,7 +384,7 @@ def running() -> Iterator[Repository]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     repository.base = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
         yield repository

@@ -392,7 +392,7 @@ def address(request: pytest.FixtureRequest, made: Path) -> Iterator[str]:
         yield made.as_uri()
         return
     server = ThreadingHTTPServer(("127.0.0.1", 0), lambda *given: Quiet(*given, directory=str(made)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

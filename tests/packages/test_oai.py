@@ -45,7 +45,7 @@ def site(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def base(site: Path) -> Iterator[str]:
     """A server that gives lists in portions of two."""
     with bound(site, host="127.0.0.1", port=0, email="data@example.org", page=2) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"{address_of(server)}oai"
         server.shutdown()

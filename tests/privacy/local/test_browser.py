@@ -61,7 +61,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def browser(chromium: Any) -> Iterator[Any]:
     """The browser on a page that this machine serves, with the client beside it."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     chromium.set_script_timeout(600)
     chromium.get(f"http://127.0.0.1:{server.server_port}/")
@@ -165,6 +165,7 @@ COUNT = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["grr", "hadamard", "oue", "sue", "rappor", "subset"])
 def test_a_million_reports_of_the_browser_follow_the_exact_distribution(browser: Any, name: str) -> None:
     chosen, code = oracle(name, 6, 1.0), 4
@@ -187,6 +188,7 @@ def test_a_million_reports_of_the_browser_follow_the_exact_distribution(browser:
     assert chi_squared([found.get(one, 0) for one in names], masses) > ALIKE
 
 
+@pytest.mark.slow
 def test_a_million_hashed_reports_of_the_browser_follow_the_exact_distribution(browser: Any) -> None:
     """Of OLH: the bucket relative to the value's own, and whether another value is supported, jointly with the seed's top bits."""
     chosen = oracle("olh", 6, 1.0)
