@@ -21,6 +21,7 @@ import pytest
 
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages import archive, check, fixity, publish, signature
+from pellucid.store import folders
 
 pytestmark = pytest.mark.timeout(120)
 Members = list[tuple[zipfile.ZipInfo | str, bytes]]
@@ -398,3 +399,14 @@ def test_broken_zips_are_refused_or_whole(published: Path, tmp_path: Path) -> No
 @pytest.mark.timeout(600)
 def test_broken_zips_are_refused_or_whole_for_five_minutes(published: Path, tmp_path: Path) -> None:
     assert fuzz(published, tmp_path, 300, 2) > 2000
+
+
+@pytest.mark.parametrize("levels", [101, 1500])
+def test_folders_deeper_than_a_package_may_hold_are_refused_in_words(levels: int, package: Path) -> None:
+    at = package / "artifacts"
+    for _ in range(levels):
+        at /= "d"
+        at.mkdir()
+    with pytest.raises(PackageError, match="it holds folders more than 100 deep"):
+        check(package)
+    folders.remove(package)

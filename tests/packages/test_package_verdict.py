@@ -140,10 +140,7 @@ for place in (os.environ["TMPDIR"], os.environ["HOME"], os.path.join(os.environ[
 
 def test_folders_without_an_end_do_not_end_the_verifier_and_leave_nothing(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights = package / "code" / "shop_lib" / "weights.py"
-    future, rest = (
-        weights.read_text().split("\n", 1) if weights.read_text().startswith("from __future__") else ("", weights.read_text())
-    )
-    weights.write_text(f"{future}\n{DEEP}\n{rest}")
+    weights.write_text(weights.read_text() + DEEP)
     fixity.write(package)
     removed, original = [], folders.remove
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -101,7 +100,6 @@ class Attempt:
         """Re-run the steps of one level: where, what came of it, and how the process ended."""
         from pellucid.packages import lock, sealed, view
         from pellucid.packages.survey import ELSEWHERE
-        from pellucid.pipeline.environment import DETERMINISM
 
         assert self.environment is not None
         self.count += 1
@@ -111,15 +109,11 @@ class Attempt:
             path.mkdir()
         view.lay_out(self.package, self.manifest, steps, seen, shared=self._shared)
         python = self.environment.python
-        env = {name: os.environ[name] for name in sealed.KEPT if name in os.environ} | DETERMINISM
+        env = sealed.strangers_environment(home, scratch)
         env |= {
             "PATH": f"{python.parent}:{env.get('PATH', '/usr/bin:/bin')}",
             "VIRTUAL_ENV": str(python.parents[1]),
-            "HOME": str(home),
-            "TMPDIR": str(scratch),
             "PYTHONPATH": str(seen / ELSEWHERE),
-            "PYTHONNOUSERSITE": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PELLUCID_LOCK": str(seen / lock.FILE),
             **surroundings,
         }

@@ -35,19 +35,17 @@ _OWN = ("pellucid.packages.rerun", "pellucid.pipeline.run", "pellucid.pipeline.p
 def prepare(environment: Environment, code: Iterable[Path], folder: Path, limits: Limits) -> None:
     """Compile what a re-run of the source files `code` imports, working below `folder`, which must exist."""
     from pellucid.packages import sealed
-    from pellucid.pipeline.environment import DETERMINISM
 
     work = folder / "bytecode"
-    (work / "compiled").mkdir(parents=True)
-    env = {name: os.environ[name] for name in sealed.KEPT if name in os.environ} | DETERMINISM
-    env |= {"HOME": str(work), "TMPDIR": str(work), "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    for site in environment.python.parents[1].glob("lib/python3.*/site-packages"):
-        names = sorted(name for name in _imported(code) if (site / name).is_dir() or (site / f"{name}.py").is_file())
-        command = [str(environment.python), "-P", "-m", "pellucid.packages.bytecode", str(site), str(work / "compiled")]
-        command.append(json.dumps(names))
-        some = replace(limits, seconds=min(limits.seconds, SECONDS), disk=min(limits.disk, DISK))
-        sealed.run(command, read=environment.folders, write=[work], env=env, folder=work, log="bytecode", limits=some)
-        take(work / "compiled", site)
+    compiled = work / "compiled"
+    compiled.mkdir(parents=True)
+    (site,) = environment.python.parents[1].glob("lib/python3.*/site-packages")
+    names = sorted(name for name in _imported(code) if (site / name).is_dir() or (site / f"{name}.py").is_file())
+    command = [str(environment.python), "-P", "-m", "pellucid.packages.bytecode", str(site), str(compiled), json.dumps(names)]
+    env = sealed.strangers_environment(home=work, scratch=work)
+    some = replace(limits, seconds=min(limits.seconds, SECONDS), disk=min(limits.disk, DISK))
+    sealed.run(command, read=environment.folders, write=[work], env=env, folder=work, log="bytecode", limits=some)
+    take(compiled, site)
 
 
 def _imported(code: Iterable[Path]) -> set[str]:

@@ -20,8 +20,8 @@ from pathlib import Path
 from pellucid.packages import limits, watch
 from pellucid.packages.limits import Limits
 
-KEPT = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
-_OWN = (*KEPT, "PYTHONPATH", "PYTHONHOME")  # what starting this pellucid may need
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE")
+_OWN = (*_KEPT, "PYTHONPATH", "PYTHONHOME")  # what starting this pellucid may need
 _PATIENCE = 10.0  # seconds for the process outside to end what is inside
 
 
@@ -108,6 +108,15 @@ def own_folders() -> list[Path]:
 def own_environment() -> dict[str, str]:
     """What of the environment running the verifier's own pellucid may need."""
     return {name: os.environ[name] for name in _OWN if name in os.environ}
+
+
+def strangers_environment(home: Path, scratch: Path) -> dict[str, str]:
+    """What a package's own Python gets of an environment: the few that are kept, those that make it deterministic, its folders."""
+    from pellucid.pipeline.environment import DETERMINISM
+
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    own = {"HOME": str(home), "TMPDIR": str(scratch), "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return kept | DETERMINISM | own
 
 
 def run(
