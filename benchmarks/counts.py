@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pellucid.privacy import histogram, partitions
+from pellucid.privacy.mechanisms import histogram, partitions
 
 ROWS, PEOPLE, KEYS, CAP, EPSILON, DELTA, BAR = 1_000_000, 200_000, 100_000, 10, 1.0, 1e-6, 15.0
 ROOT = Path(__file__).parents[1]
@@ -91,10 +91,16 @@ def main() -> int:
         scratch = Path(folder)
         path, text = data(scratch)
         for what, mechanism, script, noise, select in (
-            ("counts, Gaussian", histogram("key", cap=CAP), PEER, "GAUSSIAN", "GAUSSIAN_THRESHOLDING"),
-            ("counts, Laplace", histogram("key", cap=CAP, noise="laplace"), PEER, "LAPLACE", "LAPLACE_THRESHOLDING"),
-            ("keys, truncated geometric", partitions("key", cap=CAP), SELECT, "", "TRUNCATED_GEOMETRIC"),
-            ("keys, Gaussian", partitions("key", cap=CAP, method="gaussian"), SELECT, "", "GAUSSIAN_THRESHOLDING"),
+            ("counts, Gaussian", histogram("key", max_contributions=CAP), PEER, "GAUSSIAN", "GAUSSIAN_THRESHOLDING"),
+            (
+                "counts, Laplace",
+                histogram("key", max_contributions=CAP, noise="laplace"),
+                PEER,
+                "LAPLACE",
+                "LAPLACE_THRESHOLDING",
+            ),
+            ("keys, truncated geometric", partitions("key", max_contributions=CAP), SELECT, "", "TRUNCATED_GEOMETRIC"),
+            ("keys, Gaussian", partitions("key", max_contributions=CAP, method="gaussian"), SELECT, "", "GAUSSIAN_THRESHOLDING"),
         ):
             kept, seconds = own(mechanism, path, scratch)
             theirs = peer(made.stdout.strip(), script, text, noise, select)

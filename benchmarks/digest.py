@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from pellucid.store import kinds
-from pellucid.store.digest import table_digest
+from pellucid.store.canonical_digest import table_digest
 
 REPEATS = 3
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from pellucid.data import open_table
 from pellucid.privacy.transforms import least_loss, read_hierarchy
+from pellucid.privacy.transforms.information_loss import ncp
 from pellucid.privacy.transforms.lattice import Check, Goal, compact
-from pellucid.privacy.transforms.loss import ncp
 
 FOLDER = Path(__file__).parents[2] / "shared" / "data" / "adult"
 QUASI = ["age", "education", "marital-status", "native-country", "occupation", "race", "sex", "workclass"]

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pellucid.privacy.ledger import Ledger
+from pellucid.privacy.accounting.ledger import Ledger
 
 BAR = 500.0
 EVENTS = {"events": [{"noise": "discrete_gaussian", "sigma2": "400", "sensitivity": 1, "cells": 1}], "extra_delta": 1e-16}

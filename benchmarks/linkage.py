@@ -21,7 +21,8 @@ import numpy as np
 import polars
 from mattermost_synthetic import Synthetic
 
-from pellucid.privacy import attacks, gram
+from pellucid.privacy import attacks
+from pellucid.privacy.mechanisms import gram
 
 VISITS = Path(__file__).parents[1] / "src" / "pellucid" / "cli" / "msweb" / "visits.csv"
 KEY = hashlib.sha256(b"linkage benchmark").digest()
@@ -50,7 +51,7 @@ def released(members: attacks.Histories, cap: int, scratch: Path) -> tuple[Any, 
     rows, columns = members.matrix.nonzero()
     path = scratch / "members.parquet"
     polars.DataFrame({"unit": rows, "item": columns}).write_parquet(path)
-    mechanism = gram("item", cap=cap)
+    mechanism = gram("item", max_contributions=cap)
     frame = polars.DataFrame(mechanism.run(path, "unit", EPSILON, DELTA, KEY, scratch))
     named = frame.filter(polars.col("item_a") == polars.col("item_b"))["item_a"].to_numpy()
     a, b = (np.searchsorted(named, frame[name].to_numpy()) for name in ("item_a", "item_b"))
@@ -72,7 +73,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as scratch:
             counts, named, ridge = released(members, cap, Path(scratch))
         findings.append(
-            attacks.further(
+            attacks.attribute_inference(
                 members,
                 control,
                 attacks.from_counts(counts, named, len(log.items), ridge=ridge),
@@ -85,14 +86,14 @@ def main() -> int:
         if "--json" not in sys.argv:
             size = f"{len(log.people):,} people, {len(log.items):,} items, {int(log.sizes.sum()):,} pairs"
             print(f"--- {name}: {size}, {len(named)} released")
-            print("\n".join(line for finding in findings for line in finding.lines()))
+            print("\n".join(line for finding in findings for line in finding.to_lines()))
             print(f"within the control group's interval: {findings[-1].within_control}; {time.perf_counter() - start:.0f} s\n")
     log = attacks.histories(independent(), "unit", "item")
     alone = [attacks.linkage(log, log, target="independent choices, hashed identifiers", known=known) for known in (2, 4, 8)]
     good = good and alone[1].rate.value > 0.9
     told["independent choices"] = [finding.to_json() for finding in alone]
     if "--json" not in sys.argv:
-        print("\n".join(line for finding in alone for line in finding.lines()))
+        print("\n".join(line for finding in alone for line in finding.to_lines()))
     if "--json" in sys.argv:
         print(json.dumps(told))
     return 0 if good else 1

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.privacy.local import ORACLES, Olh, oracle
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.local import ORACLES, Olh
+from pellucid.privacy.local.oracles import oracle
+from pellucid.privacy.noise.stream import Stream
 
 BARS = {"grr": 5e6, "hadamard": 5e6, "olh": 2e6, "oue": 2e5}
 REPORTS = {"grr": 5_000_000, "hadamard": 5_000_000, "olh": 2_000_000, "subset": 500_000}

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import polars
 
-from pellucid.privacy import attacks, gram
-from pellucid.privacy.gaussian import DiscreteGaussian
-from pellucid.privacy.stream import Stream
+from pellucid.privacy import attacks
+from pellucid.privacy.mechanisms import gram
+from pellucid.privacy.noise.gaussian import DiscreteGaussian
+from pellucid.privacy.noise.stream import Stream
 
 VISITS = Path(__file__).parents[1] / "src" / "pellucid" / "cli" / "msweb" / "visits.csv"
 FALSE, MODELS, CAP = 0.01, 24, 5
@@ -49,7 +50,7 @@ def main() -> int:
     matrix, items, rows = bounded(log), len(log.items), []
     good = True
     for epsilon in (None, 4.0, 1.0):
-        plan = None if epsilon is None else gram("area_id", cap=CAP).numbers(epsilon, 1e-6)
+        plan = None if epsilon is None else gram("area_id", max_contributions=CAP).numbers(epsilon, 1e-6)
         sigma = 0.0 if plan is None else plan["sigma"]
 
         def fit(inside: np.ndarray[Any, Any], draw: int, sigma: float = sigma) -> np.ndarray[Any, Any]:
@@ -75,7 +76,7 @@ def main() -> int:
         good = good and found.rate.low <= allowed
         rows.append({**found.to_json(), "allowed": allowed})
         if "--json" not in sys.argv:
-            print("\n".join([*found.lines(), f"  allowed by epsilon: {allowed:.3f}"]))
+            print("\n".join([*found.to_lines(), f"  allowed by epsilon: {allowed:.3f}"]))
     if "--json" in sys.argv:
         print(json.dumps(rows))
     return 0 if good else 1

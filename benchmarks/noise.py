@@ -13,8 +13,8 @@ import warnings
 from fractions import Fraction
 from typing import Any
 
-from pellucid.privacy.gaussian import DiscreteGaussian, _table
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.noise.gaussian import DiscreteGaussian, _table
+from pellucid.privacy.noise.stream import Stream
 
 BAR = 5e6
 
@@ -34,7 +34,7 @@ def laplace_rates(sigma: float, draws: int = 5_000_000) -> tuple[float, float, f
     """Seconds for the table, draws per second, and OpenDP's."""
     import opendp.prelude as dp
 
-    from pellucid.privacy.laplace import laplace
+    from pellucid.privacy.noise.laplace import laplace
 
     start = time.perf_counter()
     noise = laplace(math.acosh(1 + 1 / sigma**2), 1)

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pellucid.packages import fixity
+from pellucid.packages.format import fixity
 
 EXAMPLE = Path(__file__).parents[1] / "src" / "pellucid" / "cli" / "msweb"
 

@@ -114,8 +114,8 @@ def four_steps(folder: Path) -> tuple[float, float, float]:
 
 def confined_step(folder: Path, count: int = 200) -> float:
     """Seconds a confined step once the zygote is warm: the extra time of `count` more steps, one at a time."""
-    from pellucid.pipeline.load import load
-    from pellucid.pipeline.run import run
+    from pellucid.pipeline.running.execution import run
+    from pellucid.pipeline.running.pipeline_file import load
 
     times = []
     for steps in (5, 5 + count):

@@ -21,7 +21,7 @@ from pathlib import Path
 PIPELINE = """
 import pellucid as pl
 visits = pl.source("visits.csv", label="private", unit="user_id")
-matrix = pl.release(pl.privacy.gram(item="area_id", cap=5), of=visits, epsilon=1.0, delta=1e-6)
+matrix = pl.release(pl.privacy.gram(item="area_id", max_contributions=5), of=visits, epsilon=1.0, delta=1e-6)
 pipeline = pl.Pipeline("ten_million", [visits, matrix])
 """
 MSWEB = Path(__file__).parent.parent / "src" / "pellucid" / "cli" / "msweb" / "visits.csv"

@@ -31,7 +31,7 @@ def measure(splits: int, keys: int, epsilons: list[float]) -> dict[str, Any]:
 
     from pellucid.evaluation import mean, per_person, split
     from pellucid.models import ease, popularity, private_gram
-    from pellucid.privacy import gram
+    from pellucid.privacy.mechanisms import gram
 
     visits = csv.read_csv(MSWEB)
     steered = pa.concat_arrays(
@@ -54,7 +54,7 @@ def measure(splits: int, keys: int, epsilons: list[float]) -> dict[str, Any]:
             floor.append(quality(popularity.fit(exact)))
             ceiling.append(quality(ease.fit(exact)))
             for epsilon in epsilons:
-                mechanism = gram(item="area_id", cap=5)
+                mechanism = gram(item="area_id", max_contributions=5)
                 for key in range(keys):
                     seed = bytes([number, key]) + bytes(30)
                     table = mechanism.run(scratch / "train.parquet", "user_id", epsilon, DELTA, seed, scratch)

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LAYERS = tomllib.loads((ROOT / "importlinter.toml").read_text())
 LOCKS = ("src/pellucid/requirements.lock", "requirements-dev.lock")
 
 
@@ -79,12 +80,14 @@ def test_a_lock_answers_what_the_project_asks_for(name: str, asked: list[str], p
 
 def test_plain_make_lists_every_habit() -> None:
     listed = subprocess.run(["make", "-C", ROOT, "--no-print-directory"], capture_output=True, text=True, check=True).stdout
-    for habit in ("setup", "demo", "test", "check", "bench", "lock", "clean"):
+    for habit in ("setup", "demo", "test", "test-all", "check", "docs", "bench", "lock", "clean"):
         assert re.search(rf"^  {habit} +\S", listed, re.MULTILINE), habit
 
 
 def test_every_room_of_the_package_has_its_layer() -> None:
-    (layers,) = (contract for contract in PROJECT["tool"]["importlinter"]["contracts"] if contract["type"] == "layers")
+    layers = next(
+        contract for contract in LAYERS["tool"]["importlinter"]["contracts"] if contract.get("containers") == ["pellucid"]
+    )
     placed = set(re.findall(r"\w+", " ".join(layers["layers"])))
     rooms = {file.parent.name for file in (ROOT / "src/pellucid").glob("*/__init__.py")}
     assert layers["exhaustive"]

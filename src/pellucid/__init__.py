@@ -3,7 +3,7 @@
     import pellucid as pl
 
     visits = pl.source("visits.csv", label="private", unit="user_id")
-    matrix = pl.release(pl.privacy.gram(item="area_id", cap=5), of=visits, epsilon=1.0, delta=1e-6)
+    matrix = pl.release(pl.privacy.gram(item="area_id", max_contributions=5), of=visits, epsilon=1.0, delta=1e-6)
 
     @pl.step
     def model(matrix: pl.Table, regularization: float = 300.0) -> pl.Model: ...
@@ -15,58 +15,38 @@ Names are loaded when first used, so that importing pellucid is fast.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid import evaluation, models, privacy
     from pellucid.errors import PellucidError
-    from pellucid.pipeline.about import About
-    from pellucid.pipeline.graph import Pipeline
-    from pellucid.pipeline.report import Run
-    from pellucid.pipeline.step import Budget, Row, UserDay, source, step
-    from pellucid.privacy.release import release
-    from pellucid.privacy.transforms.protect import protect
-    from pellucid.store.kinds import Array, File, Metrics, Model, Table
+    from pellucid.pipeline.declaration import About, Budget, Pipeline, Row, UserDay, source, step
+    from pellucid.pipeline.record import Run
+    from pellucid.privacy import release
+    from pellucid.privacy.transforms import protect
+    from pellucid.store import Array, File, Metrics, Model, Table
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "About": "pipeline.about",
-    "Array": "store.kinds",
-    "Budget": "pipeline.step",
-    "File": "store.kinds",
-    "Metrics": "store.kinds",
-    "Model": "store.kinds",
-    "PellucidError": "errors",
-    "Pipeline": "pipeline.graph",
-    "Row": "pipeline.step",
-    "Run": "pipeline.report",
-    "Table": "store.kinds",
-    "UserDay": "pipeline.step",
-    "protect": "privacy.transforms.protect",
-    "release": "privacy.release",
-    "source": "pipeline.step",
-    "step": "pipeline.step",
-}
-_ROOMS = ("evaluation", "models", "privacy")
 
 __all__ = [
     "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
     "evaluation", "models", "privacy", "protect", "release", "source", "step",
 ]  # fmt: skip
 
-
-def __getattr__(name: str) -> Any:
-    from importlib import import_module
-
-    if name in _HOMES:
-        value = getattr(import_module(f"pellucid.{_HOMES[name]}"), name)
-    elif name in _ROOMS:
-        value = import_module(f"pellucid.{name}")
-    else:
-        raise AttributeError(f"module 'pellucid' has no attribute {name!r}")
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "errors": ("PellucidError",),
+        "pipeline.declaration": ("About", "Budget", "Pipeline", "Row", "UserDay", "source", "step"),
+        "pipeline.record": ("Run",),
+        "privacy": ("release",),
+        "privacy.transforms": ("protect",),
+        "store": ("Array", "File", "Metrics", "Model", "Table"),
+    },
+    modules=("evaluation", "models", "privacy"),
+)
 
 
 def __dir__() -> list[str]:

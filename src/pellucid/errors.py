@@ -16,7 +16,7 @@ class PellucidError(Exception):
     """
 
     exit_code = 2
-    run: Any = None  # the run that ended with it (a `pellucid.pipeline.report.Run`), where there was one
+    run: Any = None  # the run that ended with it (a `pellucid.pipeline.record.run_report.Run`), where there was one
 
     def __init__(self, what: str, *, where: str = "", why: str = "", fix: str = "") -> None:
         self.what, self.where, self.why, self.fix = what, where, why, fix

@@ -21,7 +21,7 @@ import pellucid as pl
 
 visits = pl.source("visits.csv", label="private", unit="person", budget=pl.Budget(epsilon=2.0, delta=1e-5))
 areas = pl.source("areas.csv", label="open")
-counts = pl.release(pl.privacy.histogram("area", cap=3), of=visits, epsilon=1.0, delta=1e-6)
+counts = pl.release(pl.privacy.histogram("area", max_contributions=3), of=visits, epsilon=1.0, delta=1e-6)
 
 
 @pl.step(kind="train")

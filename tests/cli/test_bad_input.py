@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from desk import PIPELINE, Desk, Done, actions, laid
 
-from pellucid.privacy.ledger import Ledger
+from pellucid.privacy.accounting.ledger import Ledger
 
 Worked = tuple[Desk, dict[str, Any], dict[str, Any]]
 
@@ -42,7 +42,7 @@ CASES: dict[str, tuple[str, str, str, int, tuple[str, ...]]] = {
     "delta 0": ("delta=1e-6", "delta=0.0", "", 2, ("delta",)),
     "delta 0 on the command line": ("", "", "--set counts.delta=0", 2, ('release "counts"', "delta")),
     "delta 1": ("", "", "--set counts.delta=1", 2, ('release "counts"', "delta")),
-    "a cap of 0": ("", "", "--set counts.cap=0", 2, ("cap",)),
+    "a bound of 0": ("", "", "--set counts.max_contributions=0", 2, ("max_contributions",)),
     "over budget": ("", "", "--set counts.epsilon=1.5", 2, ("'visits'", "epsilon 1 and delta 9e-06 left")),
     "no unit": (', unit="person"', "", "", 2, ('release "counts"', "no unit", "unit=")),
     "an open table released": ("of=visits", "of=areas", "", 2, ('"areas" is open already',)),
@@ -74,6 +74,7 @@ def nothing_lost(desk: Desk, found: dict[str, Any] | None = None) -> None:
     assert (account["spent_epsilon"], account["left_epsilon"]) == (1.0, 1.0)
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_gets_one_line_and_nothing_is_lost(bench: Desk, case: str) -> None:
     this, by_that, words, code, named = CASES[case]
@@ -200,6 +201,7 @@ def _works(way: list[str]) -> bool:
         return False
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("left", [0, 64, 200], ids="{} KB left".format)
 def test_a_full_disk_stops_a_run_and_room_lets_it_go_on(bench: Desk, tmp_path: Path, left: int) -> None:
     script = f"""

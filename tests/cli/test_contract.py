@@ -28,7 +28,10 @@ def test_a_run_tells_each_step_in_one_json_object(worked: Worked) -> None:
     assert first["run"] != second["run"]
     assert set(first["steps"]) == {"visits", "areas", "counts", "model", "powers", "quality", "ceiling"}
     for step in first["steps"].values():
-        assert re.fullmatch(r"[a-z]+(\[\])?:[0-9a-f]{64}", step["digest"]), step
+        if step["label"] == "open":
+            assert re.fullmatch(r"[a-z]+(\[\])?:[0-9a-f]{64}", step["digest"]), step
+        else:
+            assert step["digest"] is None, "a digest of what is private confirms a guess of it"
         assert step["action"] == "ran"
         assert step["seconds"] >= 0
     assert first["steps"]["visits"]["label"] == first["steps"]["ceiling"]["label"] == "private"
@@ -149,6 +152,7 @@ def test_ledger(worked: Worked) -> None:
     assert desk("ledger", "verify", "--json").json["verified"] is True
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_releases_would_cost_and_spends_nothing(desk: Desk) -> None:
     told = desk("ledger", "plan", "small.py", "--json").json
     (account,) = told["accounts"]
@@ -227,6 +231,7 @@ def test_plain_output_fits_eighty_columns_and_has_no_colours(worked: Worked, wor
     assert "\x1b" not in done.out + done.err
 
 
+@pytest.mark.slow
 def test_the_example_fits_eighty_columns(tmp_path: Path) -> None:
     import shutil
 

@@ -62,6 +62,7 @@ pipeline = pl.Pipeline("private", [visits, secret])
 MODES = ["raise", "ours", "name", "exit", "note", "cause", "descriptor", "native"]
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("mode", MODES)
 def test_what_a_private_step_says_is_for_its_steward_only(desk: Desk, mode: str) -> None:
     desk.write("private.py", PRIVATE)
@@ -161,7 +162,7 @@ import time
 import pellucid as pl
 
 visits = pl.source("visits.csv", label="private", unit="person", budget=pl.Budget(epsilon=1.0, delta=1e-5))
-counts = pl.release(pl.privacy.histogram("area", cap=3), of=visits, epsilon=3.0, delta=1e-6)
+counts = pl.release(pl.privacy.histogram("area", max_contributions=3), of=visits, epsilon=3.0, delta=1e-6)
 
 
 @pl.step
@@ -186,6 +187,7 @@ def test_a_release_over_budget_ends_the_run_after_what_is_under_way(desk: Desk) 
     assert desk("ledger", "--json").json["accounts"]["visits"]["spent"] == 0.5
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_can_be_resumed(desk: Desk, how: signal.Signals) -> None:
     desk.write(

@@ -71,16 +71,16 @@ pipeline = pl.Pipeline(
     "every",
     [
         visits, people, asked,
-        pl.release(p.gram("area", cap=3), of=visits, epsilon=0.5, delta=1e-6, name="gram"),
-        pl.release(p.histogram("area", declared=AREAS, other="other", noise="laplace"), of=visits, epsilon=0.5, delta=0.0, name="known"),
-        pl.release(p.partitions("area", cap=2), of=visits, epsilon=0.5, delta=1e-6, name="partitions"),
-        pl.release(p.top("area", declared=AREAS, k=3), of=visits, epsilon=0.5, delta=0.0, name="top"),
-        pl.release(p.pairs("area", cap=4), of=visits, epsilon=0.5, delta=1e-6, name="pairs"),
+        pl.release(p.gram("area", max_contributions=3), of=visits, epsilon=0.5, delta=1e-6, name="gram"),
+        pl.release(p.histogram("area", public_keys=AREAS, other="other", noise="laplace"), of=visits, epsilon=0.5, delta=0.0, name="known"),
+        pl.release(p.partitions("area", max_contributions=2), of=visits, epsilon=0.5, delta=1e-6, name="partitions"),
+        pl.release(p.top_k("area", public_keys=AREAS, k=3), of=visits, epsilon=0.5, delta=0.0, name="top"),
+        pl.release(p.pairs("area", max_contributions=4), of=visits, epsilon=0.5, delta=1e-6, name="pairs"),
         pl.release(p.clicks("query", "place", 3, 3), of=asked, epsilon=0.5, delta=1e-6, name="clicks"),
         pl.release(p.mean(["areas"], 0, 10), of=people, epsilon=0.5, delta=1e-6, name="mean"),
-        pl.release(p.total(["areas"], 0, 10), of=people, epsilon=0.5, delta=1e-6, name="total"),
+        pl.release(p.sum(["areas"], 0, 10), of=people, epsilon=0.5, delta=1e-6, name="total"),
         pl.release(p.quantiles("areas", 0, 10, steps=10), of=people, epsilon=0.5, delta=0.0, name="quantiles"),
-        pl.release(p.choose(["few", "many"]), of=people, epsilon=0.5, delta=0.0, name="choose"),
+        pl.release(p.select_best(["few", "many"]), of=people, epsilon=0.5, delta=0.0, name="choose"),
     ],
 )
 """
@@ -142,6 +142,7 @@ def significant(value: float) -> str:
     return f"{value:.3g}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_path_on_real_visits_ends_in_an_open_release_and_nothing_measured_on_them_is_on_its_card(tmp_path: Path) -> None:
     desk = at(tmp_path)
@@ -230,6 +231,7 @@ def test_a_planted_identifier_is_nowhere_but_in_the_store(desk: Desk) -> None:
     assert "clinic" not in str(pq.read_table(desk.folder / "steward/card/area_counts.parquet").to_pydict())
 
 
+@pytest.mark.slow
 def test_data_that_changed_after_the_signature_are_not_released(desk: Desk) -> None:
     desk.write("visits.csv", crowd() + "p0,area29\n")
     refused = desk("steward", "release")
@@ -247,7 +249,7 @@ def test_data_that_changed_after_the_signature_are_not_released(desk: Desk) -> N
 
 def test_a_changed_setting_has_to_be_looked_at_and_signed_for_again(desk: Desk) -> None:
     pipeline = desk.folder / "steward/steward.py"
-    pipeline.write_text(pipeline.read_text().replace("cap=5", "cap=4"))
+    pipeline.write_text(pipeline.read_text().replace("max_contributions=5", "max_contributions=4"))
     assert "its settings changed after Ann signed" in desk("steward", "release").complaint
     assert "the releases changed since protect was done" in desk("steward", "attack").complaint
     assert accounts(desk)["visits"]["spent"] == 0
@@ -255,7 +257,7 @@ def test_a_changed_setting_has_to_be_looked_at_and_signed_for_again(desk: Desk) 
 
 def test_a_changed_release_is_refused_where_the_account_waits_for_nobody_too(desk: Desk) -> None:
     pipeline = desk.folder / "steward/steward.py"
-    pipeline.write_text(pipeline.read_text().replace("cap=5", "cap=4").replace(", sign_off=True", ""))
+    pipeline.write_text(pipeline.read_text().replace("max_contributions=5", "max_contributions=4").replace(", sign_off=True", ""))
     assert "the releases changed since Ann signed" in desk("steward", "release").complaint
     assert accounts(desk)["visits"]["spent"] == 0
 
@@ -263,7 +265,7 @@ def test_a_changed_release_is_refused_where_the_account_waits_for_nobody_too(des
 def test_what_does_not_fit_is_refused_and_nothing_is_spent(desk: Desk) -> None:
     pipeline = desk.folder / "steward/steward.py"
     text = pipeline.read_text()
-    extra = 'more = pl.release(pl.privacy.histogram(key="area", cap=2), of=visits, epsilon=0.5, delta=1e-6)\n\npipeline ='
+    extra = 'more = pl.release(pl.privacy.histogram(key="area", max_contributions=2), of=visits, epsilon=0.5, delta=1e-6)\n\npipeline ='
     pipeline.write_text(text.replace("pipeline =", extra).replace("area_counts])", "area_counts, more])"))
     assert "DOES NOT FIT" in desk("steward", "protect").out
     assert "budget fits" in desk("steward", "decide", "--by", "Ann").complaint
@@ -272,6 +274,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_spent(desk: Desk) -> None:
     assert accounts(desk)["visits"]["spent"] == 0
 
 
+@pytest.mark.slow
 def test_a_decision_against_the_policy_needs_a_reason_and_the_card_says_so(tmp_path: Path) -> None:
     desk = at(tmp_path)
     desk.write("visits.csv", crowd(400))
@@ -290,6 +293,7 @@ def test_a_decision_against_the_policy_needs_a_reason_and_the_card_says_so(tmp_p
     assert any("although a check had failed" in line for line in card["not_covered"])
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("data", "words", "said"),
     [
@@ -330,6 +334,7 @@ def test_bad_words_get_one_clear_line(prepared: Prepared, words: str, said: str)
     assert done.code == 2 and said in done.complaint
 
 
+@pytest.mark.slow
 def test_steps_out_of_turn_say_which_comes_first(tmp_path: Path) -> None:
     desk = at(tmp_path)
     desk.write("visits.csv", crowd(400))
@@ -345,6 +350,7 @@ def test_steps_out_of_turn_say_which_comes_first(tmp_path: Path) -> None:
     assert "it is no evidence of a step" in desk("steward", "protect").complaint
 
 
+@pytest.mark.slow
 def test_the_unit_of_inventory_and_pipeline_must_be_the_same(tmp_path: Path) -> None:
     desk = at(tmp_path)
     desk.write("visits.csv", crowd(400).replace("area", "client_id", 1))
@@ -376,13 +382,13 @@ from pellucid.privacy.transforms import Pseudonym
 
 visits = pl.source("visits.csv", label="private", unit="visitor_id", budget=pl.Budget(epsilon=2.0, delta=1e-5, sign_off=True))
 masked = pl.protect(Pseudonym("visitor_id", release="spring"), of=visits)
-counts = pl.release(pl.privacy.histogram(key="area", cap=3), of=masked, epsilon=1.0, delta=1e-6)
+counts = pl.release(pl.privacy.histogram(key="area", max_contributions=3), of=masked, epsilon=1.0, delta=1e-6)
 columns = pl.privacy.assess.columns(visits)
 linked = pl.privacy.attacks.steps.log(visits, unit="visitor_id", item="area")
 traced = pl.privacy.attacks.steps.release(
-    pl.privacy.histogram(key="area", cap=3), of=visits, unit="visitor_id", epsilon=1.0, delta=1e-6
+    pl.privacy.histogram(key="area", max_contributions=3), of=visits, unit="visitor_id", epsilon=1.0, delta=1e-6
 )
-audited = pl.privacy.attacks.steps.mechanism(pl.privacy.histogram(key="area", cap=3), epsilon=1.0, delta=1e-6)
+audited = pl.privacy.attacks.steps.mechanism(pl.privacy.histogram(key="area", max_contributions=3), epsilon=1.0, delta=1e-6)
 pipeline = pl.Pipeline("small", [visits, masked, counts, columns, linked, traced, audited])
 """
 

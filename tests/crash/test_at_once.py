@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from desk import Desk, digests, laid
 
-from pellucid.privacy.ledger import Ledger
+from pellucid.pipeline.record.use_lock import in_use
+from pellucid.privacy.accounting.ledger import Ledger
 from pellucid.store.objects import Objects
 
 
@@ -24,7 +27,7 @@ def at_once(desk: Desk, commands: Sequence[Sequence[str]]) -> list[tuple[int, di
     gate.unlink(missing_ok=True)
     # everything but the work itself is done before the gate opens
     starter = (
-        "import sys, time, pathlib\nimport pellucid.cli.run, pellucid.pipeline.run\n"
+        "import sys, time, pathlib\nimport pellucid.cli.run, pellucid.pipeline.running.execution\n"
         "gate = pathlib.Path(sys.argv[1])\nprint(flush=True)\n"
         "while not gate.exists():\n    time.sleep(0.0005)\n"
         "from pellucid.cli import main\nmain(sys.argv[2:])"
@@ -72,6 +75,7 @@ def check(home: Path, spends: int) -> None:
 RUN = ["run", "small.py", "--json", "--quiet"]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("count", [2, 4])
 def test_runs_at_once_agree_and_pay_once(desk: Desk, count: int) -> None:
     told = at_once(desk, [RUN] * count)
@@ -82,11 +86,11 @@ def test_runs_at_once_agree_and_pay_once(desk: Desk, count: int) -> None:
     check(desk.folder / ".pellucid", spends=1)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_runs_at_once_agree_and_pay_once_in_many_rounds(tmp_path: Path) -> None:
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_runs_at_once_agree_and_pay_once_in_many_rounds(tmp_path: Path, soak: Callable[[int], int]) -> None:
     expected: dict[str, str] = {}
-    for at in range(25):
+    for at in range(soak(200)):
         desk = laid(tmp_path)
         shared = Desk(desk.folder, {"PELLUCID_HOME": str(tmp_path / f"home-{at}")})
         told = at_once(shared, [RUN] * (2 + 2 * (at % 2)))
@@ -96,6 +100,7 @@ def test_runs_at_once_agree_and_pay_once_in_many_rounds(tmp_path: Path) -> None:
         check(tmp_path / f"home-{at}", spends=1)
 
 
+@pytest.mark.slow
 def test_a_cap_that_admits_one_of_two_releases_admits_exactly_one(desk: Desk) -> None:
     for at in range(2):
         home = desk.folder / f"home-{at}"
@@ -108,6 +113,7 @@ def test_a_cap_that_admits_one_of_two_releases_admits_exactly_one(desk: Desk) ->
         check(home, spends=1)
 
 
+@pytest.mark.slow
 def test_different_settings_at_once_share_what_they_have_in_common(desk: Desk) -> None:
     told = at_once(desk, [[*RUN, "--set", f"model.regularization={value}"] for value in (1, 2)])
     assert [code for code, _, _ in told] == [0, 0], told
@@ -123,6 +129,7 @@ def files(desk: Desk) -> set[str]:
     return {sha256 + suffix for sha256, suffix, _ in Objects(desk.folder / ".pellucid")}
 
 
+@pytest.mark.slow
 def test_collecting_garbage_keeps_releases_and_what_the_latest_runs_name(desk: Desk) -> None:
     first = desk.run()
     for value in ("1", "2"):
@@ -147,6 +154,7 @@ def test_collecting_garbage_keeps_releases_and_what_the_latest_runs_name(desk: D
     assert desk("ledger", "--json").json["accounts"]["visits"]["spent"] == spent == 1.5
 
 
+@pytest.mark.slow
 def test_collecting_with_all_runs_kept_removes_nothing_that_they_name(desk: Desk) -> None:
     first = desk.run()
     leftover = desk.folder / ".pellucid" / "tmp" / "left-by-a-kill"
@@ -181,3 +189,20 @@ def test_collecting_is_refused_while_a_run_is_under_way(desk: Desk) -> None:
         child.kill()
         child.wait()
     assert desk("gc", "--keep", "0").code == 0
+
+
+def test_a_run_that_starts_while_files_are_collected_waits_for_that(desk: Desk) -> None:
+    """What it is about to reuse must not go between its look into the record and its use."""
+    first = desk.run()
+    lock = in_use(desk.folder / ".pellucid", fcntl.LOCK_EX)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pellucid", *RUN], cwd=desk.folder, env=desk.environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(2)
+        os.close(lock)
+        out, _ = child.communicate(timeout=60)
+    finally:
+        child.kill()
+    assert digests(json.loads(out)) == digests(first)

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from desk import Desk, actions, digests, people
 
-from pellucid.privacy.ledger import Ledger
+from pellucid.privacy.accounting.ledger import Ledger
 from pellucid.store.objects import Objects
 
 PIPELINE = """\
@@ -35,7 +35,7 @@ import pellucid as pl
 visits = pl.source("visits.csv", label="private", unit="person", budget=pl.Budget(epsilon=2.0, delta=1e-5))
 areas = pl.source("areas.csv", label="open")
 people = pl.evaluation.hold_out(visits, item="area", share=0.2, seed=1)
-counts = pl.release(pl.privacy.histogram("area", cap=3), of=people.train, epsilon=1.0, delta=1e-6)
+counts = pl.release(pl.privacy.histogram("area", max_contributions=3), of=people.train, epsilon=1.0, delta=1e-6)
 
 
 @pl.step(kind="train")
@@ -258,29 +258,34 @@ def trials(bench: Bench, folder: Path, kills: int, seed: int) -> None:
         trial(bench, folder / f"home-{at}", plan)
 
 
+@pytest.mark.quick(1)
 def test_a_run_killed_at_random_moments_ends_as_if_nothing_had_happened(bench: Bench, tmp_path: Path) -> None:
     trials(bench, tmp_path, kills=6, seed=20261124)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(1500)
-def test_two_hundred_kills(bench: Bench, tmp_path: Path) -> None:
-    trials(bench, tmp_path, kills=200, seed=1998)
+def test_two_thousand_kills(bench: Bench, tmp_path: Path, soak: Callable[[int], int]) -> None:
+    trials(bench, tmp_path, kills=soak(2000), seed=1998)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("moment", [once_spent, once_finished], ids=["paid", "settled"])
 def test_a_release_killed_after_its_spend_is_finished_under_it(bench: Bench, tmp_path: Path, moment: Moment) -> None:
     trial(bench, tmp_path / "home", [(moment, "all"), (moment, "group")])
 
 
+@pytest.mark.slow
 def test_a_run_killed_after_each_of_its_results(bench: Bench, tmp_path: Path) -> None:
     trial(bench, tmp_path / "home", [(once_results(count), "group") for count in (1, 4, 9)])
 
 
+@pytest.mark.slow
 def test_a_run_whose_workers_are_killed_fails_and_can_be_resumed(bench: Bench, tmp_path: Path) -> None:
     trial(bench, tmp_path / "home", [(once_results(3), "zygote"), (after(0.7 * bench.seconds), "zygote")])
 
 
+@pytest.mark.slow
 def test_workers_die_with_the_zygote_and_the_zygote_with_the_command(bench: Bench, tmp_path: Path) -> None:
     bench.desk.write("sleeps.py", PIPELINE.replace("time.sleep(0.02)", "time.sleep(100)"))
     for whom in ("zygote", "command"):

@@ -93,3 +93,34 @@ def test_other_problems_are_one_line_too(tmp_path):
         rows(tmp_path, GOOD, types={"n": "strung"})
     with pytest.raises(DataError, match=r"in\.jsonl\.gz"):
         rows(tmp_path, gzip.compress(GOOD.encode() * 50)[:-9], "in.jsonl.gz")
+
+
+BIG = 12345678901234567890
+
+
+def test_whole_numbers_are_never_rounded(tmp_path):
+    """Two identifiers that differ in the last digit are two."""
+    table = rows(tmp_path, f'{{"id": {BIG}}}\n{{"id": {BIG + 1}}}\n{{"id": null}}\n{{"id": 7}}\n')
+    assert table["id"].to_pylist() == [BIG, BIG + 1, None, 7]
+    assert rows(tmp_path, f'{{"x": {BIG}}}\n{{"x": 1.5}}\n')["x"].to_pylist() == [float(BIG), 1.5], "a column of floats"
+
+
+TOO_LARGE = {
+    "beyond 64 bits": f'{{"id": {BIG * 10}}}\n',
+    "with one below 0": f'{{"id": {BIG}}}\n{{"id": -1}}\n',
+    "in a list": f'{{"id": [{BIG}, 1]}}\n',
+    "in an object": f'{{"id": {{"of": {BIG}}}}}\n',
+    "in a later block": '{"id": 1}\n' * 900_000 + f'{{"id": {BIG}}}\n',
+}
+
+
+@pytest.mark.parametrize("how", TOO_LARGE)
+def test_whole_numbers_that_no_column_holds_are_refused(how, tmp_path):
+    with pytest.raises(DataError) as caught:
+        rows(tmp_path, TOO_LARGE[how])
+    assert "too large" in str(caught.value) and "as text, in quotes" in str(caught.value)
+    assert "id" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_later_large_number_fits_where_its_type_is_said(tmp_path):
+    assert rows(tmp_path, '{"id": 1}\n' * 900_000 + f'{{"id": {BIG}}}\n', types={"id": "uint64"})["id"][-1].as_py() == BIG

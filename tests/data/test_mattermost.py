@@ -110,6 +110,7 @@ def test_the_table_must_be_said(tmp_path):
         rows(path, "posts")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path):
     """A file of 60 MB, whose records alone would take several times that in Python, is read in less than its own size more."""
     path = tmp_path / "large.json"

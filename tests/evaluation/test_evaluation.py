@@ -95,13 +95,13 @@ def test_metrics_are_those_computed_by_hand() -> None:
 
 
 def test_ease_beats_popularity_on_msweb_and_blocks_change_nothing(visits: pa.Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pellucid.evaluation import ranking
+    from pellucid.evaluation import ranking_measures
 
     train, holdout = split(visits, "user_id", "area_id")
     gram = private_gram(train, "area_id", "user_id")
     rows = per_person(ease.fit(gram), holdout, "user_id", "area_id")
     assert mean(rows)["ndcg_10"] > 1.3 * mean(per_person(popularity.fit(gram), holdout, "user_id", "area_id"))["ndcg_10"]
-    monkeypatch.setattr(ranking, "BLOCK_SCORES", 285 * 100)
+    monkeypatch.setattr(ranking_measures, "BLOCK_SCORES", 285 * 100)
     assert per_person(ease.fit(gram), holdout, "user_id", "area_id").equals(rows)
 
 

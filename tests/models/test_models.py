@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, random_array
 
 from pellucid.errors import DataError, UsageError
 from pellucid.models import ease, popularity, private_gram, recommend, scores
-from pellucid.models.matrix import matrix_of, noise_level
+from pellucid.models.interaction_matrix import matrix_of, noise_level
 from pellucid.store import kinds
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pellucid.pipeline import landlock
+from pellucid.sandbox import landlock
 
 TOKEN = "token-93f1c of the verifier"  # in the environment of who re-runs, and nowhere else
 # what a system may withhold: nothing; root's right to make namespaces; all namespaces, as in most containers
@@ -38,13 +38,13 @@ SEALED = """
 import json, sys
 from dataclasses import asdict
 from pathlib import Path
-from pellucid.packages import sealed
-from pellucid.packages.limits import Limits
+from pellucid.sandbox import launcher
+from pellucid.sandbox.limits import Limits
 work, script, seconds, memory, disk = Path(sys.argv[1]), *sys.argv[2:]
 env = {"WORK": str(work), "PATH": "/usr/bin:/bin"}
 bound = Limits(float(seconds), int(memory), int(disk))
-read = [Path(script), *sealed.own_folders()]
-ended = sealed.run([sys.executable, "-P", script], read=read, write=[work], env=env, folder=work, log="probe", limits=bound)
+read = [Path(script), *launcher.own_folders()]
+ended = launcher.run([sys.executable, "-P", script], read=read, write=[work], env=env, folder=work, log="probe", limits=bound)
 print(json.dumps({"held": asdict(ended.held), "code": ended.code, "stopped": ended.stopped, "last": ended.last,
                   "network": ended.held.network_words, "files": ended.held.files_words}))
 """
@@ -93,7 +93,7 @@ def beats(folder: Path) -> bool:
 def namespaces(handicap: str) -> bool:
     """Whether this system allows them, with what it withholds."""
     leaves = "leave(NEW_IPC | NEW_PIDS | NEW_NET) and not libc().unshare(NEW_MOUNTS)"
-    tried = f"from pellucid.pipeline.namespaces import *\nprint('allowed' if {leaves} else 'withheld')"
+    tried = f"from pellucid.sandbox.namespaces import *\nprint('allowed' if {leaves} else 'withheld')"
     run = f"import subprocess, sys\nraise SystemExit(subprocess.run([sys.executable, '-c', {tried!r}]).returncode)"
     said = subprocess.run([sys.executable, "-c", HANDICAPS[handicap] + run], capture_output=True, text=True, check=True).stdout
     assert said in ("allowed\n", "withheld\n"), said  # a program that fails tells nothing of the system

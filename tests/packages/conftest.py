@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from package_shop import Shop, run_file, write_shop
 
-from pellucid.packages import publish
+from pellucid.packages.publishing import publish
 
 
 @pytest.fixture(scope="session")

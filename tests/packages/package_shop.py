@@ -27,7 +27,7 @@ def tidy(sales: pl.Table) -> pl.Table:
     return tidy_one(sales)
 
 
-counts = pl.release(pl.privacy.histogram(key="item", cap=2), of=tidy, epsilon=2.0, delta=1e-6)
+counts = pl.release(pl.privacy.histogram(key="item", max_contributions=2), of=tidy, epsilon=2.0, delta=1e-6)
 
 
 @pl.step(over={"power": [1.0, 2.0]})

@@ -60,6 +60,8 @@ class Repository:
     requests: list[str] = field(default_factory=list)
     spoil: bool = False  # keep other bytes than were sent
     elsewhere: bool = False  # give links to another host
+    drops: str = ""  # a field that InvenioRDM cannot take: it says so beside its 201, and goes on without
+    under: str = ""  # a path that all addresses begin with
     base: str = ""
 
     def published(self) -> list[dict[str, Any]]:
@@ -82,6 +84,8 @@ def answer(repository: Repository, method: str, path: str, headers: Any, body: b
     need(authorization == (TOKEN if ckan else f"Bearer {TOKEN}"), f"no access with {authorization}", 403 if ckan else 401)
     if method in ("POST", "PUT") and body:
         need(headers.get("Content-Length") == str(len(body)), "no length", 411)
+    need(path.startswith(repository.under), "no such place", 404)
+    path = path.removeprefix(repository.under)
     for pattern, serve in ROUTES:
         match = re.fullmatch(pattern, f"{method} {path}")
         if match:
@@ -204,7 +208,8 @@ def invenio_create(repository: Repository, headers: Any, body: bytes) -> tuple[i
     known = invenio_record(headers, body)
     name = f"abcde-{len(repository.drafts):05d}"
     repository.drafts[name] = {"metadata": known, "files": {}, "pending": {}, "published": False}
-    return 201, invenio_json(repository, name)
+    errors = [{"field": repository.drops, "messages": ["Invalid value."]}] if repository.drops else []
+    return 201, invenio_json(repository, name) | ({"errors": errors} if errors else {})
 
 
 def invenio_get(repository: Repository, headers: Any, body: bytes, name: str) -> tuple[int, Any]:

@@ -23,9 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import UsageError
-from pellucid.packages.catalogue import build, oai
-from pellucid.packages.catalogue.build import state_of
-from pellucid.packages.catalogue.serve import address_of, bound
+from pellucid.packages.catalogue import build, oai_pmh
+from pellucid.packages.catalogue.server import address_of, bound
+from pellucid.packages.catalogue.site_build import state_of
 
 pytestmark = pytest.mark.timeout(120)
 OAI = "{http://www.openarchives.org/OAI/2.0/}"
@@ -247,21 +247,25 @@ def test_tokens_that_were_not_given_out_are_refused(ask: Ask, site: Path) -> Non
 
 def test_a_token_ends_with_the_catalogue_it_was_given_out_for(site: Path) -> None:
     state = state_of(site)
-    first = oai.answer(state, [("verb", "ListRecords"), ("metadataPrefix", "oai_dc")], base="http://x/oai", email="a@b.c", page=2)
+    first = oai_pmh.answer(
+        state, [("verb", "ListRecords"), ("metadataPrefix", "oai_dc")], base="http://x/oai", email="a@b.c", page=2
+    )
     token = valid(first)[2][-1].text or ""
     changed = {**state, "records": [{**one, "datestamp": "2027-01-01"} for one in state["records"]]}
-    later = oai.answer(changed, [("verb", "ListRecords"), ("resumptionToken", token)], base="http://x/oai", email="a@b.c", page=2)
+    later = oai_pmh.answer(
+        changed, [("verb", "ListRecords"), ("resumptionToken", token)], base="http://x/oai", email="a@b.c", page=2
+    )
     assert code(valid(later)) == "badResumptionToken"
 
 
 WORDS = ["verb", "identifier", "metadataPrefix", "from", "until", "set", "resumptionToken", "x"]
-VALUES = [*oai.VERBS, "oai_dc", "datacite", "2026-12-01", "dataset", "", "<&>\"'", "\x00\x1b", "\ud800"]
+VALUES = [*oai_pmh.VERBS, "oai_dc", "datacite", "2026-12-01", "dataset", "", "<&>\"'", "\x00\x1b", "\ud800"]
 
 
 @settings(max_examples=200, deadline=None)
 @given(asked=st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(VALUES) | st.text(max_size=20)), max_size=5))
 def test_whatever_is_asked_the_answer_is_of_the_protocol(site: Path, asked: list[tuple[str, str]]) -> None:
-    valid(oai.answer(state_of(site), asked, base="http://127.0.0.1/oai", email="a@b.c"))
+    valid(oai_pmh.answer(state_of(site), asked, base="http://127.0.0.1/oai", email="a@b.c"))
 
 
 def test_post_and_head_and_what_is_not_asked_rightly(ask: Ask, base: str) -> None:

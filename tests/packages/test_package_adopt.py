@@ -15,12 +15,15 @@ from package_shop import Shop, run_file
 from test_package_verdict import restate
 
 from pellucid.errors import PackageError, PellucidError, UsageError
-from pellucid.packages import check, publish, reproduce
-from pellucid.packages.adopt import adopt
-from pellucid.packages.as_steward import Steward
-from pellucid.packages.origin import take
-from pellucid.packages.script import cells
-from pellucid.pipeline.about import About
+from pellucid.packages import check
+from pellucid.packages.adopting.adoption import adopt
+from pellucid.packages.adopting.notebook_cells import code_cells
+from pellucid.packages.adopting.script_step import kind_of
+from pellucid.packages.artifact_import import take
+from pellucid.packages.publishing import publish
+from pellucid.packages.reproducing import reproduce
+from pellucid.packages.reproducing.steward_rerun import Steward
+from pellucid.pipeline.declaration.about import About
 from pellucid.privacy import Ledger
 
 pytestmark = pytest.mark.timeout(300)
@@ -63,7 +66,7 @@ def test_what_a_script_reads_and_writes_is_found_and_kept_as_what_it_is(project:
         "metrics_json": "metrics.json", "out_note_txt": "out/note.txt", "out_predictions_csv": "out/predictions.csv", "stdout": "stdout",
     }  # fmt: skip
     text = made.pipeline.read_text()
-    assert "metrics_json: pl.Metrics" in text and "out_predictions_csv: pl.Table" in text and "out_note_txt: pl.File" in text
+    assert "metrics_json: pl.File" in text and "out_predictions_csv: pl.File" in text and "out_note_txt: pl.File" in text
     locked = (tmp_path / "adopted" / "requirements.lock").read_text()
     assert "scikit-learn==" in locked and "pandas==" in locked and "mlflow==" not in locked
     assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
@@ -76,26 +79,52 @@ def test_a_plain_project_is_re_runnable_in_one_command(project: Path, tmp_path: 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["package"]["open"][-1] == "stdout"
-    assert json.loads((tmp_path / "package" / "artifacts" / "metrics_json.json").read_text())["accuracy"] > 0.9
+    assert json.loads((tmp_path / "package" / "artifacts" / "metrics_json.bin").read_text())["accuracy"] > 0.9
     verdict = reproduce(tmp_path / "package")
     assert verdict.verdict == "bit-identical", verdict
-    path = tmp_path / "package" / "artifacts" / "metrics_json.json"
+    path = tmp_path / "package" / "artifacts" / "metrics_json.bin"
     path.write_text(path.read_text().replace("0.9", "0.8").replace("1.0", "0.8"))
     restate(tmp_path / "package", "metrics_json")
     parted = reproduce(tmp_path / "package").first_difference
     assert parted is not None and (parted.step, parted.output) == ("script", "metrics_json")
 
 
-def test_a_notebook_becomes_a_script(project: Path, tmp_path: Path) -> None:
+def test_under_a_tolerance_numbers_are_kept_as_values_where_nothing_is_lost(project: Path, tmp_path: Path) -> None:
+    made = adopt(project / "train.py", tmp_path / "adopted", about=ABOUT, arguments=["--fast"], tolerance=1e-9)
+    assert made.values == ("metrics_json", "out_predictions_csv")
+    text = made.pipeline.read_text()
+    assert "metrics_json: pl.Metrics" in text and "out_predictions_csv: pl.Table" in text and "out_note_txt: pl.File" in text
+
+
+LOSES = {
+    "a zero in front": "zip\n00123\n", "a sign": "phone\n+4179\n", "hexadecimal": "code\n0x10\n", "a country": "country\nNA\n",
+    "no header": "0.5,1.5\n0.25,2.5\n", "spaces": "a,b\n1, 2\n",
+    "yes": "ok\nTRUE\n", "a short row": "a,b\n1\n", "two of one name": "a,a\n1,2\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LOSES)
+def test_a_file_whose_values_do_not_say_all_of_it_stays_a_file(what: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(LOSES[what])
+    assert kind_of(tmp_path / "t.csv") == "file"
+    (tmp_path / "good.csv").write_text("a,b\n1,x\n2,\n0.5,y z\n")
+    assert kind_of(tmp_path / "good.csv") == "table"
+
+
+def test_a_notebook_is_run_as_jupyter_does(project: Path, tmp_path: Path) -> None:
     made = [{"cell_type": "markdown", "source": "# Title"}, {"cell_type": "code", "source": ["x = 2\n", "print(x * 3)"]},
             {"cell_type": "code", "source": "open('six.txt', 'w').write(str(x * 3))"}]  # fmt: skip
     (project / "book.ipynb").write_text(json.dumps({"cells": made, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}))
     found = adopt(project / "book.ipynb", tmp_path / "adopted", about=ABOUT)
-    assert found.files == {"book.py": "code"} and found.outputs == {"six_txt": "six.txt", "stdout": "stdout"}
-    with pytest.raises(PellucidError, match=r"code cell 1 is not plain Python: '%pip install x'"):
-        cells(json.dumps({"cells": [{"cell_type": "code", "source": "%pip install x"}]}).encode(), "b.ipynb")
+    assert found.files == {"book.ipynb": "code"}
+    assert found.outputs == {"book_shown_html": "book-shown.html", "six_txt": "six.txt", "stdout": "stdout"}
+    with pytest.raises(PellucidError, match=r"not all of its cells are plain Python: cell 1: %pip install x"):
+        code_cells(json.dumps({"cells": [{"cell_type": "code", "source": "%pip install x"}]}).encode(), "b.ipynb")
     with pytest.raises(PellucidError, match="not a notebook of nbformat 4"):
-        cells(b"{}", "b.ipynb")
+        code_cells(b"{}", "b.ipynb")
+    julia = {"cells": [], "metadata": {"kernelspec": {"language": "julia"}}}
+    with pytest.raises(PellucidError, match="it is a notebook in julia, not in Python"):
+        code_cells(json.dumps(julia).encode(), "b.ipynb")
 
 
 def test_what_cannot_be_adopted_says_why_and_leaves_nothing(project: Path, tmp_path: Path) -> None:
@@ -169,6 +198,7 @@ def test_a_package_cites_what_it_builds_on_and_the_chain_is_followed(published: 
     assert "not looked at" in check(third).origins[0][2]
 
 
+@pytest.mark.slow
 def test_an_import_that_changed_or_a_citation_that_does_not_hold_is_refused(
     published: Path, package: Path, tmp_path: Path
 ) -> None:
@@ -218,7 +248,7 @@ def test_another_key_or_other_data_is_refused_and_nothing_is_shown(
     shop: Shop, published: Path, keys: Path, tmp_path: Path
 ) -> None:
     from pellucid.errors import PrivacyError
-    from pellucid.privacy.keys import steward_key
+    from pellucid.privacy.secret_keys import steward_key
 
     steward_key(tmp_path / "keys")
     with pytest.raises(PrivacyError, match="made with another key"):

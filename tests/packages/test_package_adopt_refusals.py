@@ -12,10 +12,10 @@ import pytest
 from package_shop import run_file
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.packages import wrapper
-from pellucid.packages.adopt import adopt
-from pellucid.packages.script import cells
-from pellucid.pipeline.about import About
+from pellucid.packages.adopting import wrapper_pipeline
+from pellucid.packages.adopting.adoption import adopt
+from pellucid.packages.adopting.notebook_cells import code_cells
+from pellucid.pipeline.declaration.about import About
 
 pytestmark = pytest.mark.timeout(120)
 ABOUT = About("A script", "of a folder", ("Doe, Jane",), "MIT", "CC-BY-4.0")
@@ -68,7 +68,7 @@ def test_no_name_of_a_file_gets_in_the_way_of_the_pipeline(folder: Path, tmp_pat
 
 def test_two_names_are_never_one_and_every_name_can_be_one() -> None:
     paths = ["a.csv", "a-csv", "A.csv", "ä.csv", "日本", "語", "_", "", "1", "if", "x" * 300, "x" * 300 + "y", "pl"]
-    named = wrapper.names(paths, ["a_csv_2"])
+    named = wrapper_pipeline.names(paths, ["a_csv_2"])
     assert list(named) == paths and len(set(named.values())) == len(paths)
     assert all(name.isidentifier() and name.isascii() and len(name) < 70 for name in named.values())
     assert not {"a_csv_2", "pl", "if"} & set(named.values())
@@ -169,7 +169,10 @@ def test_a_text_may_have_lines_that_look_like_magics() -> None:
         return json.dumps({"cells": [{"cell_type": "code", "source": text} for text in texts]}).encode()
 
     plain = 'print("""\n%d of\n!all\n""" % (1,))\nx = (7\n%4)'
-    assert plain in cells(notebook(plain), "b.ipynb")
+    assert code_cells(notebook(plain, "%matplotlib inline\nx = 1"), "b.ipynb") == [plain, "\nx = 1"]
+    bad = [f"!ls {number}" for number in range(9)]
+    with pytest.raises(PellucidError, match=r"cell 1: !ls 0; cell 2: .* \(and 4 more\)"):
+        code_cells(notebook(*bad), "b.ipynb")
     for text, line in (
         ("x = 1\n%timeit x", "%timeit x"),
         ("!ls", "!ls"),
@@ -177,8 +180,8 @@ def test_a_text_may_have_lines_that_look_like_magics() -> None:
         ("x = 1\nx?", "x\\?"),
         ("def f(", "def f"),
     ):
-        with pytest.raises(PellucidError, match=f"code cell 2 is not plain Python: '{line}"):
-            cells(notebook("1", text), "b.ipynb")
+        with pytest.raises(PellucidError, match=f"plain Python: cell 2: {line}"):
+            code_cells(notebook("1", text), "b.ipynb")
 
 
 def test_the_command_says_what_it_takes(folder: Path, tmp_path: Path) -> None:

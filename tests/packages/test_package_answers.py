@@ -17,15 +17,19 @@ from cells import HANDICAPS
 from witnesses import key_of
 
 from pellucid.errors import PackageError
-from pellucid.packages import fixity, issue, receipt, reproduce, sealed, view, wheel
-from pellucid.packages import manifest as manifests
-from pellucid.packages.manifest import RERUN, Entry, Manifest, Value
-from pellucid.packages.runner import OWN
-from pellucid.packages.verdict import BY_ITS_WORD
+from pellucid.packages import issue
+from pellucid.packages.format import fixity, wheel
+from pellucid.packages.format import manifest as manifests
+from pellucid.packages.format.manifest import RERUN, Entry, Manifest, Value
+from pellucid.packages.receipts import receipt
+from pellucid.packages.reproducing import reproduce, rerun_inputs
+from pellucid.packages.reproducing.runner_selection import OWN
+from pellucid.packages.reproducing.verdict import BY_ITS_WORD
+from pellucid.sandbox import launcher
 from pellucid.store import kinds
 
 pytestmark = pytest.mark.timeout(300)
-needs_confinement = pytest.mark.skipif(not sealed.tried().sealed, reason="this system cannot cut off files and network")
+needs_confinement = pytest.mark.skipif(not launcher.tried().sealed, reason="this system cannot cut off files and network")
 
 
 def forge(package: Path) -> None:
@@ -85,9 +89,12 @@ def test_code_that_looks_for_the_answer_does_not_find_it(package: Path, tmp_path
 
 def test_a_view_holds_no_output_that_it_has_to_make_and_nothing_made_of_it(published: Path, tmp_path: Path) -> None:
     manifest = manifests.read(published)
-    assert view.levels(manifest, ["best", "shares"]) == [["shares"], ["best"]]
+    assert rerun_inputs.levels(manifest, ["best", "shares"]) == [["shares"], ["best"]]
     for at, (steps, seen) in enumerate([(["shares"], {"counts", "goods"}), (["best"], {"shares"})]):
-        view.lay_out(published, manifest, steps, tmp_path / str(at), shared=bool(at))
+        rerun_inputs.lay_out(published, manifest, steps, tmp_path / str(at))
+        assert all(path.stat().st_nlink == 1 for path in (tmp_path / str(at)).rglob("*") if path.is_file()), (
+            "the package's own files"
+        )
         assert set(manifests.read(tmp_path / str(at)).open) == seen  # an older pellucid in the package reads it just as well
         wanted = {leaf.path for name in seen for leaf in manifest.open[name].leaves}
         files = {path.relative_to(tmp_path / str(at)).as_posix() for path in (tmp_path / str(at)).rglob("*") if path.is_file()}
@@ -105,24 +112,45 @@ def entry(step: str, *inputs: str, role: str = RERUN) -> Entry:
 
 
 def traced(*entries: Entry) -> Manifest:
-    return Manifest("p", "code/p.py", "run", 0, {}, (), entries, {}, (), "", "", 0.0, {}, {})
+    graph = tuple(
+        {"step": e.step, "kind": e.kind, "label": e.label, "inputs": {name: name for name in e.inputs} | RELEASED.get(e.step, {}),
+         "outputs": [[e.step, "metrics", False]], "tolerance": None}
+        for e in entries
+    )  # fmt: skip
+    return Manifest("p", "code/p.py", "run", 0, {}, graph, entries, {}, (), "", "", 0.0, {}, {})
+
+
+RELEASED = {"released": {"of": "a"}}
 
 
 def test_levels_follow_the_longest_way() -> None:
     trace = traced(
         entry("source", role="given"), entry("a", "source"), entry("b", "a"), entry("c", "source"), entry("d", "b", "c"), entry("e", "a")
     )  # fmt: skip
-    assert view.levels(trace, "abcde") == [["a", "c"], ["b", "e"], ["d"]]
-    assert view.levels(trace, "d") == [["d"]]
+    assert rerun_inputs.levels(trace, "abcde") == [["a", "c"], ["b", "e"], ["d"]]
+    assert rerun_inputs.levels(trace, "d") == [["d"]]
+
+
+def test_each_step_sees_its_own_inputs_only_and_no_release_that_was_made_of_it() -> None:
+    trace = traced(
+        entry("s", role="given"), entry("t", role="given"), entry("a", "s"), entry("b", "t"), entry("released", role="given"),
+        entry("c", "released"), entry("d", "s", "t"),
+    )  # fmt: skip
+    assert rerun_inputs.levels(trace, "abcd") == [["a"], ["d"], ["b"], ["c"]]
+    many = [entry(f"x{at}", "s", f"y{at}") for at in range(rerun_inputs.ALONE + 1)]
+    given = [entry(f"y{at}", role="given") for at in range(rerun_inputs.ALONE + 1)]
+    (together,) = rerun_inputs.levels(traced(entry("s", role="given"), *given, *many), [one.step for one in many])
+    assert len(together) == len(many)
 
 
 @pytest.mark.parametrize("trace", [traced(entry("a", "a")), traced(entry("a", "b"), entry("b", "a"))])
 def test_a_step_that_takes_in_its_own_output_is_refused(trace: Manifest) -> None:
     with pytest.raises(PackageError, match="which is made later"):
-        view.levels(trace, "ab")
+        rerun_inputs.levels(trace, "ab")
 
 
 @pytest.mark.parametrize("handicap", ["no privilege", "no namespaces"])
+@pytest.mark.slow
 def test_a_package_is_bit_identical_also_where_less_of_the_kernel_can_be_had(handicap: str, published: Path) -> None:
     main = "\nfrom pellucid.cli.main import main\nimport sys\nraise SystemExit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", HANDICAPS[handicap] + main, "reproduce", str(published), "--sandbox", "--json"]
@@ -175,24 +203,27 @@ def rebuilt(package: Path, version: str, files: dict[str, str]) -> None:
     fixity.write(package)
 
 
+@pytest.mark.slow
 def test_of_the_same_version_the_verifier_s_own_pellucid_runs(package: Path) -> None:
     forge(package)
-    rebuilt(package, wheel.name().split("-")[1], {"pellucid/packages/rerun.py": COPYING})
+    rebuilt(package, wheel.name().split("-")[1], {"pellucid/packages/reproducing/rerun_process.py": COPYING})
     verdict = reproduce(package)
     assert (verdict.verdict, verdict.runner) == ("different", OWN)
     assert not verdict.by_its_own_word
 
 
 @needs_confinement
+@pytest.mark.slow
 def test_a_judge_that_copies_the_record_finds_none(package: Path) -> None:
     forge(package)
-    rebuilt(package, "9.9.9", {"pellucid/packages/rerun.py": COPYING})
+    rebuilt(package, "9.9.9", {"pellucid/packages/reproducing/rerun_process.py": COPYING})
     verdict = reproduce(package)
     assert verdict.verdict == "different", verdict
     assert verdict.first_difference is not None and "the re-run gave no such output" in verdict.first_difference.detail
     assert str(verdict).splitlines()[0] == f"verdict: different, {BY_ITS_WORD}"
 
 
+@pytest.mark.slow
 def test_whose_word_a_verdict_is_stands_beside_it_and_in_the_receipt(package: Path, tmp_path: Path) -> None:
     rebuilt(package, "9.9.9", {})
     verdict = reproduce(package)
@@ -213,10 +244,10 @@ CHECKED = """
 import json, resource, sys
 from pathlib import Path
 from pellucid.errors import PackageError
-from pellucid.packages import checking
+from pellucid.packages.checking import package_check
 said = ""
 try:
-    checking.look_inside(Path(sys.argv[1]))
+    package_check.look_inside(Path(sys.argv[1]))
 except PackageError as error:
     said = str(error)
 print(json.dumps([said, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024]))

@@ -10,20 +10,26 @@ from pathlib import Path
 
 import pytest
 
-from pellucid.packages import bytecode, reproduce, venv
-from pellucid.packages.checking import whole_package
-from pellucid.packages.limits import of_a_rerun
+from pellucid.packages.checking.package_check import whole_package
+from pellucid.packages.reproducing import bytecode_cache, reproduce, virtual_environment
+from pellucid.sandbox.limits import of_a_rerun
 
 pytestmark = pytest.mark.timeout(300)
 TAG = importlib.util.cache_from_source("x.py").rpartition("x")[2]  # .cpython-311.pyc
 
 
+@pytest.mark.slow
 def test_a_re_run_finds_what_it_imports_compiled(package: Path, tmp_path: Path) -> None:
     assert reproduce(package, workspace=tmp_path / "work").verdict == "bit-identical"
     (site,) = (tmp_path / "work" / "environment").glob("lib/python3.*/site-packages")
     compiled = {str(path.relative_to(site)).replace("__pycache__/", "").replace(TAG, "") for path in site.rglob("*.pyc")}
-    assert {"pellucid/packages/rerun", "pellucid/pipeline/worker", "numpy/__init__", "pyarrow/parquet/core"} <= compiled
-    for name in ("pellucid/packages/rerun", "numpy/_core/numeric"):
+    assert {
+        "pellucid/packages/reproducing/rerun_process",
+        "pellucid/pipeline/running/worker",
+        "numpy/__init__",
+        "pyarrow/parquet/core",
+    } <= compiled
+    for name in ("pellucid/packages/reproducing/rerun_process", "numpy/_core/numeric"):
         cached = Path(importlib.util.cache_from_source(str(site / f"{name}.py"))).read_bytes()
         source = (site / f"{name}.py").read_bytes()
         assert marshal.loads(cached[16:]) == compile(source, str(site / f"{name}.py"), "exec", dont_inherit=True)
@@ -49,7 +55,9 @@ def test_compiling_sees_the_environment_and_nothing_else(package: Path, tmp_path
     place = tmp_path / "work"
     place.mkdir()
     found = whole_package(package)
-    environment = venv.build(package, package / found.wheel, place / "environment", "3", offline=False, shared=True)
+    environment = virtual_environment.build(
+        package, package / found.wheel, place / "environment", "3", offline=False, shared=True
+    )
     (site,) = environment.python.parents[1].glob("lib/python3.*/site-packages")
     outside = tmp_path / "outside.txt"
     outside.write_text("private")
@@ -58,7 +66,7 @@ def test_compiling_sees_the_environment_and_nothing_else(package: Path, tmp_path
     code = tmp_path / "steps.py"
     code.write_text("import os\nfrom curious import found\nimport leaves, nowhere\n")
     monkeypatch.setenv("SECRET", "of the verifier")
-    bytecode.prepare(environment, [code], place, of_a_rerun(place))
+    bytecode_cache.prepare(environment, [code], place, of_a_rerun(place))
     told = json.loads((place / "bytecode" / "found.json").read_text())
     assert told.pop("sees") == "OUTSIDE"
     assert set(told.values()) == {""}, told
@@ -88,7 +96,7 @@ def test_of_what_a_stranger_left_only_bytecode_of_a_source_is_taken(tmp_path: Pa
     (left / "elsewhere").symlink_to(site)
     os.mkfifo(left / "real" / "__pycache__" / f"f{TAG}")
     before = {*site.rglob("*"), *outside.rglob("*")}
-    bytecode.take(left, site)
+    bytecode_cache.take(left, site)
     after = {*site.rglob("*"), *outside.rglob("*")}
     assert after - before == {site / "real" / "__pycache__", site / "real" / "__pycache__" / f"a{TAG}"}
     assert before <= after and (site / "real" / "a.py").read_text() == ""

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from pellucid.errors import PackageError, UsageError
-from pellucid.packages import check, fixity, reproduce, venv
-from pellucid.packages.untrusted import MAX_BYTES
+from pellucid.packages import check
+from pellucid.packages.format import fixity
+from pellucid.packages.format.untrusted_json import MAX_BYTES
+from pellucid.packages.reproducing import reproduce, virtual_environment
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +24,7 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     def build(*_: object, **__: object) -> None:
         raise AssertionError("it went on to build an environment")
 
-    monkeypatch.setattr(venv, "build", build)
+    monkeypatch.setattr(virtual_environment, "build", build)
 
 
 def flip(path: Path) -> None:
@@ -131,7 +133,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "another kind of step": (edit(lambda m: step(m, "best").update(kind="train")), "states another kind than its graph"),
     "another input": (edit(lambda m: step(m, "best").update(inputs={})), "states another input than its graph"),
     "a private source that is open in the graph": (edit(lambda m: node(m, "sales").update(label="open")), "states another label"),
-    "nothing withheld": (edit(lambda m: m.update(withheld=[])), "what it withholds is not what its graph has"),
+    "nothing withheld": (edit(lambda m: m.update(withheld=[])), "its withheld list differs from the non-open outputs"),
     "a graph without a step": (edit(lambda m: m["graph"].remove(node(m, "tidy"))), "the steps of its trace are not those of its graph"),
     "a graph of nothing": (edit(lambda m: m["graph"].append(None)), "a node of its graph is none"),
     "a lock by name alone": (edit(lambda m: m["environment"].update(lock=ZEROS)), "the lock it names is not"),

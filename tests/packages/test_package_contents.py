@@ -12,9 +12,9 @@ import pytest
 from package_shop import Shop, run_file, write_shop
 
 from pellucid.errors import DamagedError, LabelError, PackageError, UsageError
-from pellucid.packages import publish
-from pellucid.packages.checking import whole_package
-from pellucid.pipeline.record import Record
+from pellucid.packages.checking.package_check import whole_package
+from pellucid.packages.publishing import publish
+from pellucid.pipeline.record.run_record import Record
 from pellucid.store import kinds
 from pellucid.store.objects import Objects
 
@@ -79,6 +79,13 @@ def test_the_summary_names_what_was_withheld(shop: Shop, tmp_path: Path) -> None
     done = publish(shop.home, "last", tmp_path / "out")
     assert done.withheld == ("sales", "tidy", "private_mean", "tills", "per_till")
     assert done.open == ("goods", "counts", "counts_guarantee", "shares", "best")
+    texts = b"\n".join(contents(tmp_path / "out").values()).decode("latin-1")
+    shown = {
+        node["step"] for node in json.loads((tmp_path / "out/manifest.json").read_text())["graph"] if node["kind"] != "source"
+    }
+    assert set(done.steps) == shown and {name.split(".")[0] for name in done.settings} <= shown
+    assert all(name in texts for name in (*done.steps, *(setting.split(".")[1] for setting in done.settings)))
+    assert set(done.code) == {path for path in contents(tmp_path / "out") if path.startswith("code/")}
     assert done.files == len(contents(tmp_path / "out"))
     assert done.size == sum(map(len, contents(tmp_path / "out").values()))
     json.dumps(done.to_json())
@@ -99,9 +106,9 @@ def test_an_unknown_run_is_refused(shop: Shop, tmp_path: Path) -> None:
 
 
 def test_a_failure_leaves_nothing_behind(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pellucid.packages import card
+    from pellucid.packages.standards import readme
 
-    monkeypatch.setattr(card, "_files", lambda manifest: 1 / 0)
+    monkeypatch.setattr(readme, "_files", lambda manifest: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         publish(shop.home, shop.run, tmp_path / "out")
     assert not list(tmp_path.iterdir())
@@ -112,6 +119,7 @@ def own_shop(tmp_path: Path, keys: Path) -> Shop:
     return Shop(file.parent, file.parent / ".pellucid", run_file(file, "--only", "best", keys=keys))
 
 
+@pytest.mark.slow
 def test_what_is_no_longer_what_ran_is_refused(tmp_path: Path, keys: Path) -> None:
     shop = own_shop(tmp_path, keys)
     out = tmp_path / "out"
@@ -173,7 +181,7 @@ def test_a_run_with_nothing_open_says_what_to_release(tmp_path: Path, keys: Path
 
 
 def test_the_lock_must_have_hashes_and_all_that_is_imported(shop: Shop, tmp_path: Path) -> None:
-    from pellucid.pipeline.environment import shipped_lock
+    from pellucid.pipeline.keys.environment import shipped_lock
 
     text = shipped_lock().read_text()
     lock = tmp_path / "requirements.lock"
@@ -189,7 +197,7 @@ def test_the_lock_must_have_hashes_and_all_that_is_imported(shop: Shop, tmp_path
 
 
 def test_addresses_and_comments_of_a_lock_stay_with_the_publisher(shop: Shop, tmp_path: Path) -> None:
-    from pellucid.pipeline.environment import shipped_lock
+    from pellucid.pipeline.keys.environment import shipped_lock
 
     lock = tmp_path / "requirements.lock"
     lock.write_text("--index-url https://me:hush@mirror.example/simple\n# made by me in /home/me\n" + shipped_lock().read_text())

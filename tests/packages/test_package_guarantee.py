@@ -12,10 +12,11 @@ import pytest
 from package_shop import Shop
 
 from pellucid.errors import PackageError
-from pellucid.packages import fixity, promised
-from pellucid.packages.checking import whole_package
-from pellucid.packages.manifest import Entry, Value
-from pellucid.packages.stated import otherwise
+from pellucid.packages.checking import guarantee_verification
+from pellucid.packages.checking.artifact_verification import otherwise
+from pellucid.packages.checking.package_check import whole_package
+from pellucid.packages.format import fixity, guarantee_schema
+from pellucid.packages.format.manifest import Entry, Value
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "privacy"))
 ZEROS = "0" * 64
@@ -70,7 +71,7 @@ LIES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "an event of nothing": (mechanism(lambda m: m.update(events=[{}])), "its events are not"),
     "a number that fills the memory": (event(sigma2="1e99999999"), "its events are not"),
     "cells that fill the memory": (event(cells=10**12), "its events are not"),
-    "another output's number": (mechanism(lambda m: m.update(cap=1)), "another cap than its output"),
+    "another output's number": (mechanism(lambda m: m.update(max_contributions=1)), "another max_contributions than its output"),
     "less noise than it takes": (event(sigma2="1/2"), "the noise that it describes gives epsilon"),
     "more cells than it takes": (event(cells=200), "the noise that it describes gives epsilon"),
     "a threshold that takes all of delta": (mechanism(lambda m: m.update(extra_delta=0.5)), "gives none at this delta"),
@@ -116,7 +117,12 @@ def test_what_every_mechanism_promises_is_accepted_and_half_of_it_refused(relati
         path = Value("metrics", f"metrics:{ZEROS}", "g.json", ZEROS)
         outputs = {"r": path, "r_guarantee": path}
         return Entry(
-            "r", "release", "open", "given", outputs=outputs, guarantee=promised.checked(json.loads(json.dumps(known)), "r")
+            "r",
+            "release",
+            "open",
+            "given",
+            outputs=outputs,
+            guarantee=guarantee_schema.checked(json.loads(json.dumps(known)), "r"),
         )
 
     tried = 0
@@ -125,21 +131,22 @@ def test_what_every_mechanism_promises_is_accepted_and_half_of_it_refused(relati
         described = case.mechanism.guarantee(epsilon, delta, relation)
         honest = entry(described, epsilon)
         kinds.save(case.mechanism.numbers(epsilon, delta, relation), "metrics", tmp_path, "g")
-        promised.refuse_other_output(tmp_path, honest, name)
-        promised.refuse_stronger(honest, name)
+        guarantee_verification.refuse_other_output(tmp_path, honest, name)
+        guarantee_verification.refuse_stronger(honest, name)
         with pytest.raises(PackageError, match="the noise that it describes gives"):
-            promised.refuse_stronger(entry(described, epsilon / 2), name)
+            guarantee_verification.refuse_stronger(entry(described, epsilon / 2), name)
         tried += 1
     assert tried >= 10
 
 
 def test_the_steward_holds_the_guarantee_against_the_ledger(shop: Shop, package: Path, keys: Path) -> None:
-    from pellucid.packages import as_steward, manifest
+    from pellucid.packages.format import manifest
+    from pellucid.packages.reproducing import steward_rerun
 
-    steward = as_steward.Steward(shop.home, keys)
-    assert {result for _, _, result, _ in as_steward.rerun(manifest.read(package), steward)} == {"bit-identical"}
+    steward = steward_rerun.Steward(shop.home, keys)
+    assert {result for _, _, result, _ in steward_rerun.rerun(manifest.read(package), steward)} == {"bit-identical"}
     data = json.loads((package / "manifest.json").read_text())
     released(data)["guarantee"]["mechanism"]["unit"] = "household"  # nothing in the package speaks against it
     (package / "manifest.json").write_text(json.dumps(data))
-    found = [one for one in as_steward.rerun(manifest.read(package), steward) if one[2] != "bit-identical"]
+    found = [one for one in steward_rerun.rerun(manifest.read(package), steward) if one[2] != "bit-identical"]
     assert [(step, detail) for step, _, _, detail in found] == [("counts", "the ledger has another guarantee than the package")]

@@ -20,7 +20,9 @@ from typing import Any
 import pytest
 
 from pellucid.errors import PackageError, UsageError
-from pellucid.packages import archive, check, fixity, publish, signature
+from pellucid.packages import check
+from pellucid.packages.format import archive, fixity, signature
+from pellucid.packages.publishing import publish
 from pellucid.store import folders
 
 pytestmark = pytest.mark.timeout(120)
@@ -147,6 +149,7 @@ def tree(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_zip_is_refused_and_writes_nothing_outside(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "scratch").mkdir()
@@ -164,7 +167,7 @@ def test_a_bomb_does_not_fill_the_memory(tmp_path: Path) -> None:
     bomb(tmp_path / "b.zip")
     program = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\n"
-        "from pathlib import Path\nfrom pellucid.errors import PackageError\nfrom pellucid.packages import archive\n"
+        "from pathlib import Path\nfrom pellucid.errors import PackageError\nfrom pellucid.packages.format import archive\n"
         "Path(sys.argv[2]).mkdir()\n"
         "try: archive.unpack(Path(sys.argv[1]), Path(sys.argv[2]))\nexcept PackageError as error: print(error)"
     )
@@ -395,10 +398,10 @@ def test_broken_zips_are_refused_or_whole(published: Path, tmp_path: Path) -> No
     assert fuzz(published, tmp_path, 3, 1) > 20
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_broken_zips_are_refused_or_whole_for_five_minutes(published: Path, tmp_path: Path) -> None:
-    assert fuzz(published, tmp_path, 300, 2) > 2000
+def test_broken_zips_are_refused_or_whole_for_five_minutes(published: Path, tmp_path: Path, soak: Callable[[int], int]) -> None:
+    assert fuzz(published, tmp_path, soak(300), 2) > soak(2000)
 
 
 @pytest.mark.parametrize("levels", [101, 1500])

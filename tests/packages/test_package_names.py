@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import PackageError, UsageError
-from pellucid.packages import check, fixity, manifest, naming
-from pellucid.packages.markdown import code, plain
-from pellucid.packages.origin import Taken, origin_of, quoted, take
-from pellucid.packages.verdict import StepVerdict, Verdict
+from pellucid.packages import check
+from pellucid.packages.artifact_import import Taken, take
+from pellucid.packages.format import fixity, manifest, naming_rules, signature
+from pellucid.packages.format.origin import quoted
+from pellucid.packages.format.origin_chain import origin_of
+from pellucid.packages.reproducing.verdict import StepVerdict, Verdict
+from pellucid.packages.standards.markdown import code, plain
 
 BAD = [
     "code/A\u0301.py",
@@ -116,8 +119,8 @@ def test_a_day_that_is_none_is_refused(package: Path) -> None:
 
 @given(st.text(max_size=40) | st.text("-.=_aé", max_size=4) | st.sampled_from([".", "..", "con", "Nul.x", "con.é", "-é", "x."]))
 def test_an_artifact_has_a_plain_file_whatever_its_name(name: str) -> None:
-    found = naming.as_file(name)
-    assert naming.is_artifact_path(f"artifacts/{found}") and naming.is_artifact_path(f"artifacts/{found}.parquet")
+    found = naming_rules.as_file(name)
+    assert naming_rules.is_artifact_path(f"artifacts/{found}") and naming_rules.is_artifact_path(f"artifacts/{found}.parquet")
     assert found == name or len(found) > 12
 
 
@@ -161,12 +164,13 @@ FALSE: dict[str, object] = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("part", [name for name in FALSE if name != "origins"])
 def test_an_origin_is_what_its_package_says_and_nothing_else(part: str, package: Path) -> None:
     """Whoever cites a package cannot give it another title, people, licence, guarantee, day or signer."""
     from dataclasses import replace
 
-    from pellucid.packages.origin import follow
+    from pellucid.packages.checking.package_check import follow
 
     there = manifest.read(package)
     origin = origin_of(there, "counts", fixity.sha256_of(package / fixity.FILE), None)
@@ -175,3 +179,23 @@ def test_an_origin_is_what_its_package_says_and_nothing_else(part: str, package:
     false = replace(there, licences={"goods": {**there.licences["goods"], "origin": origin | {part: FALSE[part]}}})
     with pytest.raises(PackageError, match=f"the {part} that is cited is not its own"):
         follow(false, [package])
+
+
+def test_the_id_of_a_key_is_the_one_that_its_tools_make() -> None:
+    """Whoever verifies an envelope with securesystemslib alone finds the key by the id in it."""
+    import hashlib
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.signer import CryptoSigner, SSlibKey
+
+    private = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    public = private.public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+    canonical = f'{{"keytype":"ed25519","keyval":{{"public":"{raw}"}},"scheme":"ed25519"}}'
+    assert signature.key_id(pem) in (SSlibKey.from_crypto(public).keyid, hashlib.sha256(canonical.encode()).hexdigest())
+    envelope = Envelope(b"{}", "application/x", {})
+    envelope.sign(CryptoSigner(private, SSlibKey.from_crypto(public, keyid=signature.key_id(pem))))
+    envelope.verify([SSlibKey.from_crypto(public)], 1)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from package_shop import PERSON, Shop
 
-from pellucid.pipeline.record import Record
+from pellucid.pipeline.record.run_record import Record
 from pellucid.privacy import Ledger
 from pellucid.store.objects import Objects
 
@@ -103,7 +103,7 @@ def test_what_is_said_of_the_publisher_is_the_machine_not_the_name(published: Pa
 def test_example_data_do_not_travel_in_the_wheel(published: Path) -> None:
     (wheel,) = (published / "environment").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert "pellucid/packages/rerun.py" in names
+    assert "pellucid/packages/reproducing/rerun_process.py" in names
     assert not [name for name in names if name.endswith((".csv", ".parquet", ".db", ".key", ".pyc", ".svg"))]
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 from cells import HANDICAPS, HEARTBEAT, TOKEN, beats, namespaces, ran, sealed
 
-from pellucid.packages import capabilities, seccomp
-from pellucid.pipeline import landlock
+from pellucid.sandbox import capabilities, landlock, seccomp
 
 pytestmark = [
     pytest.mark.timeout(120),
@@ -248,7 +247,7 @@ def _answer(program: bytes, call: tuple[int, int, int, int]) -> int:
 
 def test_capabilities_that_were_given_up_do_not_come_back() -> None:
     program = (
-        "import os, subprocess, sys\nfrom pellucid.packages import capabilities\ncapabilities.drop_all()\n"
+        "import os, subprocess, sys\nfrom pellucid.sandbox import capabilities\ncapabilities.drop_all()\n"
         "print(subprocess.run(['cat', '/proc/self/status'], capture_output=True, text=True).stdout)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

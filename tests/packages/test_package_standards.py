@@ -19,10 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import PackageError
-from pellucid.packages import check, checking, fixity, stated, wheel
-from pellucid.packages.catalogue.build import build
-from pellucid.packages.checking import whole_package
-from pellucid.packages.standards.description import as_json
+from pellucid.packages import check
+from pellucid.packages.catalogue.site_build import build
+from pellucid.packages.checking import artifact_verification, package_check
+from pellucid.packages.checking.package_check import whole_package
+from pellucid.packages.format import fixity, wheel
+from pellucid.packages.format.json_text import as_json
 
 HERE = Path(__file__).parent
 CONTEXTS = HERE.parents[2] / "shared" / "data" / "ro-crate-contexts"
@@ -204,7 +206,7 @@ LIES = {
 @pytest.fixture
 def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Artifacts are opened in this process: the same is found, seconds sooner."""
-    monkeypatch.setattr(checking, "look_inside", stated.otherwise)
+    monkeypatch.setattr(package_check, "look_inside", artifact_verification.otherwise)
 
 
 @pytest.mark.usefixtures("unsealed")

@@ -17,7 +17,7 @@ from repositories import TOKEN, running
 from witnesses import receipt_of, verdict_of
 
 from pellucid.cli import options
-from pellucid.packages.verdict import FirstDifference
+from pellucid.packages.reproducing.verdict import FirstDifference
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -54,6 +54,7 @@ def refuse_long(text: str) -> None:
         assert len(line) <= 80 or " " not in line.strip() or line.startswith("  pellucid "), line
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     "words",
     ["check package", "publish last again --home home", "import package counts --to somewhere/else/where/nobody/looks",

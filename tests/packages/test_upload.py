@@ -15,11 +15,12 @@ import pytest
 from repositories import TOKEN, Fault, Repository, running
 
 from pellucid.errors import PackageError, PellucidError, UploadError, UsageError
-from pellucid.packages import archive, check
+from pellucid.packages import check
+from pellucid.packages.format import archive
 from pellucid.packages.upload import SERVICES as SERVICE_WORDS
 from pellucid.packages.upload import Uploaded, upload
-from pellucid.packages.upload.client import connect
 from pellucid.packages.upload.deposit import Deposit, deposit
+from pellucid.packages.upload.http_client import connect
 
 pytestmark = pytest.mark.timeout(120)
 SERVICES = list(SERVICE_WORDS)
@@ -41,6 +42,7 @@ def service(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.quick(1)
 def test_a_package_arrives_whole_as_a_draft(service: str, published: Path, repository: Repository, tmp_path: Path) -> None:
     done = put(service, published, repository)
     assert (done.published, done.sent, repository.published()) == (False, True, [])
@@ -60,6 +62,7 @@ def test_it_is_published_when_that_is_asked_for(service: str, published: Path, r
     assert len(repository.published()) == 1
 
 
+@pytest.mark.quick(1)
 def test_going_on_with_a_draft_sends_nothing_twice(service: str, published: Path, repository: Repository, tmp_path: Path) -> None:
     first = put(service, published, repository)
     archive.write(published, tmp_path / "same.zip")
@@ -71,6 +74,7 @@ def test_going_on_with_a_draft_sends_nothing_twice(service: str, published: Path
             put(service, published, repository, draft=first.id)
 
 
+@pytest.mark.quick(1)
 def test_what_passes_is_tried_again_and_nothing_is_done_twice(service: str, published: Path, repository: Repository) -> None:
     """Every request fails once, each kind of failure in turn; and once more after it was done."""
     module = import_module(f"pellucid.packages.upload.{service}")
@@ -86,8 +90,10 @@ def test_what_passes_is_tried_again_and_nothing_is_done_twice(service: str, publ
         assert len(asked) >= 4
         for at, request in enumerate(asked):
             for late in (False, True):
-                if late and re.fullmatch(r"POST /api/(deposit/depositions|records)", request):
-                    continue  # creating is the one thing that may leave an empty draft behind
+                if re.fullmatch(r"POST /api/(deposit/depositions|records)", request) and (
+                    late or [429, 500, 503, 0, 502][at % 5] != 429
+                ):
+                    continue  # what may have made a draft is not tried again: see below
                 with running() as fresh:
                     status = [429, 500, 503, 0, 502][at % 5]
                     fault = Fault(f"^{re.escape(request)}$", status, late=late, headers={"Retry-After": "0"})
@@ -101,6 +107,7 @@ def test_what_passes_is_tried_again_and_nothing_is_done_twice(service: str, publ
                     assert fault.times == 0, request
 
 
+@pytest.mark.quick(1)
 def test_after_a_break_the_error_says_how_to_go_on(service: str, published: Path, repository: Repository) -> None:
     place = {"zenodo": "PUT /api/files", "invenio": "content$", "ckan": "resource_create"}[service]
     repository.faults.append(Fault(place, 503, times=99))
@@ -204,3 +211,66 @@ def test_the_command_reads_the_token_from_the_environment_and_says_what_was_not_
         put("ckan", published, repository, organization="")
     with pytest.raises(UsageError, match="no service"):
         put("figshare", published, repository)
+
+
+@pytest.mark.parametrize("status", [0, 500])
+@pytest.mark.parametrize("service", ["zenodo", "invenio"])
+def test_where_a_draft_may_have_been_made_no_second_one_is(
+    service: str, status: int, published: Path, repository: Repository
+) -> None:
+    repository.faults.append(Fault("^POST /api/(deposit/depositions|records)$", status, late=True))
+    with pytest.raises(UploadError, match="nobody can tell whether it made a draft") as refused:
+        put(service, published, repository)
+    assert "--draft" in str(refused.value.fix)
+    assert len(repository.drafts) == 1
+    (draft,) = repository.drafts
+    assert put(service, published, repository, draft=draft).id == draft
+    assert len(repository.drafts) == 1
+
+
+def test_what_the_repository_does_not_take_of_the_description_is_said(published: Path, repository: Repository) -> None:
+    repository.drops = "metadata.rights.0.id"
+    assert (
+        "did not take all of the description: metadata.rights.0.id: Invalid value."
+        in put("invenio", published, repository).notes[0]
+    )
+    with pytest.raises(UploadError, match="did not take all of the description, and drops the rest") as refused:
+        put("invenio", published, repository, publish=True)
+    assert "metadata.rights.0.id" in str(refused.value) and "--draft" in str(refused.value.fix)
+    assert repository.published() == []
+
+
+def test_a_repository_may_be_below_a_path(published: Path, repository: Repository) -> None:
+    repository.under = "/data/repo"
+    repository.base += repository.under
+    assert put("invenio", published, repository, url=repository.base).sent
+    assert put("zenodo", published, repository, url=f"{repository.base}/").sent
+    with pytest.raises(UploadError, match="it refused: 404"):
+        put("invenio", published, repository, url=repository.base.removesuffix("/data/repo"))
+
+
+def test_the_proxy_that_the_environment_names_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own tunnel, with its own name and word; never for this machine."""
+    import socket
+    import threading
+
+    heard = []
+
+    def listen(server: socket.socket) -> None:
+        while True:
+            try:
+                taken, _ = server.accept()
+            except OSError:
+                return
+            heard.append(taken.recv(4096).decode())
+            taken.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+            taken.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=listen, args=(server,), daemon=True).start()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://me:my%20word@127.0.0.1:{server.getsockname()[1]}")
+        client = connect("https://repository.example/x", TOKEN, scheme="Bearer ", pause=0.001)
+        with pytest.raises(UploadError):
+            client.call("POST", "/api/records", data={}, creates="a draft")
+    assert heard[0].startswith("CONNECT repository.example:443 ")
+    assert "Proxy-Authorization: Basic bWU6bXkgd29yZA==" in heard[0] and TOKEN not in heard[0]

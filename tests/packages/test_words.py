@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pellucid as pl
-from pellucid.packages.words import in_words
+from pellucid.packages.standards.guarantee_text import in_words
 from pellucid.store.labels import Unit
 
 

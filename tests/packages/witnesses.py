@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pellucid.packages import fixity, issue, manifest
-from pellucid.packages.manifest import PRIVATE, RERUN
-from pellucid.packages.verdict import IDENTICAL, StepVerdict, Verdict
+from pellucid.packages import issue
+from pellucid.packages.format import fixity, manifest
+from pellucid.packages.format.manifest import PRIVATE, RERUN
+from pellucid.packages.reproducing.verdict import IDENTICAL, StepVerdict, Verdict
 
 NOW = datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC)  # after any package of the tests
 MACHINE = {

@@ -15,10 +15,10 @@ from workshop import PELLUCID, actions, environ
 
 import pellucid as pl
 from pellucid.errors import DamagedError, StepError, UsageError
-from pellucid.pipeline.engines import Workers
-from pellucid.pipeline.load import load
-from pellucid.pipeline.record import Record
-from pellucid.pipeline.run import run
+from pellucid.pipeline.record.run_record import Record
+from pellucid.pipeline.running.execution import run
+from pellucid.pipeline.running.pipeline_file import load
+from pellucid.pipeline.running.worker_pool import Workers
 from pellucid.store.objects import Objects
 
 
@@ -179,7 +179,7 @@ def test_the_guarantee_of_a_release_can_be_named_as_its_output(project):
         rows_csv="user,item\n" + "".join(f"{user},{user % 3}\n" for user in range(30)),
         pipeline="""
         rows = pl.source("rows.csv", label="private", unit="user")
-        counts = pl.release(pl.privacy.histogram(key="item", cap=1), of=rows, epsilon=1.0, delta=1e-6)
+        counts = pl.release(pl.privacy.histogram(key="item", max_contributions=1), of=rows, epsilon=1.0, delta=1e-6)
         def noise(guarantee: pl.Metrics) -> pl.Metrics:
             return {"epsilon": guarantee["epsilon"]}
         told = pl.step(noise, name="told", inputs={"guarantee": counts.guarantee})
@@ -241,13 +241,14 @@ def test_a_step_that_never_works_is_given_up(project):
 DEATHS = {
     "killed": ("os.kill(os.getpid(), 9)", "its process was killed by SIGKILL (out of memory?)"),
     "segfault": ("__import__('ctypes').string_at(0)", "its process was killed by SIGSEGV"),
-    "exited": ("os._exit(3)", "its process ended with status 3 and no result"),
+    "exited": ("os._exit(3)", "its process ended without a result"),
     "asked to exit": ("raise SystemExit(3)", "it raised SystemExit in pipeline.py, line 5: 3"),
     "too long": ("time.sleep(60)", "it took longer than its timeout of 0.4 s"),
     "deaf": ("signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()", "it took longer than its timeout of 0.4 s"),
 }  # fmt: skip
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("how", DEATHS, ids=lambda how: how.replace(" ", "-"))
 def test_a_worker_that_dies_is_one_clear_line(project, how):
     body, said = DEATHS[how]
@@ -478,10 +479,10 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(project):
     ) as process:
         wait_for(
             lambda: (
-                (project.home / "tmp").is_dir() and list((project.home / "tmp").glob("*/log")) and "quick" in recorded(project)
+                (project.home / "tmp").is_dir() and list((project.home / "tmp").glob("*/work")) and "quick" in recorded(project)
             )
         )
-        wait_for(lambda: list((project.home / "tmp").glob("*/log")))
+        wait_for(lambda: list((project.home / "tmp").glob("*/work")))
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of the group
         _, said = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -509,6 +510,7 @@ def stored(project, artifact):
     return Objects(project.home).path(leaf.sha256, leaf.suffix)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("how", ["flipped", "torn", "gone"])
 def test_a_damaged_input_is_named_moved_aside_and_made_again(project, how):
     project.write(pipeline=CHAIN)
@@ -633,7 +635,7 @@ def test_a_module_imported_under_a_name_made_up_inside_a_step_is_refused(project
         """
         import json
         from pathlib import Path
-        from pellucid.pipeline.load import load
+        from pellucid.pipeline.running.pipeline_file import load
         done = load(Path("pipeline.py")).run(check=False)
         print(json.dumps(done.steps["hidden"].message))
         """
@@ -697,14 +699,15 @@ def test_an_engine_can_be_used_for_several_runs(project):
 # garbage -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_collections_go_around_releases_again_and_again(project):
-    from pellucid.pipeline.collect import collect
+    from pellucid.pipeline.record.garbage_collection import collect
 
     project.write(
         rows_csv="user,item\n" + "".join(f"{user},{user % 3}\n" for user in range(30)),
         pipeline="""
         rows = pl.source("rows.csv", label="private", unit="user")
-        counts = pl.release(pl.privacy.histogram(key="item", cap=1), of=rows, epsilon=1.0, delta=1e-6)
+        counts = pl.release(pl.privacy.histogram(key="item", max_contributions=1), of=rows, epsilon=1.0, delta=1e-6)
         pipeline = pl.Pipeline("released", [rows, counts])
         """,
     )

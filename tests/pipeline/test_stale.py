@@ -21,8 +21,8 @@ EDITED = Path(__file__).parent / "edited"
 SERVER = """
 import json, os, sys, tempfile
 from pathlib import Path
-import duckdb, numpy, polars, pyarrow.csv, pyarrow.parquet, pellucid.data, pellucid.pipeline.partition, pellucid.pipeline.run
-from pellucid.pipeline.load import load
+import duckdb, numpy, polars, pyarrow.csv, pyarrow.parquet, pellucid.data, pellucid.store.table_partition, pellucid.pipeline.running.execution
+from pellucid.pipeline.running.pipeline_file import load
 
 def answer(asked):
     os.chdir(asked["folder"])
@@ -36,7 +36,7 @@ def answer(asked):
             "kept": {n: s.digest for n, s in kept.steps.items()},
             "fresh": {n: s.digest for n, s in fresh.steps.items()}}
 
-pellucid.pipeline.environment.pellucid_digest()  # once: it is the code loaded here that runs
+pellucid.pipeline.keys.environment.pellucid_digest()  # once: it is the code loaded here that runs
 for line in sys.stdin:
     sys.stdout.flush()
     if os.fork() == 0:
@@ -224,6 +224,7 @@ def base(tmp_path_factory, server):
     return edited, before
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("edit", EDITS, ids=str)
 def test_an_edit_runs_what_it_concerns(base, tmp_path, edit):
     edited, before = base
@@ -235,6 +236,7 @@ def test_an_edit_runs_what_it_concerns(base, tmp_path, edit):
         assert set(found["ran"]) <= set(edit.steps) | set(edit.also)
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("edit", NOT_EDITS, ids=str)
 def test_what_is_no_edit_runs_nothing(base, tmp_path, edit):
     edited, _ = base
@@ -250,6 +252,7 @@ OTHERS = [
 ]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("edit", OTHERS, ids=str)
 def test_what_concerns_another_step_does_not_concern_this(base, tmp_path, edit):
     edited, _ = base

@@ -20,10 +20,11 @@ import pyarrow.parquet as pq
 from scipy import stats
 
 import pellucid as pl
-from pellucid.privacy import MECHANISMS, bounding, keys
-from pellucid.privacy.declared import counts_of_declared, only_declared
-from pellucid.privacy.laplace import DiscreteLaplace, _table
-from pellucid.privacy.stream import Stream
+from pellucid.privacy import MECHANISMS, secret_keys
+from pellucid.privacy.mechanisms import bounding
+from pellucid.privacy.mechanisms.public_partitions import counts_of_public_keys, only_public_keys
+from pellucid.privacy.noise.laplace import DiscreteLaplace, _table
+from pellucid.privacy.noise.stream import Stream
 from pellucid.store.labels import Unit
 
 KEY = checks.KEY
@@ -68,7 +69,7 @@ def table(people: list[list[Row]], scratch: Path) -> Path:
 
 
 def of_gram(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
-    held = bounding.bounded_pairs(path, unit, mechanism.item, mechanism.cap, KEY, scratch)
+    held = bounding.bounded_pairs(path, unit, mechanism.item, mechanism.max_contributions, KEY, scratch)
     items, counts = checks.GRAM.diagonal(held)
     cells = checks.GRAM.pair_counts(held, items)
     found = {(i, j): int(cells[i, j]) for i in range(len(items)) for j in range(i + 1, len(items))}
@@ -77,17 +78,17 @@ def of_gram(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, i
 
 
 def of_histogram(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
-    if mechanism.declared:
-        path = only_declared(path, unit, mechanism.key, mechanism.declared, mechanism.other, scratch)
-    held = bounding.bounded_pairs(path, unit, mechanism.key, mechanism.cap, KEY, scratch, times=mechanism.rows)
+    if mechanism.public_keys:
+        path = only_public_keys(path, unit, mechanism.key, mechanism.public_keys, mechanism.other, scratch)
+    held = bounding.bounded_pairs(path, unit, mechanism.key, mechanism.max_contributions, KEY, scratch, times=mechanism.rows)
     items, counts = checks.GRAM.diagonal(held)
-    if mechanism.declared:
-        items, counts = counts_of_declared(items, counts, mechanism.declared, mechanism.other)
+    if mechanism.public_keys:
+        items, counts = counts_of_public_keys(items, counts, mechanism.public_keys, mechanism.other)
     return dict(zip(items.to_pylist(), map(int, counts), strict=True))
 
 
 def of_keys(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
-    held = bounding.bounded_pairs(path, unit, mechanism.key, mechanism.cap, KEY, scratch)
+    held = bounding.bounded_pairs(path, unit, mechanism.key, mechanism.max_contributions, KEY, scratch)
     items, counts = checks.GRAM.diagonal(held)
     return dict(zip(items.to_pylist(), map(int, counts), strict=True))
 
@@ -95,7 +96,7 @@ def of_keys(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, i
 def of_clicks(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
     import sys
 
-    module = sys.modules["pellucid.privacy.clicks"]
+    module = sys.modules["pellucid.privacy.mechanisms.clicks"]
     held = bounding.bounded_pairs(path, unit, mechanism.query, mechanism.queries, KEY, scratch)
     items, counts = checks.GRAM.diagonal(held)
     found: dict[Any, int] = dict(zip(items.to_pylist(), map(int, counts), strict=True))
@@ -107,10 +108,10 @@ def of_clicks(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any,
 def of_pairs(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
     import sys
 
-    held = bounding.bounded_pairs(path, unit, mechanism.item, mechanism.cap, KEY, scratch)
+    held = bounding.bounded_pairs(path, unit, mechanism.item, mechanism.max_contributions, KEY, scratch)
     items, _ = checks.GRAM.diagonal(held)
     names = items.to_pylist()
-    first, second, counts = sys.modules["pellucid.privacy.pairs"].together(held, items)
+    first, second, counts = sys.modules["pellucid.privacy.mechanisms.pairs"].together(held, items)
     return {(names[a], names[b]): int(c) for a, b, c in zip(first, second, counts, strict=True)}
 
 
@@ -133,7 +134,7 @@ def of_quantiles(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[A
     import sys
 
     counts = mechanism.counts(path, unit, KEY, scratch)
-    scores = sys.modules["pellucid.privacy.quantiles"].scores
+    scores = sys.modules["pellucid.privacy.mechanisms.quantiles"].scores
     return {(part, at): int(v) for part in mechanism.parts for at, v in enumerate(scores(counts, part))}
 
 
@@ -155,7 +156,7 @@ def by_key(people: int, epsilon: float, delta: float, label: str = "count") -> C
         rows = [(f"{name}/{who}", name, "s") for name in names for who in range(people + more)]
         path, found = _written(rows, scratch), []
         for run in range(count // many):
-            out = mechanism.run(path, "unit", epsilon, delta, keys.derive(KEY, f"{label}{more}{run}"), scratch)
+            out = mechanism.run(path, "unit", epsilon, delta, secret_keys.derive(KEY, f"{label}{more}{run}"), scratch)
             shown = out.column("count").to_pylist() if "count" in out.column_names else [1] * out.num_rows
             named = dict(zip(out.column(mechanism.key).to_pylist(), shown, strict=True))
             found.append([named.get(name, -(10**6)) for name in names])
@@ -175,7 +176,7 @@ def of_two_cells(people: int, epsilon: float, delta: float, pair: Callable[[dict
             rows = [row for row in rows if row[1].endswith("a")]
         path, found = _written(rows, scratch), []
         for run in range(count // many):
-            out = mechanism.run(path, "unit", epsilon, delta, keys.derive(KEY, f"two{more}{run}"), scratch).to_pylist()
+            out = mechanism.run(path, "unit", epsilon, delta, secret_keys.derive(KEY, f"two{more}{run}"), scratch).to_pylist()
             by_name: dict[str, int] = {}
             for row in out:
                 name = str(next(iter(row.values()))).split("-")[0]
@@ -194,7 +195,7 @@ def sample_sums(mechanism: Any, more: bool, count: int, scratch: Path) -> tuple[
     sums = np.full(cells + (mechanism.name == "mean"), (100 + more) * most, dtype=np.int64)
     found = []
     for run in range(count):
-        out = mechanism.noised(sums, chosen, Stream(keys.derive(KEY, f"sums{more}{run}")))
+        out = mechanism.noised(sums, chosen, Stream(secret_keys.derive(KEY, f"sums{more}{run}")))
         if mechanism.name == "mean":
             found.append(round(out["people"] * chosen.half))
         else:
@@ -206,10 +207,10 @@ def sample_maximum(noise_of: Callable[[Any], DiscreteLaplace], epsilon: float, v
     """Which of the candidates is named, on scores before and after a unit that counts most."""
 
     def sample(mechanism: Any, more: bool, count: int, scratch: Path) -> tuple[np.ndarray[Any, Any], float, float]:
-        from pellucid.privacy.maximum import noisy_maximum
+        from pellucid.privacy.mechanisms.report_noisy_max import noisy_maximum
 
         noise, scores = noise_of(mechanism), np.array(vectors[more], dtype=np.int64)
-        stream = Stream(keys.derive(KEY, f"maximum{more}"))
+        stream = Stream(secret_keys.derive(KEY, f"maximum{more}"))
         return np.array([noisy_maximum(scores, noise, stream) for _ in range(count)]), epsilon, 0.0
 
     return sample
@@ -222,27 +223,29 @@ def sample_gram(mechanism: Any, more: bool, count: int, scratch: Path) -> tuple[
 
 P: dict[str, Any] = dict(MECHANISMS)
 CASES: dict[str, list[Case]] = {
-    "gram": [Case(P["gram"](item="item", cap=2), of_gram, sample_gram)],
+    "gram": [Case(P["gram"](item="item", max_contributions=2), of_gram, sample_gram)],
     "histogram": [
-        Case(P["histogram"](key="item", cap=1), of_histogram, by_key(12, 1.0, 0.01)),
-        Case(P["histogram"](key="item", cap=1, noise="laplace"), of_histogram, by_key(5, 1.0, 0.01)),
-        Case(P["histogram"](key="item", cap=2, rows=2), of_histogram, by_key(20, 1.0, 0.01)),
+        Case(P["histogram"](key="item", max_contributions=1), of_histogram, by_key(12, 1.0, 0.01)),
+        Case(P["histogram"](key="item", max_contributions=1, noise="laplace"), of_histogram, by_key(5, 1.0, 0.01)),
+        Case(P["histogram"](key="item", max_contributions=2, rows=2), of_histogram, by_key(20, 1.0, 0.01)),
         Case(
-            P["histogram"](key="item", cap=1, declared=tuple(f"k{at:04d}" for at in range(5000)), other="o", noise="laplace"),
+            P["histogram"](
+                key="item", max_contributions=1, public_keys=tuple(f"k{at:04d}" for at in range(5000)), other="o", noise="laplace"
+            ),
             of_histogram,
             by_key(2, 1.0, 0.0),
         ),
     ],
     "mean": [Case(P["mean"](columns=("x", "y"), lower=-1.0, upper=3.0), of_sums, sample_sums)],
-    "total": [
-        Case(P["total"](columns=("x", "y"), lower=-1.0, upper=2.0, cap=2), of_sums, sample_sums),
-        Case(P["total"](columns=("x",), lower=-1.0, upper=2.0, cap=3, noise="laplace"), of_sums, sample_sums),
-        Case(P["total"](columns=("x",), lower=0.5, upper=0.75, cap=3), of_sums, sample_sums),
-        Case(P["total"](columns=("y", "x"), lower=-4.0, upper=-1.0, cap=4, noise="laplace"), of_sums, sample_sums),
+    "sum": [
+        Case(P["sum"](columns=("x", "y"), lower=-1.0, upper=2.0, max_contributions=2), of_sums, sample_sums),
+        Case(P["sum"](columns=("x",), lower=-1.0, upper=2.0, max_contributions=3, noise="laplace"), of_sums, sample_sums),
+        Case(P["sum"](columns=("x",), lower=0.5, upper=0.75, max_contributions=3), of_sums, sample_sums),
+        Case(P["sum"](columns=("y", "x"), lower=-4.0, upper=-1.0, max_contributions=4, noise="laplace"), of_sums, sample_sums),
     ],
     "partitions": [
-        Case(P["partitions"](key="item", cap=1), of_keys, by_key(2, 1.0, 0.01)),
-        Case(P["partitions"](key="item", cap=2, method="gaussian"), of_keys, by_key(9, 1.0, 0.01)),
+        Case(P["partitions"](key="item", max_contributions=1), of_keys, by_key(2, 1.0, 0.01)),
+        Case(P["partitions"](key="item", max_contributions=2, method="gaussian"), of_keys, by_key(9, 1.0, 0.01)),
     ],
     "clicks": [
         Case(
@@ -251,17 +254,19 @@ CASES: dict[str, list[Case]] = {
             of_two_cells(30, 1.0, 0.01, lambda row, n: row["count"]),
         )
     ],
-    "pairs": [Case(P["pairs"](item="item", cap=2), of_pairs, of_two_cells(12, 1.0, 0.01, lambda row, n: row["count"]))],
-    "top": [
+    "pairs": [
+        Case(P["pairs"](item="item", max_contributions=2), of_pairs, of_two_cells(12, 1.0, 0.01, lambda row, n: row["count"]))
+    ],
+    "top_k": [
         Case(
-            P["top"](key="item", declared=("a", "b", "c"), k=1),
+            P["top_k"](key="item", public_keys=("a", "b", "c"), k=1),
             of_top,
             sample_maximum(lambda m: m.plan(1.0, 0.0), 1.0, ([5, 5], [6, 5])),
         )
     ],
-    "choose": [
+    "select_best": [
         Case(
-            P["choose"](columns=("x", "y"), grid=4),
+            P["select_best"](columns=("x", "y"), grid=4),
             of_choose,
             sample_maximum(lambda m: m.plan(1.0, 0.0), 1.0, ([5, 5], [9, 5])),
         )
@@ -282,8 +287,8 @@ ALL = [(name, at) for name, cases in CASES.items() for at in range(len(cases))]
 
 def claimed(mechanism: Any, relation: str) -> tuple[int, int]:
     """How many cells a unit moves at most, and each by how much, as the guarantee says."""
-    if mechanism.name in ("top", "choose", "quantiles"):
-        by = {"top": 1, "choose": getattr(mechanism, "grid", 0)}.get(mechanism.name)
+    if mechanism.name in ("top_k", "select_best", "quantiles"):
+        by = {"top_k": 1, "select_best": getattr(mechanism, "grid", 0)}.get(mechanism.name)
         return 10**6, by or max(mechanism.shift(part, relation) for part in mechanism.parts)
     events = mechanism.guarantee(1.0, 1e-6 if not getattr(mechanism, "pure", False) else 0.0, relation)["events"]
     if "noise" not in events[0]:
@@ -307,7 +312,7 @@ def sensitivity_breaches(case: Case, scratch: Path, relation: str = "add-remove"
         moves = [found[two].get(cell, 0) - found[one].get(cell, 0) for cell in {*found[one], *found[two]}]
         moved = [move for move in moves if move]
         mixed = min(moved, default=0) < 0 < max(moved, default=0) and relation != "replace"
-        mixed = mixed and case.mechanism.name not in ("mean", "total", "quantiles")
+        mixed = mixed and case.mechanism.name not in ("mean", "sum", "quantiles")
         too_far = len(moved) > cells or any(abs(move) > by for move in moved)
         if case.mechanism.name == "mean":  # its bound is one of lengths
             too_far = sum(move * move for move in moved) > cells * by * by
@@ -386,7 +391,7 @@ def lone_naming(case: Case, scratch: Path, delta: float = 0.04, runs: int = 4) -
         rows = [row for row in rows if row[1].endswith("a")]
     path = _written(rows, scratch)
     for run in range(runs):
-        out = mechanism.run(path, "unit", 1.0, delta, keys.derive(KEY, f"lone{run}"), scratch)
+        out = mechanism.run(path, "unit", 1.0, delta, secret_keys.derive(KEY, f"lone{run}"), scratch)
         first = out.column(0).to_pylist()
         times, tried = times + len({str(value).split("-")[0] for value in first}), tried + many
     return bool(times) and float(stats.beta.ppf(1e-4, times, tried - times + 1)) > delta
@@ -442,7 +447,7 @@ def quantile_neighbours(mechanism: Any, part: int, relation: str, size: int = 3)
     """The scores of small counts, and of the same with one unit more (or, replaced, elsewhere)."""
     import sys
 
-    scores = sys.modules["pellucid.privacy.quantiles"].scores
+    scores = sys.modules["pellucid.privacy.mechanisms.quantiles"].scores
     found = []
     for counts in itertools.product(range(4), repeat=size):
         for at in range(size):
@@ -458,7 +463,7 @@ def quantile_neighbours(mechanism: Any, part: int, relation: str, size: int = 3)
 
 def laplace_chi_squared(noise: DiscreteLaplace, draws: int = 400_000, label: str = "laplace") -> float:
     """The p-value of draws against the exact discrete Laplace, values pooled so that 10 or more are expected in each bin."""
-    drawn = noise.draw(Stream(keys.derive(KEY, label)), draws)
+    drawn = noise.draw(Stream(secret_keys.derive(KEY, label)), draws)
     if drawn.dtype != np.int64:
         return 0.0
     q = 2.0 ** (-noise.halvings / noise.steps)
@@ -484,7 +489,7 @@ def laplace_chi_squared(noise: DiscreteLaplace, draws: int = 400_000, label: str
 def off_grid(mechanism: Any, path: Path, scratch: Path) -> list[float]:
     """Released quantiles that are not points of the declared grid."""
     points = {mechanism.lower + (mechanism.upper - mechanism.lower) * at / mechanism.steps for at in range(mechanism.steps + 1)}
-    released = [mechanism.run(path, "unit", 50.0, 0.0, keys.derive(KEY, f"grid{run}"), scratch) for run in range(5)]
+    released = [mechanism.run(path, "unit", 50.0, 0.0, secret_keys.derive(KEY, f"grid{run}"), scratch) for run in range(5)]
     return [value for found in released for value in found.values() if value not in points]
 
 

@@ -19,13 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import stats
 
-from pellucid.privacy import gram, keys, mean
-from pellucid.privacy.bounding import bounded_pairs
-from pellucid.privacy.gaussian import DiscreteGaussian
-from pellucid.privacy.stream import Stream
+from pellucid.privacy import secret_keys
+from pellucid.privacy.mechanisms import gram, mean
+from pellucid.privacy.mechanisms.bounding import bounded_pairs
+from pellucid.privacy.noise.gaussian import DiscreteGaussian
+from pellucid.privacy.noise.stream import Stream
 
 KEY = bytes(range(32))
-GRAM = sys.modules["pellucid.privacy.gram"]  # by its full name: the room shows the function of that name
+GRAM = sys.modules["pellucid.privacy.mechanisms.gram"]  # by its full name: the room shows the function of that name
 ITEMS = ("a", "b", "c")
 
 
@@ -64,7 +65,7 @@ def sensitivity_breaches(cap: int, scratch: Path, units: int = 3, items: tuple[s
             less = statistics[(*histories[:unit], (), *histories[unit + 1 :])]
             moves = [full.get(cell, 0) - less.get(cell, 0) for cell in {*full, *less}]
             moved = [move for move in moves if move]
-            if len(moved) > gram(item="item", cap=cap).cells or any(move != 1 for move in moved):
+            if len(moved) > gram(item="item", max_contributions=cap).cells or any(move != 1 for move in moved):
                 breaches.append(f"{histories} without unit {unit}: {moves}")
     return breaches
 
@@ -92,7 +93,7 @@ def mean_breaches(scratch: Path) -> list[str]:
 
 def noised(counts: list[int], pair: int, epsilon: float, delta: float, cap: int, key: bytes) -> np.ndarray[Any, Any]:
     """What the real code releases for a crowd with two items of given counts and joint count: cells (a,a), (a,b), (b,b)."""
-    mechanism = gram(item="item", cap=cap)
+    mechanism = gram(item="item", max_contributions=cap)
     cells = np.array([[counts[0], pair], [pair, counts[1]]], dtype=np.int64)
     table = GRAM.protected(
         pa.array(["a", "b"]),
@@ -110,10 +111,10 @@ def sums_of_cells(count: int, samples: int, epsilon: float, delta: float, label:
 
     Each release names 100 items in 50 disjoint pairs, whose cells have independent noise: 50 samples at a time.
     """
-    mechanism, found = gram(item="item", cap=2), []
+    mechanism, found = gram(item="item", max_contributions=2), []
     items = pa.array(np.arange(100))
     for run in range(samples // 50):
-        stream = Stream(keys.derive(KEY, f"{label}{run}"))
+        stream = Stream(secret_keys.derive(KEY, f"{label}{run}"))
         cells = np.full((100, 100), count, dtype=np.int64)
         plan = mechanism.plan(epsilon, delta)
         table = GRAM.protected(items, np.full(100, count), lambda kept, cells=cells: cells, plan, stream, 100)
@@ -153,12 +154,12 @@ def audit_breach(epsilon: float, delta: float, samples: int = 60_000, confidence
 
 def naming_rate(runs: int, epsilon: float, delta: float) -> tuple[int, int]:
     """How often an item that one person alone holds is named: (times, runs)."""
-    mechanism = gram(item="item", cap=1)
+    mechanism = gram(item="item", max_contributions=1)
     chosen, times = mechanism.plan(epsilon, delta), 0
     for i in range(runs):
         table = GRAM.protected(
             pa.array(["only"]), np.array([1]), lambda kept: np.ones((len(kept),) * 2, dtype=np.int64), chosen,
-            Stream(keys.derive(KEY, f"name{i}")), 10,
+            Stream(secret_keys.derive(KEY, f"name{i}")), 10,
         )  # fmt: skip
         times += table.num_rows
     return times, runs
@@ -175,8 +176,8 @@ def release(
 ) -> tuple[pa.Table, np.ndarray[Any, Any]]:
     """A real release by `Gram.run` where everyone holds every item, so every true count is `people`: the table and its noise."""
     rows = [(f"u{u:03d}", f"i{i:03d}") for u in range(people) for i in range(items)]
-    table = gram(item="item", cap=items).run(
-        write(scratch / "full.parquet", rows), "unit", 50.0, 0.01, keys.release_key(KEY, release_id), scratch
+    table = gram(item="item", max_contributions=items).run(
+        write(scratch / "full.parquet", rows), "unit", 50.0, 0.01, secret_keys.release_key(KEY, release_id), scratch
     )
     return table, table.column("count").to_numpy() - people
 
@@ -202,7 +203,7 @@ def reused_streams(scratch: Path) -> list[str]:
 def order_leaks(scratch: Path) -> bool:
     """Is the order of rows anything but the items' own order?"""
     rows = [(f"u{u}", item) for u in range(600) for item in ("a", "b", "c") if u % {"a": 3, "b": 2, "c": 1}[item] == 0]
-    table = gram(item="item", cap=3).run(write(scratch / "o.parquet", rows), "unit", 20.0, 0.01, KEY, scratch)
+    table = gram(item="item", max_contributions=3).run(write(scratch / "o.parquet", rows), "unit", 20.0, 0.01, KEY, scratch)
     found = list(zip(table.column("item_a").to_pylist(), table.column("item_b").to_pylist(), strict=True))
     assert len(found) == 6
     return found != sorted(found)
@@ -210,8 +211,8 @@ def order_leaks(scratch: Path) -> bool:
 
 def distinguishing_share(runs: int = 4000) -> float:
     """The share of outputs on one crowd whose value never occurs on its neighbour: near 1 when low bits give the input away."""
-    less = {float(noised([900, 900], 900, 5.0, 0.01, 2, keys.derive(KEY, f"l{i}"))[1]) for i in range(runs)}
-    more = [float(noised([901, 901], 901, 5.0, 0.01, 2, keys.derive(KEY, f"m{i}"))[1]) for i in range(runs)]
+    less = {float(noised([900, 900], 900, 5.0, 0.01, 2, secret_keys.derive(KEY, f"l{i}"))[1]) for i in range(runs)}
+    more = [float(noised([901, 901], 901, 5.0, 0.01, 2, secret_keys.derive(KEY, f"m{i}"))[1]) for i in range(runs)]
     return sum(value not in less for value in more) / runs
 
 
@@ -224,7 +225,7 @@ def chi_squared(sigma2: Fraction, draws: int = 400_000, label: str = "chi") -> f
     expected = weights / weights.sum() * draws
     group = max(1, int(sigma / 20))
     bins = np.clip(np.rint(support / group).astype(int), -int(3.2 * sigma / group) - 1, int(3.2 * sigma / group) + 1)
-    drawn = DiscreteGaussian(sigma2).draw(Stream(keys.derive(KEY, label)), draws)
+    drawn = DiscreteGaussian(sigma2).draw(Stream(secret_keys.derive(KEY, label)), draws)
     if drawn.dtype != np.int64:
         return 0.0
     found = Counter(np.clip(np.rint(drawn / group).astype(int), bins.min(), bins.max()).tolist())

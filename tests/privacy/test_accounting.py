@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy import gram, histogram, mean
-from pellucid.privacy.accounting import checked_events, loss_delta, loss_epsilon, rho_of, zcdp_delta, zcdp_epsilon
-from pellucid.privacy.calibration import delta_for_counts
+from pellucid.privacy.accounting.composition import checked_events, loss_delta, loss_epsilon, rho_of, zcdp_delta, zcdp_epsilon
+from pellucid.privacy.mechanisms import gram, histogram, mean
+from pellucid.privacy.noise.calibration import delta_for_counts
 
 
 def gaussian(sigma2: Fraction, cells: int = 1, sensitivity: int = 1) -> dict[str, Any]:
@@ -125,7 +125,11 @@ def test_without_events_the_guarantee_itself_is_the_event() -> None:
             checked_events(wrong, 0.5, 1e-6)
 
 
-@pytest.mark.parametrize("mechanism", [gram("item", cap=5), histogram("item", cap=3), mean(["x", "y"])], ids=lambda m: m.name)
+@pytest.mark.parametrize(
+    "mechanism",
+    [gram("item", max_contributions=5), histogram("item", max_contributions=3), mean(["x", "y"])],
+    ids=lambda m: m.name,
+)
 def test_the_events_of_a_mechanism_account_for_its_own_guarantee(mechanism: Any) -> None:
     """The accountant, given a mechanism's events, must find the epsilon and delta that the mechanism declares, and not much less."""
     for epsilon, delta in ((0.5, 1e-6), (2.0, 1e-8)):

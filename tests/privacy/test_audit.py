@@ -8,6 +8,7 @@ import privacy_checks as checks
 import pytest
 
 
+@pytest.mark.slow
 def test_no_event_refutes_the_declared_guarantee_and_the_audit_is_not_blind() -> None:
     refuted, estimate = checks.audit_breach(1.0, 0.01, samples=40_000)
     assert not refuted

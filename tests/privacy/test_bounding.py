@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy import bounding, columns, gram, histogram, mean
+from pellucid.privacy.mechanisms import bounding, gram, histogram, mean, private_columns
 
 KEY = bytes(range(32))
 ROWS = st.lists(
@@ -32,10 +32,10 @@ def bounded(table: pa.Table, cap: int, scratch: Path, key: bytes = KEY, **write:
         path.unlink()
 
 
-@given(rows=ROWS, cap=st.integers(1, 4), order=st.randoms(use_true_random=False))
+@given(rows=ROWS, max_contributions=st.integers(1, 4), order=st.randoms(use_true_random=False))
 @settings(max_examples=25, deadline=None)
 def test_every_unit_keeps_its_distinct_items_up_to_the_cap_whatever_the_order(
-    rows: list[tuple[str, str]], cap: int, order: Any, tmp_path_factory: pytest.TempPathFactory
+    rows: list[tuple[str, str]], max_contributions: int, order: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     scratch = tmp_path_factory.mktemp("b")
 
@@ -44,7 +44,7 @@ def test_every_unit_keeps_its_distinct_items_up_to_the_cap_whatever_the_order(
             {"unit": pa.array([r[0] for r in rows], pa.string()), "item": pa.array([r[1] for r in rows], pa.string())}
         )
 
-    found = bounded(table(rows), cap, scratch)
+    found = bounded(table(rows), max_contributions, scratch)
     assert len(set(zip(*found.to_pydict().values(), strict=True))) == found.num_rows
     units = sorted({unit for unit, _ in rows})
     sizes = Counter(found.column("unit").to_pylist())
@@ -52,10 +52,10 @@ def test_every_unit_keeps_its_distinct_items_up_to_the_cap_whatever_the_order(
         held = {item for owner, item in rows if owner == unit}
         kept = {item for owner, item in zip(*found.to_pydict().values(), strict=True) if owner == place}
         assert kept <= held
-        assert sizes[place] == min(cap, len(held))
+        assert sizes[place] == min(max_contributions, len(held))
     shuffled = list(rows)
     order.shuffle(shuffled)
-    assert bounded(table(shuffled), cap, scratch, row_group_size=7).equals(found)
+    assert bounded(table(shuffled), max_contributions, scratch, row_group_size=7).equals(found)
 
 
 def test_which_items_are_kept_depends_on_the_key_and_is_even(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ VALUES: dict[str, pa.Array] = {
 def test_items_and_units_of_every_plain_type_work_and_keep_their_type(kind: str, tmp_path: Path) -> None:
     values = VALUES[kind]
     found = bounded(pa.table({"unit": pa.array([1, 1, 2, 3]), "item": values}), 5, tmp_path)
-    assert found.column("item").type == columns.plain_type(values.type)
+    assert found.column("item").type == private_columns.plain_type(values.type)
     assert sorted(map(str, found.column("item").to_pylist())) == sorted(map(str, values.to_pylist()))
     by_unit = bounded(pa.table({"unit": values, "item": pa.array([1, 2, 3, 4])}), 1, tmp_path)
     assert by_unit.num_rows == len(set(values.to_pylist()))

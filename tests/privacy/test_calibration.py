@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy import gram, histogram, mean
-from pellucid.privacy.calibration import delta_for_counts, delta_for_l2, sigma_for_counts, sigma_for_l2
-from pellucid.privacy.gaussian import DiscreteGaussian
+from pellucid.privacy.mechanisms import gram, histogram, mean
+from pellucid.privacy.noise.calibration import delta_for_counts, delta_for_l2, sigma_for_counts, sigma_for_l2
+from pellucid.privacy.noise.gaussian import DiscreteGaussian
 
 
 def brute(sigma2: float, epsilon: float, shifts: tuple[int, ...], reach: int) -> float:
@@ -70,7 +70,7 @@ def test_the_least_noise_on_the_grid_is_taken(cells: int) -> None:
 
 
 def test_the_two_laws_of_the_sum_agree_where_they_meet() -> None:
-    from pellucid.privacy.calibration import _convolved_delta, _smooth_delta
+    from pellucid.privacy.noise.calibration import _convolved_delta, _smooth_delta
 
     for cells, epsilon in itertools.product((1, 2, 3, 15, 100), (0.1, 1.0, 5.0)):
         exact = _convolved_delta(4.0, epsilon, cells)
@@ -78,7 +78,7 @@ def test_the_two_laws_of_the_sum_agree_where_they_meet() -> None:
 
 
 def test_terms_in_blocks_bound_the_sum_from_above_and_closely(monkeypatch: pytest.MonkeyPatch) -> None:
-    from pellucid.privacy import calibration
+    from pellucid.privacy.noise import calibration
 
     fine = calibration._smooth_delta(1e4, 0.4, 15)
     monkeypatch.setattr(calibration, "FINE", 100)
@@ -116,10 +116,10 @@ def test_unusable_parameters_are_refused_in_one_line(mechanism: Any) -> None:
 @pytest.mark.parametrize("epsilon", [0.05, 0.5, 1.0, 4.0, 20.0, 100.0])
 @pytest.mark.parametrize("delta", [1e-12, 1e-6, 0.1])
 def test_the_parts_of_delta_add_up_to_no_more_than_delta(epsilon: float, delta: float) -> None:
-    for mechanism in (gram("item"), gram("item", cap=1), histogram("item", cap=20)):
+    for mechanism in (gram("item"), gram("item", max_contributions=1), histogram("item", max_contributions=20)):
         parts = mechanism.plan(epsilon, delta)
         assert parts.delta_counts + parts.delta_threshold + parts.delta_sampler <= delta
-        cap = mechanism.cap
+        cap = mechanism.max_contributions
         assert cap * DiscreteGaussian(parts.sigma2).tail(parts.threshold - 1) == parts.delta_threshold <= 0.25 * delta
         assert cap * DiscreteGaussian(parts.sigma2).tail(parts.threshold - 2) > 0.2499 * delta  # no lower threshold would do
     total = mean(["x", "y"]).guarantee(epsilon, delta)["delta_parts"]

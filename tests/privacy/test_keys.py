@@ -10,7 +10,7 @@ import pytest
 
 from pellucid.errors import PrivacyError
 from pellucid.privacy import commitment, pseudonym, release_key, steward_key
-from pellucid.privacy.keys import KEY_FILE, keys_folder
+from pellucid.privacy.secret_keys import KEY_FILE, keys_folder
 
 
 @pytest.fixture

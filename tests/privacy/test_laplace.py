@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.laplace import DiscreteLaplace, _table, laplace
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.noise.laplace import DiscreteLaplace, _table, laplace
+from pellucid.privacy.noise.stream import Stream
 
 KEY = every.KEY
 SIGMAS = [0.5, 1.0, 3.0, 16.6, 300.0, 10_000.0]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy import gram, histogram, mean
+from pellucid.privacy.mechanisms import gram, histogram, mean
 
 KEY = bytes(range(32))
 MSWEB = Path(__file__).parents[2] / "src" / "pellucid" / "cli" / "msweb" / "visits.csv"
@@ -34,7 +34,7 @@ def run(mechanism: Any, path: Path, scratch: Path, key: bytes = KEY, epsilon: fl
 
 
 def test_a_gram_release_is_a_full_triangle_near_the_truth_and_leaves_nothing_behind(visits: Path, tmp_path: Path) -> None:
-    mechanism = gram(item="area_id", cap=35)  # nobody has more: the bound takes nothing away
+    mechanism = gram(item="area_id", max_contributions=35)  # nobody has more: the bound takes nothing away
     table = run(mechanism, visits, tmp_path, epsilon=50.0)
     assert table.schema == pa.schema([("item_a", pa.int64()), ("item_b", pa.int64()), ("count", pa.int64())])
     items = table.column("item_a").unique().to_pylist()
@@ -84,7 +84,7 @@ def test_max_items_keeps_the_largest_noised_counts(visits: Path, tmp_path: Path)
 
 
 def test_a_histogram_is_the_noised_diagonal_over_its_threshold(visits: Path, tmp_path: Path) -> None:
-    mechanism = histogram(key="area_id", cap=5)
+    mechanism = histogram(key="area_id", max_contributions=5)
     table = run(mechanism, visits, tmp_path)
     numbers = mechanism.numbers(1.0, 1e-6)
     assert table.column_names == ["area_id", "count"]
@@ -140,8 +140,9 @@ def test_parameters_cover_every_field_and_the_version_and_are_json(mechanism: An
 
 def test_unusable_bounds_are_refused() -> None:
     bad: list[Any] = [
-        lambda: gram("i", cap=0), lambda: gram("i", cap=101), lambda: gram("i", cap=True), lambda: gram("i", cap=2.0),  # type: ignore[arg-type]
-        lambda: gram(""), lambda: gram("i", max_items=0), lambda: histogram("k", cap=-1), lambda: mean([]),
+        lambda: gram("i", max_contributions=0), lambda: gram("i", max_contributions=101), lambda: gram("i", max_contributions=True),
+        lambda: gram("i", max_contributions=2.0),  # type: ignore[arg-type]
+        lambda: gram(""), lambda: gram("i", max_items=0), lambda: histogram("k", max_contributions=-1), lambda: mean([]),
         lambda: mean(["a", "a"]), lambda: mean(["a", "a_error"]), lambda: mean(["people"]), lambda: mean(["a"], 1.0, 1.0),
         lambda: mean(["a"], 0.0, float("inf")), lambda: mean(["a"], float("nan"), 1.0),
     ]  # fmt: skip
@@ -152,7 +153,7 @@ def test_unusable_bounds_are_refused() -> None:
 
 def test_importing_the_room_loads_nothing_heavy_and_keeps_its_functions() -> None:
     code = (
-        "import sys, pellucid.privacy as p, pellucid.privacy.gram, pellucid.privacy.mean\n"
+        "import sys, pellucid.privacy as p, pellucid.privacy.mechanisms.gram, pellucid.privacy.mechanisms.mean\n"
         "p.gram('a'), p.mean(['x']), p.histogram('k')\n"
         "print([m for m in ('numpy', 'pyarrow', 'scipy', 'duckdb', 'cryptography') if m in sys.modules])"
     )

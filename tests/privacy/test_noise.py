@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.gaussian import BITS, DiscreteGaussian, _table
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.noise.gaussian import BITS, DiscreteGaussian, _table
+from pellucid.privacy.noise.stream import Stream
 
 SIGMAS2 = [Fraction(1, 4), Fraction(1), Fraction(551, 2), Fraction(300**2), Fraction(10**8)]
 
@@ -31,7 +31,7 @@ def test_words_come_in_one_order_however_they_are_asked_for(portions: list[int])
 def test_the_stream_is_aes_ctr_under_the_derived_key() -> None:
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-    from pellucid.privacy.keys import derive
+    from pellucid.privacy.secret_keys import derive
 
     cipher = Cipher(algorithms.AES(derive(checks.KEY, "stream/words")), modes.CTR(bytes(16))).encryptor()
     assert Stream(checks.KEY).words(1000).astype("<u8").tobytes() == cipher.update(bytes(8000))

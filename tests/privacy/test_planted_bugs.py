@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import runpy
 import sys
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,12 +14,13 @@ import numpy as np
 import privacy_checks as checks
 import pytest
 
-from pellucid.privacy import Gram, Mean, bounding, keys, threshold
-from pellucid.privacy.calibration import sigma_for_counts
-from pellucid.privacy.gaussian import DiscreteGaussian
-from pellucid.privacy.stream import Stream
+from pellucid.privacy import Gram, Mean, secret_keys
+from pellucid.privacy.mechanisms import bounding, threshold
+from pellucid.privacy.noise.calibration import sigma_for_counts
+from pellucid.privacy.noise.gaussian import DiscreteGaussian
+from pellucid.privacy.noise.stream import Stream
 
-GRAM = sys.modules["pellucid.privacy.gram"]
+GRAM = sys.modules["pellucid.privacy.mechanisms.gram"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +35,7 @@ def test_forgotten_bounding_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert checks.sensitivity_breaches(2, tmp_path, units=2)
 
 
+@pytest.mark.slow
 def test_a_bound_one_too_large_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     real = bounding._drawn
     monkeypatch.setattr(bounding, "_drawn", lambda units, a, b, cap, key: real(units, a, b, cap + 1, key))
@@ -51,6 +54,7 @@ def test_repeated_rows_counted_twice_are_caught(monkeypatch: pytest.MonkeyPatch,
     assert checks.sensitivity_breaches(2, tmp_path, units=2)
 
 
+@pytest.mark.slow
 def test_a_draw_that_depends_on_who_else_is_there_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def drawn(units: Any, unit_hash: Any, row_hash: Any, cap: int, key: bytes) -> Any:
         order = np.random.default_rng(int(row_hash.sum() % 2**32)).permutation(len(units))
@@ -61,6 +65,7 @@ def test_a_draw_that_depends_on_who_else_is_there_is_caught(monkeypatch: pytest.
     assert checks.sensitivity_breaches(1, tmp_path, units=3, items=("a", "b"))
 
 
+@pytest.mark.slow
 def test_a_mean_without_clamp_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def grid(self: Mean, values: list[Any], half: int) -> Any:
         finite = [np.where(np.isfinite(value) & (np.abs(value) < 1e6), value, 1e6) for value in values]
@@ -70,32 +75,38 @@ def test_a_mean_without_clamp_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert checks.mean_breaches(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_sensitivity_that_forgets_the_pairs_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(Gram, "cells", property(lambda self: self.cap))  # sqrt(m) instead of sqrt(m (m + 1) / 2)
+    monkeypatch.setattr(Gram, "cells", property(lambda self: self.max_contributions))  # sqrt(m) instead of sqrt(m (m + 1) / 2)
     assert checks.sensitivity_breaches(2, tmp_path, units=2)
 
 
+@pytest.mark.slow
 def test_a_sensitivity_of_one_cell_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Gram, "cells", property(lambda self: 1))
     assert checks.audit_breach(1.0, 0.01, samples=20_000)[0]
 
 
+@pytest.mark.slow
 def test_a_doubled_epsilon_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold, "sigma_for_counts", lambda e, d, c: sigma_for_counts(2 * e, d, c))
     assert checks.audit_breach(1.0, 0.01, samples=20_000)[0]
 
 
+@pytest.mark.slow
 def test_noise_of_half_the_width_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threshold, "sigma_for_counts", lambda e, d, c: sigma_for_counts(e, d, c) / 4)
     assert checks.audit_breach(1.0, 0.01, samples=20_000)[0]
 
 
+@pytest.mark.slow
 def test_a_threshold_of_zero_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     real = threshold.plan
     monkeypatch.setattr(GRAM, "plan", lambda *given: dataclasses.replace(real(*given), threshold=0))
     assert checks.naming_breach()
 
 
+@pytest.mark.slow
 def test_a_threshold_that_forgets_the_persons_own_count_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     real = threshold.plan
 
@@ -113,7 +124,7 @@ def test_one_stream_for_diagonal_and_rest_is_caught(monkeypatch: pytest.MonkeyPa
 
 
 def test_one_noise_key_for_two_releases_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(keys, "release_key", lambda key, release_id: key)
+    monkeypatch.setattr(secret_keys, "release_key", lambda key, release_id: key)
     assert checks.reused_streams(tmp_path) == ["two releases"]
 
 
@@ -149,3 +160,13 @@ def test_rounded_continuous_noise_is_caught(monkeypatch: pytest.MonkeyPatch) -> 
 def test_cut_tails_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DiscreteGaussian, "draw", _cut_draw(DiscreteGaussian.draw))
     assert checks.chi_squared(Fraction(100)) < 1e-6
+
+
+def test_the_bugs_that_the_script_plants_still_fit_the_code() -> None:
+    """`scripts/mutants --planted` runs the tests against each, which takes minutes; that each can be planted is seen here."""
+    script = runpy.run_path(str(Path(__file__).parents[2] / "scripts/mutants"))
+    planted = list(script["planted"]())
+    assert len(planted) == len(script["PLANTED"]) >= 20
+    for name, path, text in planted:
+        compile(text, path, "exec")
+        assert text != (script["PRIVACY"] / path).read_text(), name

@@ -14,14 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pellucid.privacy import Clicks, Histogram, Pairs, Quantiles, Total, bounding, columns, threshold
-from pellucid.privacy.laplace import DiscreteLaplace, laplace
-from pellucid.privacy.stream import Stream
+from pellucid.privacy import Clicks, Histogram, Pairs, Quantiles, Sum
+from pellucid.privacy.mechanisms import bounding, private_columns, threshold
+from pellucid.privacy.noise.laplace import DiscreteLaplace, laplace
+from pellucid.privacy.noise.stream import Stream
 from pellucid.store.labels import Unit, unit_of
 
 
 def module(name: str) -> Any:
-    return sys.modules[f"pellucid.privacy.{name}"]
+    return sys.modules[f"pellucid.privacy.mechanisms.{name}"]
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,8 @@ def _fresh_plans() -> Any:
     threshold._plan.cache_clear()
 
 
-@pytest.mark.parametrize("name", ["histogram", "partitions", "clicks", "pairs", "total"])
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("name", ["histogram", "partitions", "clicks", "pairs", "sum"])
 def test_forgotten_bounding_is_caught(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bounding, "_drawn", lambda units, *rest: np.ones(len(units), dtype=bool))
     assert every.sensitivity_breaches(every.CASES[name][0], tmp_path)
@@ -51,7 +53,8 @@ def test_a_sensitivity_that_forgets_the_rows_of_a_key_is_caught(monkeypatch: pyt
     assert every.sensitivity_breaches(every.CASES["histogram"][2], tmp_path)
 
 
-@pytest.mark.parametrize(("name", "cls"), [("histogram", Histogram), ("clicks", Clicks), ("pairs", Pairs), ("total", Total)])
+@pytest.mark.quick(1)
+@pytest.mark.parametrize(("name", "cls"), [("histogram", Histogram), ("clicks", Clicks), ("pairs", Pairs), ("sum", Sum)])
 def test_replace_treated_as_add_remove_is_caught(name: str, cls: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     real = cls.plan
     monkeypatch.setattr(cls, "plan", lambda self, epsilon, delta, relation="": real(self, epsilon, delta))
@@ -59,17 +62,17 @@ def test_replace_treated_as_add_remove_is_caught(name: str, cls: Any, monkeypatc
 
 
 def test_a_replaced_unit_taken_to_have_as_many_rows_as_before_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def most(self: Total, half: int, relation: str) -> int:
+    def most(self: Sum, half: int, relation: str) -> int:
         low, high = self.ends(half)
-        return self.cap * (high - low)
+        return self.max_contributions * (high - low)
 
-    assert not every.sensitivity_breaches(every.CASES["total"][2], tmp_path, "replace")
-    monkeypatch.setattr(Total, "most", most)
-    assert every.sensitivity_breaches(every.CASES["total"][2], tmp_path, "replace")
+    assert not every.sensitivity_breaches(every.CASES["sum"][2], tmp_path, "replace")
+    monkeypatch.setattr(Sum, "most", most)
+    assert every.sensitivity_breaches(every.CASES["sum"][2], tmp_path, "replace")
 
 
 def test_a_persons_day_treated_as_the_person_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(columns, "days_of", lambda people, times, clock: people.cast("binary"))
+    monkeypatch.setattr(private_columns, "days_of", lambda people, times, clock: people.cast("binary"))
     assert any(every.day_breaches(every.CASES[name][0], tmp_path) for name in ("pairs", "histogram"))
 
 
@@ -78,8 +81,8 @@ def _one(people: Any) -> Any:
 
 
 def test_a_day_whose_person_is_forgotten_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    real = columns.days_of
-    monkeypatch.setattr(columns, "days_of", lambda people, times, clock: real(_one(people), times, clock))
+    real = private_columns.days_of
+    monkeypatch.setattr(private_columns, "days_of", lambda people, times, clock: real(_one(people), times, clock))
     assert any(every.day_breaches(case, tmp_path) for name in ("histogram", "clicks", "pairs") for case in every.CASES[name])
 
 
@@ -89,15 +92,16 @@ def test_clicks_that_are_not_counted_in_the_sensitivity_are_caught(monkeypatch: 
 
 
 def test_a_total_without_clamp_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def grid(self: Total, values: list[Any], half: int) -> Any:
+    def grid(self: Sum, values: list[Any], half: int) -> Any:
         finite = [np.where(np.isfinite(value) & (np.abs(value) < 1e6), value, 1e6) for value in values]
         return np.stack([np.rint(value / self.step(half)) for value in finite], axis=1).astype(np.int64)
 
-    monkeypatch.setattr(Total, "grid", grid)
-    assert every.sensitivity_breaches(every.CASES["total"][0], tmp_path)
+    monkeypatch.setattr(Sum, "grid", grid)
+    assert every.sensitivity_breaches(every.CASES["sum"][0], tmp_path)
 
 
-@pytest.mark.parametrize(("name", "at", "home"), [("histogram", 3, "threshold"), ("total", 1, "total")])
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "at", "home"), [("histogram", 3, "threshold"), ("sum", 1, "bounded_sum")])
 def test_a_doubled_epsilon_of_laplace_noise_is_caught(
     name: str, at: int, home: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -105,6 +109,7 @@ def test_a_doubled_epsilon_of_laplace_noise_is_caught(
     assert every.refuted(every.CASES[name][at], tmp_path, 4_000)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("name", "runs"), [("pairs", 4), ("clicks", 2)])
 def test_a_doubled_epsilon_of_gaussian_noise_is_caught(
     name: str, runs: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

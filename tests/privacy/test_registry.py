@@ -12,7 +12,7 @@ import pytest
 from test_versions import RELEASED
 
 from pellucid.privacy import MECHANISMS
-from pellucid.privacy.accounting import checked_events
+from pellucid.privacy.accounting.composition import checked_events
 
 ARGUMENT = (
     "Unit and neighbouring relation:",
@@ -23,7 +23,7 @@ ARGUMENT = (
     "Why the code meets it:",
     "version",
 )
-UNTHRESHOLDED = ("mean", "total", "top", "choose", "quantiles")
+UNTHRESHOLDED = ("mean", "sum", "top_k", "select_best", "quantiles")
 
 
 def cases() -> Any:
@@ -38,17 +38,20 @@ def test_no_mechanism_is_without_its_checks_its_version_and_its_argument() -> No
         assert not missing, (name, missing)
 
 
+@pytest.mark.quick(6)
 @cases()
 @pytest.mark.parametrize("relation", ["add-remove", "replace"])
 def test_one_unit_moves_no_more_than_the_guarantee_says(name: str, at: int, relation: str, tmp_path: Path) -> None:
     assert every.sensitivity_breaches(every.CASES[name][at], tmp_path, relation) == []
 
 
+@pytest.mark.quick(2)
 @cases()
 def test_one_day_of_a_person_moves_no_more_than_the_guarantee_says(name: str, at: int, tmp_path: Path) -> None:
     assert every.day_breaches(every.CASES[name][at], tmp_path) == []
 
 
+@pytest.mark.quick(2)
 @cases()
 def test_no_event_refutes_the_guarantee_in_4000_draws(name: str, at: int, tmp_path: Path) -> None:
     assert not every.refuted(every.CASES[name][at], tmp_path, 4_000)
@@ -70,7 +73,7 @@ def test_no_event_refutes_the_guarantee_and_none_tells_neighbours_apart_in_20000
 @cases()
 def test_what_one_person_alone_holds_is_named_no_more_often_than_delta_allows(name: str, at: int, tmp_path: Path) -> None:
     case = every.CASES[name][at]
-    if name in UNTHRESHOLDED or getattr(case.mechanism, "declared", ()):
+    if name in UNTHRESHOLDED or getattr(case.mechanism, "public_keys", ()):
         assert case.mechanism.guarantee(1.0, 0.04).get("threshold") is None  # names nothing that was not declared
     else:
         assert not every.lone_naming(case, tmp_path)
@@ -89,7 +92,7 @@ def test_the_accountant_takes_the_events_of_every_guarantee(name: str, at: int, 
 
 @pytest.mark.parametrize("relation", ["add-remove", "replace"])
 def test_the_exact_chances_of_every_noisy_maximum_keep_to_epsilon(relation: str) -> None:
-    top, choose, quantiles = (every.CASES[name][0].mechanism for name in ("top", "choose", "quantiles"))
+    top, choose, quantiles = (every.CASES[name][0].mechanism for name in ("top_k", "select_best", "quantiles"))
     for mechanism, shift in ((top, 1), (choose, 4)):
         neighbours = every.monotone_neighbours(3, shift)
         if relation == "replace":  # one unit less, another more

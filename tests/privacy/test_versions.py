@@ -15,18 +15,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pellucid.privacy import choose, clicks, gram, histogram, mean, pairs, partitions, quantiles, top, total
+from pellucid.privacy.mechanisms import clicks, gram, histogram, mean, pairs, partitions, quantiles, select_best, top_k
+from pellucid.privacy.mechanisms import sum as bounded_sum
 
 KEY = hashlib.sha256(b"a key for tests").digest()
 RELEASED = {
     ("gram", 1): "df5787dc03bb8e16",
     ("histogram", 1): "d4ff9a482b38779c",
     ("mean", 1): "8e662712da5adbb9",
-    ("total", 2): "58e46ec1123acf69",
+    ("sum", 2): "58e46ec1123acf69",
     ("quantiles", 1): "b31ea44da8f053d0",
-    ("choose", 1): "d83c3301b3e5de17",
+    ("select_best", 1): "d83c3301b3e5de17",
     ("partitions", 1): "c92a1e8c1ff7ad7f",
-    ("top", 1): "fe1a53574f71df47",
+    ("top_k", 1): "fe1a53574f71df47",
     ("clicks", 1): "6dbda2fe9599a9bf",
     ("pairs", 1): "a458e1509870e6ce",
 }
@@ -53,16 +54,16 @@ def digest(released: Any) -> str:
 @pytest.mark.parametrize(
     ("mechanism", "table"),
     [
-        (gram(item="item", cap=3), visits()),
-        (histogram(key="item", cap=3), visits()),
+        (gram(item="item", max_contributions=3), visits()),
+        (histogram(key="item", max_contributions=3), visits()),
         (mean(columns=("share",)), values()),
-        (total(columns=("share",)), values()),
+        (bounded_sum(columns=("share",)), values()),
         (quantiles("share", 0.0, 1.0, levels=(0.1, 0.5)), values()),
-        (choose(("share", "other")), values()),
-        (partitions("item", cap=3), visits()),
-        (top("item", declared=[f"item {at}" for at in range(9)], k=3), visits()),
+        (select_best(("share", "other")), values()),
+        (partitions("item", max_contributions=3), visits()),
+        (top_k("item", public_keys=[f"item {at}" for at in range(9)], k=3), visits()),
         (clicks("item", "place", queries=3, clicks=3), visits()),
-        (pairs("item", cap=3), visits()),
+        (pairs("item", max_contributions=3), visits()),
     ],
     ids=lambda given: getattr(given, "name", ""),
 )

@@ -19,8 +19,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pellucid.store.digest import TableDigest, array_digest, table_digest
-from pellucid.store.normal import normal_batches, normal_schema
+from pellucid.store.canonical_digest import TableDigest, array_digest, table_digest
+from pellucid.store.canonical_form import normal_batches, normal_schema
 
 
 def digest_of(table) -> str:

@@ -195,6 +195,7 @@ def _adopt_many(root: Path, seed: int) -> list[str]:
     return [put(objects, b"content %d" % ((i * seed) % 50)) for i in range(100)]
 
 
+@pytest.mark.slow
 def test_four_processes_fill_one_store_at_once(tmp_path):
     with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
         hashes = [pool.submit(_adopt_many, tmp_path, seed) for seed in (1, 3, 7, 9)]

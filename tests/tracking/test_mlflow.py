@@ -19,7 +19,7 @@ import pellucid as pl
 
 visits = pl.source("visits.csv", label="private", unit="person")
 
-matrix = pl.release(pl.privacy.gram(item="area", cap=2), of=visits, epsilon=2.0, delta=1e-6)
+matrix = pl.release(pl.privacy.gram(item="area", max_contributions=2), of=visits, epsilon=2.0, delta=1e-6)
 
 @pl.step
 def secret(visits: pl.Table) -> pl.Metrics:
@@ -118,7 +118,7 @@ print(json.dumps({"metrics": run.data.metrics, "params": run.data.params, "tags"
     back = json.loads(out.stdout.splitlines()[-1])
     assert back["status"] == "FINISHED"
     assert back["metrics"]["cells.cells"] == 6.0 and back["metrics"]["matrix_guarantee.epsilon"] == 2.0
-    assert back["params"]["cells.factor"] == "2.0" and back["params"]["matrix.cap"] == "2"
+    assert back["params"]["cells.factor"] == "2.0" and back["params"]["matrix.max_contributions"] == "2"
     assert back["files"] == ["cells.json", "matrix.parquet", "matrix_guarantee.json"]
     assert back["cells"]["cells"] == 6.0
     assert back["tags"]["pellucid.withheld"] == "visits, secret"
@@ -127,6 +127,7 @@ print(json.dumps({"metrics": run.data.metrics, "params": run.data.params, "tags"
     assert not second["fresh"] and second["mlflow_run"] == first["mlflow_run"]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_one_clear_line(run_home: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "pellucid", "export", "--mlflow", "http://127.0.0.1:9", "--home", str(run_home)],

@@ -1,4 +1,4 @@
-"""`pellucid catalogue`: a static site of packages, and a small server for it."""
+"""`pellucid catalogue`: a static site of packages, and a small serve for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", default="Open packages", help="the title of the site (default: %(default)s)")
     parser.add_argument("--publisher", default="", help="who publishes the catalogue (default: its title)")
     parser.add_argument(
-        "--date", default="", metavar="DAY", help="the datestamp of what is new in it (default: the newest date in it)"
+        "--date",
+        default="",
+        metavar="DAY",
+        help="the OAI date of new and changed entries (default: the newest date in the catalogue)",
     )
     parser.add_argument("--keep-going", action="store_true", help="leave out packages that are not whole, and name them")
     parser.add_argument("--host", default="127.0.0.1", help="for serve: the address to answer at (default: %(default)s)")
@@ -64,15 +67,14 @@ def call(arguments: argparse.Namespace) -> int:
         print(options.wrapped(f"left out: {one.path}: {one.name}" + (f": {one.why}" if one.why else "")))
     for note in done.notes:
         print(options.wrapped(f"note: {note}"))
-    said = f"open {arguments.out / 'index.html'}, put it on any file server, or"
+    said = f"open {arguments.out / 'index.html'}, put it on any file serve, or"
     print(options.then(said, "pellucid", "catalogue", "serve", arguments.out))
     return 0
 
 
 def _serve(arguments: argparse.Namespace) -> int:
     from pellucid.errors import UsageError
-    from pellucid.packages.catalogue import serve
-    from pellucid.packages.catalogue.serve import NOBODY
+    from pellucid.packages.catalogue import NOBODY, serve
 
     if len(arguments.packages) != 2:
         raise UsageError("serve takes one folder", where="catalogue", fix="pellucid catalogue serve SITE")

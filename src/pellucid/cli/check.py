@@ -11,7 +11,9 @@ from pellucid.cli import options
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("package", type=Path, metavar="PACKAGE", help="a published package: a folder or a zip")
-    parser.add_argument("--key", type=Path, metavar="PEM", help="the publisher's public key: it must be signed by it")
+    parser.add_argument(
+        "--key", type=Path, metavar="PEM", help="the publisher's public key: fail unless the package is signed with it"
+    )
     parser.add_argument(
         "--origin", action="append", default=[], type=Path, metavar="PACKAGE", help="a package it builds on, to check too"
     )

@@ -67,8 +67,8 @@ def _settings(steps: dict[str, Any]) -> dict[str, str]:
 
 
 def _metrics(home: Any, steps: dict[str, Any], private: bool) -> dict[str, Any]:
-    from pellucid.pipeline.report import metrics_of
-    from pellucid.store.objects import Objects
+    from pellucid.pipeline.record import metrics_of
+    from pellucid.store import Objects
 
     objects, found = Objects(home), {}
     for step in steps.values():
@@ -80,7 +80,7 @@ def _metrics(home: Any, steps: dict[str, Any], private: bool) -> dict[str, Any]:
 
 def _first_parting(graph: list[dict[str, Any]], steps: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The first step, in running order, that both runs have and whose outputs differ, with what of its key differs."""
-    from pellucid.pipeline import key as keys
+    from pellucid.pipeline.keys import cache_key as keys
 
     for node in graph:
         pair = [found.get(node["step"]) for found in steps]

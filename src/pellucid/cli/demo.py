@@ -47,7 +47,7 @@ def call(arguments: argparse.Namespace) -> int:
             "run": run.id, "status": run.status, "seconds": round(took, 2), "account": account, "guarantee": guarantee,
             "quality": quality, "curve": curve, "package": str(folder / "package"),
             "verdict": verdict.verdict, "first_difference": verdict.to_json()["first_difference"],
-            "reproduction": verdict.to_json(),
+            "reproduce": verdict.to_json(),
         }  # fmt: skip
         options.print_json(shown)
     else:
@@ -72,8 +72,7 @@ def _copy(folder: Path) -> None:
 
 def _run(file: Path, *, quiet: bool) -> Any:
     from pellucid.cli.progress import progress
-    from pellucid.pipeline.load import load
-    from pellucid.pipeline.run import run
+    from pellucid.pipeline.running import load, run
 
     shown = None if quiet else progress()
     try:
@@ -91,7 +90,7 @@ def _run(file: Path, *, quiet: bool) -> Any:
 
 def _ledger(run: Any, say: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     from pellucid.cli.ledger import as_json
-    from pellucid.privacy.ledger import Ledger
+    from pellucid.privacy.accounting import Ledger
 
     ledger = Ledger(run.home)
     (account,) = ledger.accounts()
@@ -155,7 +154,8 @@ def _bar(value: float, bounds: dict[str, float]) -> str:
 
 
 def _package(run: Any, folder: Path, say: Any) -> Any:
-    from pellucid.packages import publish, reproduce
+    from pellucid.packages.publishing import publish
+    from pellucid.packages.reproducing import reproduce
 
     package = folder / "package"
     if package.exists():
@@ -179,7 +179,7 @@ Done in {took:.0f} s: {verdict.to_json()["verdict"]}. Look at
    {place}/curve.svg           the privacy-utility curve (private: a simulation)
    {place}/package/README.md   what a stranger gets
 Try next
-   {_command()} run {place}/areas.py --set matrix.cap=3 --dry-run
+   {_command()} run {place}/areas.py --set matrix.max_contributions=3 --dry-run
    {_command()} ledger --home {place}/.pellucid""")
 
 

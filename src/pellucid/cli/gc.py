@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Collect around releases, never through them."""
-    from pellucid.pipeline.collect import collect
+    from pellucid.pipeline.record import collect
 
     gone = collect(options.home_of(arguments), keep=arguments.keep, dry_run=arguments.dry_run)
     if arguments.json:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from pellucid.cli import options
-from pellucid.store.saved import writing
+from pellucid.store import writing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,16 +17,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Draw the graph."""
-    from pellucid.pipeline import drawing
+    from pellucid.pipeline.declaration import graph_drawing
 
-    nodes = drawing.nodes_of(options.load(arguments.file))
+    nodes = graph_drawing.nodes_of(options.load(arguments.file))
     if arguments.svg:
         with writing(arguments.svg):
-            arguments.svg.write_text(drawing.svg(nodes))
+            arguments.svg.write_text(graph_drawing.svg(nodes))
     if arguments.json:
         options.print_json({"nodes": [vars(node) for node in nodes], "svg": str(arguments.svg) if arguments.svg else None})
     elif arguments.svg:
         print(f"wrote {arguments.svg}")
     else:
-        print(drawing.text(nodes))
+        print(graph_drawing.text(nodes))
     return 0

@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 from pellucid.cli import options
 
 if TYPE_CHECKING:
-    from pellucid.privacy.ledger import Ledger
+    from pellucid.privacy.accounting import Ledger
 
-ACTIONS = ("show", "plan", "cap", "export", "verify")
+ACTIONS = ("show", "plan", "cap", "share", "export", "verify")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     said = (
         "show (default) accounts and spends; plan: what a pipeline's releases would cost; cap: change what an account may spend;"
+        " share: let an account be about the data of another;"
     )
     parser.add_argument(
         "action", nargs="?", choices=ACTIONS, default="show", help=f"{said} export every event; verify the chain of events"
     )
-    parser.add_argument("subject", nargs="?", help="plan: a pipeline file; cap: an account; export: a new file")
+    parser.add_argument("subject", nargs="?", help="plan: a pipeline file; cap, share: an account; export: a new file")
+    parser.add_argument("--with", dest="other", metavar="ACCOUNT", help="for share: the account that is about these data already")
     parser.add_argument("--epsilon", type=float, help="for cap: the most it may ever spend")
     parser.add_argument("--delta", type=float, help="for cap: the most it may ever spend")
     parser.add_argument(
@@ -43,7 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Do one of the actions."""
-    return {"show": show, "plan": plan, "cap": cap, "export": export, "verify": verify}[arguments.action](arguments)
+    return {"show": show, "plan": plan, "cap": cap, "share": share, "export": export, "verify": verify}[arguments.action](
+        arguments
+    )
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -52,14 +56,17 @@ def show(arguments: argparse.Namespace) -> int:
         accounts, spends = ledger.accounts(), ledger.spends()
         if arguments.json:
             told = {account["name"]: as_json(account) | {"together": _together(ledger, account)} for account in accounts}
-            options.print_json({"accounts": told, "spends": spends, "refusals": ledger.refusals(), "head": ledger.head()})
+            options.print_json({"accounts": told, "spends": spends, "refusals": ledger.refusals(), "head": ledger.head(),
+                                "clock_set_forward": ledger.clock_jumps()})  # fmt: skip
             return 0
         _print_accounts(accounts)
+        for jump in ledger.clock_jumps():
+            print(f"! before event {jump['seq']} the clock was set forward by {jump['days']:.0f} days: a period began early")
         for account in accounts:
             epsilon = _together(ledger, account)
             if epsilon is not None and epsilon < account["spent_epsilon"] * 0.999:
                 print(
-                    f"{account['name']}: together epsilon {epsilon:.4g} at delta {account['cap_delta']:g}, losses composed (pld)"
+                    f"{account['name']}: as a plan fixed beforehand: epsilon {epsilon:.4g} at delta {account['cap_delta']:g} (pld)"
                 )
     if spends:
         print()
@@ -75,15 +82,15 @@ def plan(arguments: argparse.Namespace) -> int:
     """Print what the releases of a pipeline file would cost, and whether they fit; exit code 1 when they do not."""
     from pellucid.cli.run import parse_settings
     from pellucid.errors import UsageError
-    from pellucid.privacy import forecast
-    from pellucid.store.database import home_for
+    from pellucid.privacy import budget_forecast
+    from pellucid.store import home_for
 
     if not arguments.subject:
         raise UsageError("plan needs a pipeline file", where="ledger", fix="Such as: pellucid ledger plan areas.py")
     file = Path(arguments.subject)
     pipeline = options.load(file).with_settings(parse_settings(arguments.set))
     home = Path(arguments.home).absolute() if arguments.home is not None else home_for(file.absolute())
-    releases, accounts = forecast.planned(pipeline), forecast.outlook(pipeline, home, arguments.times)
+    releases, accounts = budget_forecast.planned(pipeline), budget_forecast.forecast(pipeline, home, arguments.times)
     fit = all(account.fits for account in accounts)
     if arguments.json:
         shown = [{"step": r.step, "accounts": list(r.accounts), "epsilon": r.epsilon, "delta": r.delta} for r in releases]
@@ -118,12 +125,29 @@ def cap(arguments: argparse.Namespace) -> int:
         except ValueError:
             raise UsageError("--each takes a period, an epsilon and a delta", fix="Such as: --each month 1 1e-6") from None
     with _opened(arguments) as ledger:
-        ledger.set_cap(arguments.subject, arguments.epsilon, arguments.delta, period=period)
+        ledger.set_limit(arguments.subject, arguments.epsilon, arguments.delta, period=period)
         accounts = [account for account in ledger.accounts() if account["name"] == arguments.subject]
         if arguments.json:
             options.print_json({"accounts": {account["name"]: as_json(account) for account in accounts}, "head": ledger.head()})
         else:
             _print_accounts(accounts)
+    return 0
+
+
+def share(arguments: argparse.Namespace) -> int:
+    """Let an account be about the same data as another."""
+    from pellucid.errors import UsageError
+
+    if not arguments.subject or not arguments.other:
+        raise UsageError("share needs an account and --with", fix="Such as: pellucid ledger share visits-2 --with visits")
+    with _opened(arguments) as ledger:
+        ledger.share(arguments.subject, arguments.other)
+        head = ledger.head()
+    if arguments.json:
+        options.print_json({"account": arguments.subject, "with": arguments.other, "head": head})
+    else:
+        print(f"{arguments.subject} may now be about the data of {arguments.other}")
+        print("What people lose by both adds up: each has a cap of its own, and nothing caps their sum.")
     return 0
 
 
@@ -150,7 +174,7 @@ def verify(arguments: argparse.Namespace) -> int:
     """Check the chain, from the state folder or from an export."""
     heads = [*arguments.head, *(_head_of(card) for card in arguments.card)]
     if arguments.file is not None:
-        from pellucid.privacy.audit import verify_file
+        from pellucid.privacy.accounting import verify_file
 
         count, head = verify_file(arguments.file, heads), None
     else:
@@ -167,7 +191,7 @@ def verify(arguments: argparse.Namespace) -> int:
 def _opened(arguments: argparse.Namespace) -> Any:
     from contextlib import closing
 
-    from pellucid.privacy.ledger import Ledger
+    from pellucid.privacy.accounting import Ledger
 
     return closing(Ledger(options.home_of(arguments)))
 
@@ -185,7 +209,7 @@ def _head_of(card: Path) -> str:
 
 def _together(ledger: Ledger, account: dict[str, Any]) -> float | None:
     """The epsilon of all an account's releases at its cap's delta, losses composed; None where there are fewer than two."""
-    from pellucid.privacy.forecast import together
+    from pellucid.privacy import together
 
     releases = ledger.releases(account["name"])
     if len(releases) < 2:

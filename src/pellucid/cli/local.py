@@ -12,9 +12,8 @@ from pellucid.cli import options
 from pellucid.errors import DataError, PrivacyError, UsageError
 
 if TYPE_CHECKING:
-    from pellucid.privacy.local.collection import Collection
-    from pellucid.privacy.local.collector import Collector
-    from pellucid.privacy.local.oracle import Estimate
+    from pellucid.privacy.local import Collection, Collector
+    from pellucid.privacy.local.oracles import Estimate
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +54,7 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _choose(arguments: argparse.Namespace) -> int:
-    from pellucid.privacy.local.choose import candidates
+    from pellucid.privacy.local.oracles import candidates
 
     if arguments.domain is None or arguments.epsilon is None:
         raise UsageError("choose needs --domain and --epsilon", fix="Such as: pellucid local choose --domain 100 --epsilon 1")
@@ -84,8 +83,7 @@ def _choose(arguments: argparse.Namespace) -> int:
 
 
 def _declare(arguments: argparse.Namespace) -> int:
-    from pellucid.privacy.local.collection import declare
-    from pellucid.privacy.local.collector import Collector
+    from pellucid.privacy.local import Collector, declare
 
     if len(arguments.words) != 1 or arguments.values is None or arguments.epsilon is None or arguments.out is None:
         raise UsageError(
@@ -97,7 +95,12 @@ def _declare(arguments: argparse.Namespace) -> int:
     except UnicodeDecodeError as error:
         raise DataError("the values are not UTF-8 text", where=str(arguments.values)) from error
     made = declare(
-        arguments.words[0], values, arguments.epsilon, oracle_name=arguments.oracle, cap=arguments.cap, kept=arguments.kept
+        arguments.words[0],
+        values,
+        arguments.epsilon,
+        oracle_name=arguments.oracle,
+        reports_per_period=arguments.cap,
+        max_memoized_values=arguments.kept,
     )
     arguments.out.write_text(made.text, encoding="utf-8")
     collector = Collector(_home(arguments))
@@ -131,7 +134,7 @@ def _collect(arguments: argparse.Namespace) -> int:
         periods = None if arguments.period is None else range(arguments.period, arguments.period + 1)
         for file in files:
             try:
-                outcome = collector.take(file.read_bytes(), periods)
+                outcome = collector.ingest(file.read_bytes(), periods)
                 told[str(file)] = {"taken": outcome.taken, "refused": outcome.refused}
             except PrivacyError as error:  # no batch at all: said, traced, and the other files are taken
                 told[str(file)] = {"taken": 0, "refused": {"malformed": 1}, "error": str(error)}
@@ -148,7 +151,7 @@ def _collect(arguments: argparse.Namespace) -> int:
 
 
 def _estimate(arguments: argparse.Namespace) -> int:
-    from pellucid.privacy.local.consistency import consistent
+    from pellucid.privacy.local.oracles import consistent
 
     collector = _collector(arguments)
     try:
@@ -196,13 +199,13 @@ def _spent(arguments: argparse.Namespace) -> int:
 
 
 def _home(arguments: argparse.Namespace) -> Path:
-    from pellucid.store.database import home_for
+    from pellucid.store import home_for
 
     return Path(arguments.home).absolute() if arguments.home is not None else home_for(None)
 
 
 def _collector(arguments: argparse.Namespace) -> Collector:
-    from pellucid.privacy.local.collector import Collector
+    from pellucid.privacy.local import Collector
 
     return Collector(options.home_of(arguments))
 
@@ -235,8 +238,8 @@ def _guarantee(collector: Collector, collection: Collection, found: Estimate, pe
         "relation": "any two values of the domain",
         "epsilon": collection.oracle.epsilon,
         "delta": 0,
-        "reports_per_client_and_period": collection.cap,
-        "epsilon_per_client_and_period": collection.spent(collection.cap),
+        "reports_per_client_and_period": collection.reports_per_period,
+        "epsilon_per_client_and_period": collection.spent(collection.reports_per_period),
         "collection": collection.id.hex(),
         "parameters": collection.oracle.parameters(),
         "reports": found.reports,

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "receipts": ("receipts", "count the signed re-runs of a package"),
     "catalogue": ("catalogue", "build a site of packages, or serve one with OAI-PMH"),
     "upload": ("upload", "put a package as a draft into Zenodo, InvenioRDM or CKAN"),
-    "import": ("take", "take an open artifact of a package as a source, with where it comes from"),
+    "import": ("import_", "take an open artifact of a package as a source, with where it comes from"),
     "adopt": ("adopt", "make a plain script or notebook a pipeline and a package"),
     "export": ("export", "send a run's open side to an MLflow server"),
     "gc": ("gc", "remove stored files that no kept run needs"),
@@ -73,12 +73,19 @@ def parser_for(command: str | None) -> argparse.ArgumentParser:
     return parser
 
 
+PASSES_ON = ("adopt",)  # what comes after -- is for the script that the command runs
+
+
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The parsed command line. Raises UsageError with the nearest word that would have been right."""
     named = next((word for word in words if not word.startswith("-")), None)
     if named is not None and named not in COMMANDS:
         raise UsageError(f'there is no command "{named}"', fix=_meant(named, list(COMMANDS), "pellucid --help"))
+    words, rest = list(words), []
+    if named in PASSES_ON and "--" in words:
+        words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
     arguments, unknown = parser_for(named).parse_known_args(words)
+    arguments.passed_on = rest
     if unknown:
         if unknown[0].startswith("-"):
             fix = _meant(unknown[0].partition("=")[0], arguments.known, f"pellucid {named} --help")

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PellucidError, UsageError
-from pellucid.store.database import STATE_FILE, home_for
+from pellucid.store import STATE_FILE, home_for
 
 if TYPE_CHECKING:
-    from pellucid.pipeline.graph import Pipeline
+    from pellucid.pipeline.declaration import Pipeline
 
 
 class Formatter(argparse.HelpFormatter):
@@ -121,7 +121,7 @@ def then(said: str, *command: str | os.PathLike[str]) -> str:
 
 def load(file: Path) -> Pipeline:
     """The pipeline of a file. What the file prints while it loads goes to stderr: stdout is for results."""
-    from pellucid.pipeline.load import load as load_file
+    from pellucid.pipeline.running import load as load_file
 
     with contextlib.redirect_stdout(sys.stderr):
         return load_file(file)

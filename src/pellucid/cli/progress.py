@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pellucid.cli import options
-from pellucid.pipeline.report import StepReport
+from pellucid.pipeline.record import StepReport
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -21,7 +21,7 @@ class Plain:
     """One line for each step as it ends, on stderr."""
 
     def __call__(self, event: str, report: StepReport) -> None:
-        if event in ("end", "retry", "damaged"):
+        if event in ("end", "retry", "note"):
             with suppress(OSError):  # nobody reads any more: no reason to stop a run
                 print(line(report), file=sys.stderr, flush=True)
 
@@ -34,7 +34,7 @@ def line(report: StepReport) -> str:
     if not report.step:
         return f"! {report.message}"
     mark = MARKS.get(report.action, "!")
-    many = f" ×{report.branches}" if report.branches else ""
+    many = f" ×{report.branches}" if report.branches and report.label.is_open else ""
     took = options.seconds(report.seconds) if report.action in ("ran", "failed") else ""
     detail = report.message or ("; ".join(report.why[:2]) if report.action == "ran" else "")
     head = f"{mark} {report.step + many:<22} {report.action:<7} {took:>8}  {report.label.level.word:<9}"

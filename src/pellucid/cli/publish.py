@@ -15,12 +15,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--zip", action="store_true", help="write one zip file instead of a folder")
     parser.add_argument("--with-wheels", action="store_true", help="put the wheels for this kind of machine inside")
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign with this ed25519 private key (PEM)")
+    parser.add_argument("--against", action="append", default=[], type=Path, metavar="FILE",
+                        help="refuse to publish a text cell of this private file")  # fmt: skip
     options.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Write the package and say what is in it and what was withheld."""
-    from pellucid.packages import publish
+    from pellucid.packages.publishing import publish
 
     done = publish(
         options.home_of(arguments),
@@ -29,6 +31,7 @@ def call(arguments: argparse.Namespace) -> int:
         with_wheels=arguments.with_wheels,
         sign=arguments.sign,
         zipped=arguments.zip,
+        against=arguments.against,
     )
     if arguments.json:
         options.print_json(done.to_json())
@@ -37,6 +40,9 @@ def call(arguments: argparse.Namespace) -> int:
     print(options.wrapped(f"{made}; open artifacts: {', '.join(done.open)}"))
     if done.withheld:
         print(options.wrapped(f"withheld, because not open: {', '.join(done.withheld)}"))
+    shown = f"steps {', '.join(done.steps)}"
+    shown += f"; settings {', '.join(done.settings)}" if done.settings else ""
+    print(options.wrapped(f"names that its readers see: {shown}; code {', '.join(done.code)}"))
     for note in done.notes:
         print(options.wrapped(f"note: {note}"))
     print(options.then("anyone can check it", "pellucid", "reproduce", arguments.destination))

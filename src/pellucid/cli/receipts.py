@@ -20,8 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Show what counts and what does not; exit 1 when a receipt was refused."""
-    from pellucid.packages import tally
-    from pellucid.packages.verdict import BY_ITS_WORD
+    from pellucid.packages.receipts import tally
+    from pellucid.packages.reproducing import BY_ITS_WORD, FROM_PUBLISHER, IDENTICAL
 
     found = tally(arguments.package, arguments.receipts, trust=arguments.trust, key=arguments.key)
     if arguments.json:
@@ -40,8 +40,13 @@ def call(arguments: argparse.Namespace) -> int:
         print(options.wrapped(f"refused: {refused.path.name}: {refused.name}: {refused.why}"))
     same = f"{found.confirmed} came to the same result by keys of their own"
     print(options.wrapped(f"{same}, {found.confirmed_by_trusted} of them trusted by you"))
-    if others := len(found.counted) - found.confirmed:
+    if found.within:
+        print(options.wrapped(f"{found.within} came within a tolerance of it: see the verdicts for how far that is"))
+    if others := len(found.counted) - found.confirmed - found.within:
         print(f"{others} did not: see the verdicts")
+    for counted, _ in found.counted:
+        if counted.wheels == FROM_PUBLISHER and counted.verdict == IDENTICAL:
+            print(options.wrapped(f"note: {counted.path.name} was made with wheels from the publisher"))
     if not found.publisher:
         note = "note: the package is not signed, so a receipt of its publisher may be among them: name the publisher's key with --key"
         print(options.wrapped(note))

@@ -11,15 +11,17 @@ from pellucid.cli import options
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("package", metavar="PACKAGE", help="a published package: a folder, a zip, or the address of a zip")
-    parser.add_argument("--key", type=Path, metavar="PEM", help="the publisher's public key: it must be signed by it")
+    parser.add_argument(
+        "--key", type=Path, metavar="PEM", help="the publisher's public key: fail unless the package is signed with it"
+    )
     parser.add_argument("--step", action="append", default=[], metavar="STEP", help="re-run only this step (again for more)")
     parser.add_argument("--keep-going", action="store_true", help="when a step fails, re-run the others all the same")
     parser.add_argument("--sandbox", action="store_true", help="run nothing unless network and files can be cut off")
     amount = options.above_zero
-    parser.add_argument("--timeout", type=amount, metavar="SECONDS", help="the longest a re-run may take (default: a day)")
+    parser.add_argument("--timeout", type=amount, metavar="SECONDS", help="the longest a re-run may take (default: an hour)")
     parser.add_argument("--memory", type=amount, metavar="GIB", help="the most memory it may use (default: 3/4 of the machine's)")
     parser.add_argument("--disk", type=amount, metavar="GIB", help="the most it may write (default: half of what is free)")
-    parser.add_argument("--explain", action="store_true", help="try whether what departs from the record explains a difference")
+    parser.add_argument("--explain", action="store_true", help="test whether differences of the environment explain a mismatch")
     parser.add_argument(
         "--receipt", type=Path, metavar="OUT", help="write the verdict as a signed receipt (a new file; needs --sign)"
     )
@@ -36,8 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Re-run and compare; exit 0 bit-identical or within tolerance, 1 different, 2 could not run."""
     from pellucid.errors import PellucidError, UsageError
-    from pellucid.packages import receipt, reproduce
-    from pellucid.packages.as_steward import Steward
+    from pellucid.packages.receipts import receipt
+    from pellucid.packages.reproducing import Steward, reproduce
 
     if (arguments.receipt is None) != (arguments.sign is None):
         raise UsageError("a receipt needs both --receipt OUT and --sign KEY", where="reproduce", fix="Give both, or neither")

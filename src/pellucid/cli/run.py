@@ -58,7 +58,7 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.twice:
         return _twice(pipeline, settings, arguments)
     from pellucid.cli.progress import progress
-    from pellucid.pipeline.run import run
+    from pellucid.pipeline.running import run
 
     shown = None if arguments.quiet else progress()
     try:
@@ -89,8 +89,8 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _print(done: Any, private: bool) -> None:
-    from pellucid.pipeline.report import metrics_of
-    from pellucid.store.objects import Objects
+    from pellucid.pipeline.record import metrics_of
+    from pellucid.store import Objects
 
     objects = Objects(done.home)
     for report in done.steps.values():
@@ -116,7 +116,7 @@ def _failed(done: Any, report: Any, outspoken: bool) -> str:
 
 
 def _dry_run(pipeline: Any, settings: dict[str, str], arguments: argparse.Namespace) -> int:
-    from pellucid.pipeline.foresee import foresee
+    from pellucid.pipeline.running import foresee
 
     lines = foresee(
         pipeline, settings=settings, home=arguments.home, seed=arguments.seed, only=arguments.only, again=arguments.again
@@ -129,7 +129,7 @@ def _dry_run(pipeline: Any, settings: dict[str, str], arguments: argparse.Namesp
 
 
 def _twice(pipeline: Any, settings: dict[str, str], arguments: argparse.Namespace) -> int:
-    from pellucid.pipeline.twice import twice
+    from pellucid.pipeline.running import twice
 
     found = twice(pipeline, settings=settings, home=arguments.home, seed=arguments.seed, only=arguments.only, jobs=arguments.jobs)
     if arguments.json:

@@ -47,7 +47,9 @@ def call(arguments: argparse.Namespace) -> int:
     rows = []
     for name, step in described.items():
         took = options.seconds(step["seconds"]) if step["action"] != "reused" else ""
-        rows.append([name, step["kind"], step["label"], step["action"], took, options.short(step["digest"])])
+        rows.append(
+            [name, step["kind"], step["label"], step["action"], took, options.short(step["digest"]) if step["digest"] else ""]
+        )
     print(options.table(rows, ["step", "kind", "label", "action", "took", "digest"], right=[4]))
     for name, step in described.items():
         if step.get("metrics") and step["kind"] != "release":
@@ -60,19 +62,20 @@ def call(arguments: argparse.Namespace) -> int:
 
 
 def _described(home: Any, steps: list[Any], private: bool) -> dict[str, Any]:
-    from pellucid.pipeline.report import metrics_of
-    from pellucid.store.objects import Objects
+    from pellucid.pipeline.record import metrics_of
+    from pellucid.store import Objects
 
     objects, found = Objects(home), {}
     for step in steps:
-        outputs = {name: artifact.digest for name, artifact in step.outputs.items()}
+        quiet = step.label != "open" and not private  # a digest confirms a guess of what is private
+        outputs = {name: None if quiet else artifact.digest for name, artifact in step.outputs.items()}
         entry: dict[str, Any] = {
             "kind": step.kind,
             "label": step.label,
             "action": step.action,
             "seconds": round(step.seconds, 4),
             "attempts": step.attempts,
-            "key": step.key,
+            "key": None if quiet else step.key,
             "digest": next(iter(outputs.values()), None),
             "outputs": outputs,
         }

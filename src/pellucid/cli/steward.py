@@ -56,30 +56,27 @@ def call(arguments: argparse.Namespace) -> int:
     """Do one step, and bring the report up to date."""
     step: Callable[[argparse.Namespace], tuple[Any, list[str], Any]] = globals()[f"_{arguments.action}"]
     folder, lines, told = step(arguments)
-    from pellucid.steward.report import write
+    from pellucid.steward import write
 
     report = write(folder)
     if arguments.json:
         options.print_json({"folder": str(folder.path), "report": str(report), **told})
         return 0
     print("\n".join(lines))
-    from pellucid.steward.standing import shown
+    from pellucid.steward import shown
 
     print(f"report: {shown(report)}")
     return 0
 
 
 def _opened(arguments: argparse.Namespace) -> Any:
-    from pellucid.steward import folder
+    from pellucid.steward import DEFAULT, opened
 
-    return folder.opened(arguments.subject or folder.DEFAULT, arguments.home)
+    return opened(arguments.subject or DEFAULT, arguments.home)
 
 
 def _init(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
-    from pellucid.steward.beginning import begin
-    from pellucid.steward.folder import DEFAULT
-    from pellucid.steward.standing import shown
-    from pellucid.steward.taking import lines
+    from pellucid.steward import DEFAULT, begin, inventory_lines, shown
 
     if arguments.subject is None:
         raise UsageError("init needs a data file", where="steward", fix="Such as: pellucid steward init visits.csv")
@@ -92,11 +89,11 @@ def _init(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
         home=arguments.home,
     )
     head = [f"{shown(folder.pipeline)}: what is to be released; read it, and change it as you need", ""]
-    return folder, head + lines(stand, found, False), {"pipeline": str(folder.pipeline), "inventory": found.to_json()}
+    return folder, head + inventory_lines(stand, found, False), {"pipeline": str(folder.pipeline), "inventory": found.to_json()}
 
 
 def _inventory(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
-    from pellucid.steward.taking import lines, take
+    from pellucid.steward import inventory_lines, take
 
     roles = {}
     for pair in arguments.set:
@@ -106,35 +103,35 @@ def _inventory(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
         roles[column] = role
     folder = _opened(arguments)
     stand, found, changed = take(folder, roles, confirm=arguments.confirm)
-    return folder, lines(stand, found, changed), {"inventory": found.to_json()}
+    return folder, inventory_lines(stand, found, changed), {"inventory": found.to_json()}
 
 
 def _assess(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
-    from pellucid.steward.assessing import assess, lines
+    from pellucid.steward import assess, assessment_lines
 
     folder = _opened(arguments)
     evidence = assess(folder)
-    return folder, lines(evidence), {"evidence": evidence}
+    return folder, assessment_lines(evidence), {"evidence": evidence}
 
 
 def _protect(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
-    from pellucid.steward.protecting import lines, protect
+    from pellucid.steward import protect, protection_lines
 
     folder = _opened(arguments)
     evidence = protect(folder)
-    return folder, lines(evidence), {"evidence": evidence}
+    return folder, protection_lines(evidence), {"evidence": evidence}
 
 
 def _attack(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
-    from pellucid.steward.attacking import attack, lines
+    from pellucid.steward import attack, attack_lines
 
     folder = _opened(arguments)
     evidence = attack(folder)
-    return folder, lines(evidence), {"evidence": evidence}
+    return folder, attack_lines(evidence), {"evidence": evidence}
 
 
 def _decide(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
-    from pellucid.steward.deciding import Refused, check_lines, decide, lines
+    from pellucid.steward import Refused, check_lines, decide, decision_lines
 
     folder = _opened(arguments)
     try:
@@ -143,12 +140,12 @@ def _decide(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
         if not arguments.json:
             print("\n".join(check_lines(refused.checks)))
         raise
-    return folder, lines(evidence, found), {"evidence": evidence}
+    return folder, decision_lines(evidence, found), {"evidence": evidence}
 
 
 def _release(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
-    from pellucid.steward.releasing import lines, release
+    from pellucid.steward import release, release_lines
 
     folder = _opened(arguments)
     evidence = release(folder)
-    return folder, lines(folder, evidence), {"evidence": evidence}
+    return folder, release_lines(folder, evidence), {"evidence": evidence}

@@ -12,12 +12,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("step", metavar="STEP", help="a step's name")
     parser.add_argument("run", nargs="?", default="last", metavar="RUN", help="in which run (default: last)")
+    parser.add_argument("--private", action="store_true", help="with --json: also the key of a step that is not open")
     options.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Compare the step's key in a run with its key in the run before."""
-    from pellucid.pipeline import key as keys
+    from pellucid.pipeline.keys import cache_key as keys
     from pellucid.pipeline.record import Record
 
     record = Record(options.home_of(arguments))
@@ -35,7 +36,7 @@ def call(arguments: argparse.Namespace) -> int:
     else:
         lines = keys.changed(before[1].parts, this.parts) or ["its key is the same: its result was gone, or it was asked for"]
     if arguments.json:
-        parts = dict(this.parts)
+        parts = dict(this.parts) if this.label == "open" or arguments.private else None
         against = before[0] if before else None
         options.print_json(
             {"step": this.step, "run": run["run"], "action": this.action, "why": lines, "against": against, "key": parts}

@@ -10,6 +10,24 @@ file is raised when the stream gets there. The room imports nothing of pellucid 
 
 from __future__ import annotations
 
-from pellucid.data.reader import READERS, Reader, detect, is_file, open_table
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
+
+if TYPE_CHECKING:
+    from pellucid.data.reader import READERS, Reader, detect, is_file, open_table
 
 __all__ = ["READERS", "Reader", "detect", "is_file", "open_table"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "reader": (
+            "READERS",
+            "Reader",
+            "detect",
+            "is_file",
+            "open_table",
+        ),
+    },
+)

@@ -18,15 +18,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.data import columns
+from pellucid.data import column_options
 from pellucid.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 OPTIONS = {
-    "columns": columns.COLUMNS,
-    "types": columns.TYPES,
+    "columns": column_options.COLUMNS,
+    "types": column_options.TYPES,
     "delimiter": "the character between fields; a comma, or a tab for .tsv",
     "encoding": "of the text; utf-8",
 }
@@ -54,8 +54,8 @@ def read(path: Path, options: Mapping[str, Any]) -> pa.RecordBatchReader:
 
     source = _Source(path, options)
     header = source.header()
-    names = columns.checked(path, columns.wanted(options), header)
-    types = columns.declared(path, options, header)
+    names = column_options.checked(path, column_options.wanted(options), header)
+    types = column_options.declared(path, options, header)
     if not set(names) <= set(types):
         types = _infer(source, header, names, types)
     schema = pa.schema([(name, types[name]) for name in names])

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.data import columns
+from pellucid.data import column_options
 from pellucid.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OPTIONS = {
     "table": "teams, team_members, channels, channel_members, channel_member_history or users",
-    "columns": columns.COLUMNS,
+    "columns": column_options.COLUMNS,
 }
 FOLDERS = False
 
@@ -74,7 +74,7 @@ def read(path: Path, options: Mapping[str, Any]) -> pa.RecordBatchReader:
         if held:
             yield _batch(path, table, held, count - len(held), schema)
 
-    return columns.chosen(pa.RecordBatchReader.from_batches(schema, batches()), path, options)
+    return column_options.chosen(pa.RecordBatchReader.from_batches(schema, batches()), path, options)
 
 
 _SHAPE = "The file must be one JSON object of tables, as in Zenodo record 6319684"

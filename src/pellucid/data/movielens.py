@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.data import columns, csv
+from pellucid.data import column_options, csv
 from pellucid.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OPTIONS = {"part": "ratings, tags, movies or links", "columns": columns.COLUMNS}
+OPTIONS = {"part": "ratings, tags, movies or links", "columns": column_options.COLUMNS}
 FOLDERS = True
 
 _PARTS = {
@@ -39,4 +39,4 @@ def read(path: Path, options: Mapping[str, Any]) -> pa.RecordBatchReader:
             f"there is no {part}.csv in the folder", where=str(path), fix="Name the folder that holds the MovieLens files"
         )
     types = _PARTS[part]
-    return csv.read(file, {"columns": columns.wanted(options) or list(types), "types": types})
+    return csv.read(file, {"columns": column_options.wanted(options) or list(types), "types": types})

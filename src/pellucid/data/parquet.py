@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.data import columns
+from pellucid.data import column_options
 from pellucid.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OPTIONS = {"columns": columns.COLUMNS}
+OPTIONS = {"columns": column_options.COLUMNS}
 FOLDERS = False
 
 
@@ -28,7 +28,7 @@ def read(path: Path, options: Mapping[str, Any]) -> pa.RecordBatchReader:
             "is not a whole Parquet file", where=str(path), why=_one_line(error), fix="Copy or write it again"
         ) from error
     schema = file.schema_arrow.remove_metadata()
-    names = columns.checked(path, columns.wanted(options), schema.names)
+    names = column_options.checked(path, column_options.wanted(options), schema.names)
 
     def batches() -> Iterator[pa.RecordBatch]:
         try:

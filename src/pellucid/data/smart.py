@@ -19,13 +19,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.data import columns
+from pellucid.data import column_options
 from pellucid.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OPTIONS = {"part": "docs, queries or judgements", "columns": columns.COLUMNS}
+OPTIONS = {"part": "docs, queries or judgements", "columns": column_options.COLUMNS}
 FOLDERS = True
 
 _FILES = {
@@ -64,7 +64,7 @@ def read(path: Path, options: Mapping[str, Any]) -> pa.RecordBatchReader:
                 held = []
         yield pa.RecordBatch.from_pylist(held, schema)
 
-    return columns.chosen(pa.RecordBatchReader.from_batches(schema, batches()), path, options)
+    return column_options.chosen(pa.RecordBatchReader.from_batches(schema, batches()), path, options)
 
 
 def _file_of(path: Path, part: str) -> Path:

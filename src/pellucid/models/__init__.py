@@ -7,54 +7,24 @@ alone. May import store, data and privacy. numpy and scipy load when a model is 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pellucid.errors import UsageError
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from pellucid.models.matrix import private_gram
-    from pellucid.store.kinds import Model
+    from pellucid.models.interaction_matrix import private_gram
+    from pellucid.models.recommendation import KINDS, recommend, scores
 
 __all__ = ["KINDS", "private_gram", "recommend", "scores"]
 
-KINDS = {"ease": "pellucid.models.ease", "popularity": "pellucid.models.popularity"}
-
-
-def scores(model: Model, histories: Any) -> NDArray[Any]:
-    """A score of every item for every person: float64, people x items.
-
-    `histories` is a sparse 0/1 matrix (scipy `csr_array`) of people by the model's items. A person's scores depend on their
-    own row and the model alone, to the last bit.
-    """
-    if model.kind not in KINDS:
-        raise UsageError(f"there is no model kind {model.kind!r}", fix=f"Known kinds: {', '.join(sorted(KINDS))}")
-    scored: NDArray[Any] = import_module(KINDS[model.kind]).scores(model, histories)
-    return scored
-
-
-def recommend(model: Model, history: Sequence[Any], count: int = 10) -> list[tuple[Any, float]]:
-    """The best `count` items for one history (a list of items), best first, with scores; known items are left out.
-
-    Items the model does not know are ignored; equal scores are ordered by item.
-    """
-    import numpy as np
-    from scipy.sparse import csr_array
-
-    place = {item: index for index, item in enumerate(model.arrays["items"].tolist())}
-    known = sorted({place[item] for item in history if item in place})
-    row = csr_array((np.ones(len(known)), (np.zeros(len(known), dtype=np.int32), known)), shape=(1, len(place)))
-    score = scores(model, row)[0]
-    score[known] = -np.inf
-    best = [index for index in np.argsort(-score, kind="stable")[:count].tolist() if np.isfinite(score[index])]
-    return [(model.arrays["items"][index].item(), float(score[index])) for index in best]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "private_gram":
-        return import_module("pellucid.models.matrix").private_gram
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "interaction_matrix": ("private_gram",),
+        "recommendation": (
+            "KINDS",
+            "recommend",
+            "scores",
+        ),
+    },
+)

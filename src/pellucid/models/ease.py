@@ -27,7 +27,7 @@ from pellucid.errors import DataError, UsageError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pellucid.store.kinds import Model
+    from pellucid.store import Model
 
 REACH = 3.0
 LEAST = 10.0
@@ -43,8 +43,8 @@ def fit(gram: Any, regularization: float | None = None, noise: float | None = No
     """
     import numpy as np
 
-    from pellucid.models.matrix import matrix_of, noise_level
-    from pellucid.store.kinds import Model
+    from pellucid.models.interaction_matrix import matrix_of, noise_level
+    from pellucid.store import Model
 
     items, counts = matrix_of(gram)
     if not len(items):

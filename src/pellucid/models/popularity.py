@@ -9,15 +9,15 @@ from pellucid.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pellucid.store.kinds import Model
+    from pellucid.store import Model
 
 
 def fit(gram: Any) -> Model:
     """Fit on the diagonal of a Gram table (`item_a`, `item_b`, `count`): arrays `items` (sorted) and `popularity` (counts)."""
     import numpy as np
 
-    from pellucid.models.matrix import matrix_of
-    from pellucid.store.kinds import Model
+    from pellucid.models.interaction_matrix import matrix_of
+    from pellucid.store import Model
 
     items, counts = matrix_of(gram)
     if not len(items):

@@ -8,26 +8,55 @@ of it). May import every room below: privacy, pipeline, store, data. Loads nothi
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Bound here, eagerly, because each function shares its name with its file: a later import of the file must not hide it.
-from pellucid.packages.checking import Checked, check
-from pellucid.packages.publish import Published, publish
-from pellucid.packages.reproduce import reproduce
-from pellucid.packages.tally import Tally, tally
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.packages.manifest import Manifest
-    from pellucid.packages.receipt import Receipt, issue
-    from pellucid.packages.verdict import Verdict
+    from pellucid.packages.artifact_import import take
+    from pellucid.packages.checking import Checked, check
+    from pellucid.packages.format import Manifest
+    from pellucid.packages.publishing import Published, publish
+    from pellucid.packages.receipts import Receipt, Tally, issue, tally
+    from pellucid.packages.reproducing import Verdict, reproduce
 
-__all__ = ["Checked", "Manifest", "Published", "Receipt", "Tally", "Verdict", "check", "issue", "publish", "reproduce", "tally"]
+__all__ = [
+    "Checked",
+    "Manifest",
+    "Published",
+    "Receipt",
+    "Tally",
+    "Verdict",
+    "check",
+    "issue",
+    "publish",
+    "reproduce",
+    "take",
+    "tally",
+]
 
-_FILES = {"Manifest": "manifest", "Receipt": "receipt", "Verdict": "verdict", "issue": "receipt"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        return getattr(import_module(f"pellucid.packages.{_FILES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "artifact_import": ("take",),
+        "checking": (
+            "Checked",
+            "check",
+        ),
+        "format": ("Manifest",),
+        "publishing": (
+            "Published",
+            "publish",
+        ),
+        "receipts": (
+            "Receipt",
+            "Tally",
+            "issue",
+            "tally",
+        ),
+        "reproducing": (
+            "Verdict",
+            "reproduce",
+        ),
+    },
+)

@@ -8,30 +8,46 @@ randomness. May import store and data, nothing above. Nothing heavy loads before
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Bound here, eagerly, because each function shares its name with its file: a later import of the file must not hide it.
-from pellucid.privacy.choose import Choose, choose
-from pellucid.privacy.clicks import Clicks, clicks
-from pellucid.privacy.gram import Gram, gram
-from pellucid.privacy.histogram import Histogram, histogram
-from pellucid.privacy.mean import Mean, mean
-from pellucid.privacy.pairs import Pairs, pairs
-from pellucid.privacy.partitions import Partitions, partitions
-from pellucid.privacy.quantiles import Quantiles, quantiles
-from pellucid.privacy.top import Top, top
-from pellucid.privacy.total import Total, total
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.privacy import assess, attacks, local, transforms
-    from pellucid.privacy.keys import commitment, pseudonym, release_key, steward_key
-    from pellucid.privacy.ledger import Ledger, Spend
-    from pellucid.privacy.simulate import simulate
+    from pellucid.privacy.accounting import Ledger, Spend
+    from pellucid.privacy.budget_forecast import BudgetForecast, forecast, together
+    from pellucid.privacy.mechanisms import (
+        MECHANISMS,
+        Clicks,
+        Gram,
+        Histogram,
+        Mean,
+        Pairs,
+        Partitions,
+        Quantiles,
+        SelectBest,
+        Sum,
+        TopK,
+        clicks,
+        gram,
+        histogram,
+        mean,
+        pairs,
+        partitions,
+        quantiles,
+        select_best,
+        sum,
+        top_k,
+    )
+    from pellucid.privacy.parameters import checked_delta, checked_epsilon
+    from pellucid.privacy.release_step import ReleaseGate, release
+    from pellucid.privacy.secret_keys import KEY_FILE, commitment, keys_folder, pseudonym, release_key, steward_key
+    from pellucid.privacy.simulation import simulate
 
 __all__ = [
+    "KEY_FILE",
     "MECHANISMS",
-    "Choose",
+    "BudgetForecast",
     "Clicks",
     "Gram",
     "Histogram",
@@ -40,63 +56,90 @@ __all__ = [
     "Pairs",
     "Partitions",
     "Quantiles",
+    "ReleaseGate",
+    "SelectBest",
     "Spend",
-    "Top",
-    "Total",
+    "Sum",
+    "TopK",
     "assess",
     "attacks",
-    "choose",
+    "checked_delta",
+    "checked_epsilon",
     "clicks",
     "commitment",
+    "forecast",
     "gram",
     "histogram",
+    "keys_folder",
     "local",
     "mean",
     "pairs",
     "partitions",
     "pseudonym",
     "quantiles",
+    "release",
     "release_key",
+    "select_best",
     "simulate",
     "steward_key",
-    "top",
-    "total",
+    "sum",
+    "together",
+    "top_k",
     "transforms",
 ]
 
-# every mechanism, by its name: what has to be tested, documented and kept
-MECHANISMS: dict[str, type] = {
-    "choose": Choose,
-    "clicks": Clicks,
-    "gram": Gram,
-    "histogram": Histogram,
-    "mean": Mean,
-    "pairs": Pairs,
-    "partitions": Partitions,
-    "quantiles": Quantiles,
-    "top": Top,
-    "total": Total,
-}
-
-_FILES = {
-    "Ledger": "ledger",
-    "Spend": "ledger",
-    "commitment": "keys",
-    "pseudonym": "keys",
-    "release_key": "keys",
-    "steward_key": "keys",
-    "simulate": "simulate",
-}
-
-
-_ROOMS = ("assess", "attacks", "local", "transforms")
-
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"pellucid.privacy.{name}")
-    if name in _FILES:
-        value = getattr(import_module(f"pellucid.privacy.{_FILES[name]}"), name)
-        globals()[name] = value  # a function that shares its name with its file must win over the file
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "budget_forecast": (
+            "BudgetForecast",
+            "forecast",
+            "together",
+        ),
+        "parameters": (
+            "checked_delta",
+            "checked_epsilon",
+        ),
+        "accounting": (
+            "Ledger",
+            "Spend",
+        ),
+        "mechanisms": (
+            "SelectBest",
+            "Clicks",
+            "Gram",
+            "Histogram",
+            "MECHANISMS",
+            "Mean",
+            "Pairs",
+            "Partitions",
+            "Quantiles",
+            "TopK",
+            "Sum",
+            "select_best",
+            "clicks",
+            "gram",
+            "histogram",
+            "mean",
+            "pairs",
+            "partitions",
+            "quantiles",
+            "top_k",
+            "sum",
+        ),
+        "release_step": (
+            "ReleaseGate",
+            "release",
+        ),
+        "secret_keys": (
+            "KEY_FILE",
+            "commitment",
+            "keys_folder",
+            "pseudonym",
+            "release_key",
+            "steward_key",
+        ),
+        "simulation": ("simulate",),
+    },
+    modules=("assess", "attacks", "local", "transforms"),
+)

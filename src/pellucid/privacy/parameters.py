@@ -54,6 +54,7 @@ def checked_count(name: str, value: object, low: int, high: int) -> int:
 
 
 LEAST_RANGE = 1e-200  # a step of a grid must still be a number
+MAX_BOUND = 1e200  # and so must a sum of values and its noise
 
 
 def checked_bounds(lower: object, upper: object) -> tuple[float, float]:
@@ -61,6 +62,12 @@ def checked_bounds(lower: object, upper: object) -> tuple[float, float]:
     low, high = _number("lower", lower), _number("upper", upper)
     if not (math.isfinite(low) and math.isfinite(high) and low < high and math.isfinite(high - low)):
         raise PrivacyError(f"the bounds must be finite with lower < upper, not {lower} and {upper}")
+    if max(abs(low), abs(high)) > MAX_BOUND:
+        raise PrivacyError(
+            f"the bounds {lower} and {upper} are too large",
+            why=f"sums of values beyond {MAX_BOUND:g} would not be numbers",
+            fix="Scale the values first",
+        )
     if high - low < LEAST_RANGE:
         raise PrivacyError(f"the bounds {lower} and {upper} are too close to each other", fix="Scale the values first")
     return low, high

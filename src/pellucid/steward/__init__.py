@@ -8,34 +8,83 @@ stays in that folder; the card that goes with a release holds what depends on no
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pellucid.steward.folder import STEPS, Folder, opened
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.steward.assessing import assess
-    from pellucid.steward.attacking import attack
-    from pellucid.steward.beginning import begin
-    from pellucid.steward.deciding import decide
-    from pellucid.steward.protecting import protect
-    from pellucid.steward.releasing import release
-    from pellucid.steward.taking import take
+    from pellucid.steward.assessment_stage import assess, assessment_lines
+    from pellucid.steward.attack_stage import attack, attack_lines
+    from pellucid.steward.current_state import shown
+    from pellucid.steward.decision_policy import Refused, check_lines, decide, decision_lines
+    from pellucid.steward.initialization import begin
+    from pellucid.steward.inventory_stage import inventory_lines, take
+    from pellucid.steward.protection_stage import protect, protection_lines
+    from pellucid.steward.release_stage import release, release_lines
+    from pellucid.steward.report import write
+    from pellucid.steward.workspace import DEFAULT, STEPS, Folder, opened
 
-__all__ = ["STEPS", "Folder", "assess", "attack", "begin", "decide", "opened", "protect", "release", "take"]
+__all__ = [
+    "DEFAULT",
+    "STEPS",
+    "Folder",
+    "Refused",
+    "assess",
+    "assessment_lines",
+    "attack",
+    "attack_lines",
+    "begin",
+    "check_lines",
+    "decide",
+    "decision_lines",
+    "inventory_lines",
+    "opened",
+    "protect",
+    "protection_lines",
+    "release",
+    "release_lines",
+    "shown",
+    "take",
+    "write",
+]
 
-_FILES = {
-    "assess": "assessing",
-    "attack": "attacking",
-    "begin": "beginning",
-    "decide": "deciding",
-    "protect": "protecting",
-    "release": "releasing",
-    "take": "taking",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        return getattr(import_module(f"pellucid.steward.{_FILES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "assessment_stage": (
+            "assess",
+            "assessment_lines",
+        ),
+        "attack_stage": (
+            "attack",
+            "attack_lines",
+        ),
+        "current_state": ("shown",),
+        "decision_policy": (
+            "Refused",
+            "check_lines",
+            "decide",
+            "decision_lines",
+        ),
+        "initialization": ("begin",),
+        "inventory_stage": (
+            "inventory_lines",
+            "take",
+        ),
+        "protection_stage": (
+            "protect",
+            "protection_lines",
+        ),
+        "release_stage": (
+            "release",
+            "release_lines",
+        ),
+        "report": ("write",),
+        "workspace": (
+            "DEFAULT",
+            "Folder",
+            "STEPS",
+            "opened",
+        ),
+    },
+)

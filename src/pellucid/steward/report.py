@@ -8,15 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pellucid.packages.standards.preview import STYLE
-from pellucid.packages.words import in_words
-from pellucid.privacy.assess.roles import ROLES
-from pellucid.steward.assessing import meaning
-from pellucid.steward.attacking import beyond_control, figure, verdict
-from pellucid.steward.folder import REPORT, STEPS, Folder, now, private
-from pellucid.steward.page import LOOKS, PAGE
-from pellucid.steward.protecting import bounds_in_words, size_in_words
-from pellucid.steward.standing import roles_digest
+from pellucid.packages.standards import STYLE, in_words
+from pellucid.privacy.assess import ROLES
+from pellucid.steward.assessment_stage import meaning
+from pellucid.steward.attack_stage import beyond_control, figure, verdict
+from pellucid.steward.current_state import roles_digest
+from pellucid.steward.protection_stage import bounds_in_words, size_in_words
+from pellucid.steward.report_template import LOOKS, PAGE
+from pellucid.steward.workspace import REPORT, STEPS, Folder, now, private
 
 _ASKED = {  # what the six steps answer
     "inventory": "What is in the data, and whose is it?",

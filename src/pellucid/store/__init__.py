@@ -11,48 +11,52 @@ when a value is first touched, so importing these names is cheap. `pellucid.stor
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.store.array import Array
-    from pellucid.store.database import connect, home_for, transaction
+    from pellucid.store.atomic_write import Saved, sha256_of, writing
+    from pellucid.store.canonical_digest import FORMAT
+    from pellucid.store.database import STATE_FILE, StateConnection, checkpoint, connect, home_for, transaction
     from pellucid.store.difference import Difference
     from pellucid.store.file import File
     from pellucid.store.kinds import KINDS, compare, kind_of, load, save
-    from pellucid.store.labels import OPEN, Label, Level, join
+    from pellucid.store.labels import (
+        ADD_REMOVE,
+        ONE_ROW,
+        OPEN,
+        PER_DAY,
+        PROVES_NOTHING,
+        REPLACE,
+        REPLACED,
+        Label,
+        Level,
+        Unit,
+        join,
+        person_column,
+        protected,
+        unit_of,
+    )
     from pellucid.store.metrics import Metrics
     from pellucid.store.model import Model
     from pellucid.store.objects import Objects
-    from pellucid.store.saved import Saved
+    from pellucid.store.row_iteration import rows_of
     from pellucid.store.table import Table
-
-_HOMES = {
-    "Array": "array",
-    "Difference": "difference",
-    "File": "file",
-    "KINDS": "kinds",
-    "Label": "labels",
-    "Level": "labels",
-    "Metrics": "metrics",
-    "Model": "model",
-    "OPEN": "labels",
-    "Objects": "objects",
-    "Saved": "saved",
-    "Table": "table",
-    "compare": "kinds",
-    "connect": "database",
-    "home_for": "database",
-    "join": "labels",
-    "kind_of": "kinds",
-    "load": "kinds",
-    "save": "kinds",
-    "transaction": "database",
-}
+    from pellucid.store.table_partition import partition
 
 __all__ = [
+    "ADD_REMOVE",
+    "FORMAT",
     "KINDS",
+    "ONE_ROW",
     "OPEN",
+    "PER_DAY",
+    "PROVES_NOTHING",
+    "REPLACE",
+    "REPLACED",
+    "STATE_FILE",
     "Array",
     "Difference",
     "File",
@@ -62,20 +66,75 @@ __all__ = [
     "Model",
     "Objects",
     "Saved",
+    "StateConnection",
     "Table",
+    "Unit",
+    "checkpoint",
     "compare",
     "connect",
     "home_for",
     "join",
     "kind_of",
     "load",
+    "partition",
+    "person_column",
+    "protected",
+    "rows_of",
     "save",
+    "sha256_of",
     "transaction",
+    "unit_of",
+    "writing",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Find a name of the front page in its module on first use (PEP 562)."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "array": ("Array",),
+        "atomic_write": (
+            "Saved",
+            "sha256_of",
+            "writing",
+        ),
+        "canonical_digest": ("FORMAT",),
+        "database": (
+            "STATE_FILE",
+            "StateConnection",
+            "checkpoint",
+            "connect",
+            "home_for",
+            "transaction",
+        ),
+        "difference": ("Difference",),
+        "file": ("File",),
+        "kinds": (
+            "KINDS",
+            "compare",
+            "kind_of",
+            "load",
+            "save",
+        ),
+        "labels": (
+            "ADD_REMOVE",
+            "Label",
+            "Level",
+            "ONE_ROW",
+            "OPEN",
+            "PER_DAY",
+            "PROVES_NOTHING",
+            "REPLACE",
+            "REPLACED",
+            "Unit",
+            "join",
+            "person_column",
+            "protected",
+            "unit_of",
+        ),
+        "metrics": ("Metrics",),
+        "model": ("Model",),
+        "objects": ("Objects",),
+        "row_iteration": ("rows_of",),
+        "table": ("Table",),
+        "table_partition": ("partition",),
+    },
+)

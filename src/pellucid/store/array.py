@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from pellucid.errors import DamagedError
-from pellucid.store.rows import named_type
-from pellucid.store.saved import RECOMPUTE, writing
+from pellucid.store.atomic_write import RECOMPUTE, writing
+from pellucid.store.row_iteration import named_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ def write_npy(file: IO[bytes], array: np.ndarray[Any, Any]) -> None:
 def write(value: Any, path: Path) -> str:
     """Write one array; return its canonical digest."""
 
-    from pellucid.store.digest import array_digest
+    from pellucid.store.canonical_digest import array_digest
 
     array = plain(value, "returned")
     with writing(path), path.open("wb") as file:
@@ -75,6 +75,6 @@ def read(path: Path) -> np.ndarray[Any, Any]:
 
 def digest(path: Path) -> str:
     """The canonical digest, from the file."""
-    from pellucid.store.digest import array_digest
+    from pellucid.store.canonical_digest import array_digest
 
     return f"array:{array_digest(read(path)).hex()}"

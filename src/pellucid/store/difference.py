@@ -94,7 +94,7 @@ def _names(where: str, a: Iterable[str], b: Iterable[str]) -> Difference | None:
 
 
 def _tables(a: Path, b: Path) -> Difference | None:
-    from pellucid.store.normal import normal_schema
+    from pellucid.store.canonical_form import normal_schema
     from pellucid.store.table import Table, digests
 
     (whole_a, parts_a), (whole_b, parts_b) = digests(a), digests(b)
@@ -122,7 +122,7 @@ def _aligned(table: Any, names: list[str]) -> Iterator[pa.Table]:
     """The rows of some columns, cut at the same places whatever the file."""
     import pyarrow as pa
 
-    from pellucid.store.normal import normal_batches, normal_schema
+    from pellucid.store.canonical_form import normal_batches, normal_schema
 
     schema = normal_schema(table.schema)
     chosen = pa.schema([schema.field(name) for name in names])

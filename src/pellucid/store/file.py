@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import DataError
-from pellucid.store.rows import named_type
-from pellucid.store.saved import sha256_of, writing
+from pellucid.store.atomic_write import sha256_of, writing
+from pellucid.store.row_iteration import named_type
 
 SUFFIX = ".bin"
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pellucid.store import array, file, metrics, model, table
 from pellucid.store.array import Array
+from pellucid.store.atomic_write import Saved, seal, whole_or_gone
 from pellucid.store.file import File
 from pellucid.store.metrics import Metrics
 from pellucid.store.model import Model
-from pellucid.store.saved import Saved, seal, whole_or_gone
 from pellucid.store.table import Table
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def kind_of(annotation: Any) -> str | None:
 def save(value: Any, kind: str, folder: Path, name: str) -> Saved:
     """Write `value` as one file `name` + suffix in `folder`, flushed to the disk.
 
-    A table may be anything that speaks the Arrow PyCapsule interface and is streamed where it is a stream (see rows.py).
+    A table may be anything that speaks the Arrow PyCapsule interface and is streamed where it is a stream (see row_iteration.py).
     Raises TypeError, in one line, when the value is not of the kind; StoreError when the disk is full or read-only. In both
     cases no file is left.
     """

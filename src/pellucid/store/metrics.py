@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import DamagedError
-from pellucid.store.rows import named_type
-from pellucid.store.saved import RECOMPUTE, writing
+from pellucid.store.atomic_write import RECOMPUTE, writing
+from pellucid.store.row_iteration import named_type
 
 SUFFIX = ".json"
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DamagedError
 from pellucid.store import array as arrays
-from pellucid.store.rows import named_type
-from pellucid.store.saved import RECOMPUTE, writing
+from pellucid.store.atomic_write import RECOMPUTE, writing
+from pellucid.store.row_iteration import named_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +100,7 @@ def _setting(name: Any, setting: Any) -> Any:
 
 
 def _digest(about: bytes, ready: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    from pellucid.store.digest import FORMAT, array_digest, framed
+    from pellucid.store.canonical_digest import FORMAT, array_digest, framed
 
     parts = [part for name in sorted(ready) for part in (name.encode(), array_digest(ready[name]))]
     return f"model:{framed(FORMAT.encode(), b'model', about, struct.pack('<q', len(ready)), *parts).hex()}"

@@ -10,8 +10,13 @@ write the same thing, and a rename replaces one whole file by another.
 
 from __future__ import annotations
 
+import errno
+import functools
+import hashlib
 import os
 import re
+import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,7 +24,7 @@ from pathlib import Path
 
 from pellucid.errors import DamagedError, StoreError
 from pellucid.store import folders
-from pellucid.store.saved import Saved, sha256_of, writing
+from pellucid.store.atomic_write import Saved, sha256_of, writing
 
 _NAME = re.compile(r"([0-9a-f]{64})(\.[a-z0-9]+)?")
 _SETTLED = 100_000_000  # ns; a file changed more recently could change again within the clock's tick and look the same
@@ -49,22 +54,32 @@ class Objects:
                 self._folder(tmp)
                 return Path(tempfile.mkdtemp(dir=tmp))
 
-    def adopt(self, saved: Saved) -> Path:
+    def hash_of(self, handle: int) -> str:
+        """Flush an open file to the disk; the SHA-256 of its bytes, in hex."""
+        with writing(self.root), os.fdopen(os.dup(handle), "rb") as file:
+            os.fsync(file.fileno())
+            file.seek(0)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def adopt(self, saved: Saved, *, handle: int | None = None) -> Path:
         """Take a written file in: rename it to its name, durably. The scratch copy is gone afterwards. Idempotent.
+
+        With `handle`, the very file that is open there is taken, whatever its path names meanwhile; its other name stays.
 
         A whole file of that name stays as it is: a confined reader has leave to read that very file, and would lose it to another
         of the same bytes. A damaged one is replaced, which heals it.
         """
         target = self.path(saved.sha256, saved.path.suffix)
         with writing(target):
-            saved.path.chmod(0o400)
+            place = self._place if handle is None else functools.partial(self._place_open, handle)
+            os.chmod(saved.path if handle is None else handle, 0o400)
             try:
-                self._place(saved, target)
+                place(saved, target)
             except FileNotFoundError:
-                if not saved.path.exists():
+                if handle is None and not saved.path.exists():
                     raise
                 self._folder(target.parent)
-                self._place(saved, target)
+                place(saved, target)
                 _sync_folder(target.parent.parent)
             _sync_folder(target.parent)
         return target
@@ -83,6 +98,22 @@ class Objects:
             saved.path.replace(target)
             return
         saved.path.unlink()
+
+    def _place_open(self, handle: int, saved: Saved, target: Path) -> None:
+        """The same for an open file: linked by its descriptor, so that nothing can be put in its place."""
+        source = f"/proc/self/fd/{handle}"
+        try:
+            os.link(source, target, src_dir_fd=handle)  # by linkat(2), which follows the link in /proc
+        except FileExistsError:
+            if _holds(target, saved.sha256):
+                return
+            beside = target.with_name(f"{secrets.token_hex(16)}.new")
+            os.link(source, beside, src_dir_fd=handle)
+            beside.replace(target)
+        except FileNotFoundError:
+            raise
+        except OSError:  # a file system without hard links
+            _copy_open(handle, saved, target)
 
     def has(self, sha256: str, suffix: str) -> bool:
         """Whether a file of that name is there. Cheap: its bytes are not read."""
@@ -157,6 +188,21 @@ class Objects:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for part in (*reversed([parent for parent in folder.parents if self.root in parent.parents]), folder):
             part.mkdir(mode=0o700, exist_ok=True)
+
+
+def _copy_open(handle: int, saved: Saved, target: Path) -> None:
+    """Copy an open file to its name. The copy is hashed: the open one could change meanwhile."""
+    beside = target.with_name(f"{secrets.token_hex(16)}.new")
+    with os.fdopen(os.dup(handle), "rb") as source, beside.open("xb") as file:
+        source.seek(0)
+        shutil.copyfileobj(source, file, 1 << 20)
+        file.flush()
+        os.fsync(file.fileno())
+    if not _holds(beside, saved.sha256):
+        beside.unlink()
+        raise OSError(errno.EIO, "the file changed while it was copied")
+    beside.chmod(0o400)
+    beside.replace(target)
 
 
 def _holds(path: Path, sha256: str) -> bool:

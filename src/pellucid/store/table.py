@@ -1,6 +1,6 @@
 """Tables: Parquet files that are scanned, not loaded.
 
-Written from the normal form (normal.py) with fixed settings, so that the same rows give the same bytes with the same pyarrow
+Written from the normal form (canonical_form.py) with fixed settings, so that the same rows give the same bytes with the same pyarrow
 (Parquet names the version of its writer in the file; across versions compare digests, not bytes).
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DamagedError
-from pellucid.store.saved import RECOMPUTE, writing
+from pellucid.store.atomic_write import RECOMPUTE, writing
 
 if TYPE_CHECKING:
     import duckdb
@@ -104,12 +104,12 @@ class Table:
 
 
 def write(value: Any, path: Path) -> str:
-    """Write the rows of `value` (see rows.py) to `path` as a stream; return the canonical digest, computed on the way."""
+    """Write the rows of `value` (see row_iteration.py) to `path` as a stream; return the canonical digest, computed on the way."""
     import pyarrow.parquet as pq
 
-    from pellucid.store.digest import TableDigest
-    from pellucid.store.normal import ROW_GROUP, normal_batches, normal_schema
-    from pellucid.store.rows import rows_of
+    from pellucid.store.canonical_digest import TableDigest
+    from pellucid.store.canonical_form import ROW_GROUP, normal_batches, normal_schema
+    from pellucid.store.row_iteration import rows_of
 
     reader = rows_of(value)
     try:
@@ -195,7 +195,7 @@ def digest(path: Path) -> str:
 
 def digests(path: Path) -> tuple[str, dict[str, bytes]]:
     """The canonical digest and that of each column."""
-    from pellucid.store.digest import table_digest
+    from pellucid.store.canonical_digest import table_digest
 
     table = Table(path)
     return table_digest(table.batches(1 << 17), table.schema)

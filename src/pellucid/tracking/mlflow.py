@@ -1,6 +1,6 @@
 """Mirror a run's open side to an MLflow server: settings as parameters, metrics, open artifacts, and what was withheld as a tag.
 
-Needs the extra `pellucid[mlflow]`. One Pellucid run is one MLflow run, found again by the tag `pellucid.run`: exporting twice
+Needs MLflow in the environment. One Pellucid run is one MLflow run, found again by the tag `pellucid.run`: exporting twice
 gives the same run back. MLflow is the place to look, not the truth: nothing is read back from it.
 """
 
@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import LabelError, UsageError
-from pellucid.pipeline.artifact import path_of
-from pellucid.pipeline.record import Record, StepRecord
-from pellucid.pipeline.report import metrics_of
-from pellucid.store.labels import PROVES_NOTHING
-from pellucid.store.objects import Objects
+from pellucid.pipeline.record import Record, StepRecord, metrics_of, path_of
+from pellucid.store import PROVES_NOTHING, Objects
 
 _VALUE_LIMIT = 6000  # MLflow's own limit on a parameter's length
 
@@ -51,8 +48,14 @@ def mirror(home: Path, wanted: str, uri: str, *, artifacts: bool = True) -> Mirr
     run = record.find(wanted)
     if run["status"] != "done":
         raise UsageError(f"run {run['run']} is {run['status']}", fix="Finish it first: run the pipeline again")
-    steps = record.steps(run["run"])
+    steps, shared = record.steps(run["run"]), record.shared_memory(run["run"])
     record.close()
+    if shared:
+        raise LabelError(
+            f"{', '.join(shared)} ran in one process with steps that are not open",
+            why="they share memory, so something private may be in what they gave",
+            fix="Run the pipeline file with `pellucid run`, and export that run",
+        )
     open_steps = [step for step in steps if step.label == "open"]
     withheld = tuple(step.step for step in steps if step.label != "open")
     if not open_steps:
@@ -86,7 +89,7 @@ def _client(uri: str) -> tuple[Any, Any]:
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
     except ImportError as error:
-        raise UsageError("MLflow is not installed", fix="Install it: pip install 'pellucid[mlflow]'") from error
+        raise UsageError("MLflow is not installed", fix="Install it: pip install mlflow") from error
     return MlflowClient(tracking_uri=uri), (MlflowException, OSError)
 
 

@@ -59,8 +59,8 @@ def test_nothing_is_quoted(chat: pa.Table, adult: pa.Table) -> None:
     """No value of a column stands in what the inventory of it says (column names and our own words aside)."""
     for table in (chat.slice(0, 3000), adult.slice(0, 3000)):
         found = inventory(table)
-        said = json.dumps(found.to_json()) + found.text()
-        plain = inventory(table.slice(0, 0)).text()
+        said = json.dumps(found.to_json()) + found.to_text()
+        plain = inventory(table.slice(0, 0)).to_text()
         values = {v for column in table.columns for v in column.unique().to_pylist() if isinstance(v, str) and len(v) >= 6}
         leaked = {v for v in values if re.search(rf"(?<!\w){re.escape(v)}(?!\w)", said) and v not in plain}
         assert leaked <= {"identifier", "looks like", "columns", "number", "numbers", "column", "source", "sensitive"}
@@ -143,7 +143,7 @@ def test_a_broken_inventory_is_refused_by_name(tmp_path: Path, text: str, says: 
 
 def test_distinct_values_are_counted_in_bounded_memory(tmp_path: Path) -> None:
     from pellucid.data import open_table
-    from pellucid.privacy.assess.profile import profiles
+    from pellucid.privacy.assess.column_profile import profiles
 
     path = tmp_path / "many.parquet"
     pq.write_table(pa.table({"id": range(300_000), "few": [n % 1000 for n in range(300_000)]}), path)

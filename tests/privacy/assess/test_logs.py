@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import DataError, PrivacyError
 from pellucid.privacy.assess import assess_log, km_anonymity, uniqueness
-from pellucid.privacy.assess.uniqueness import clopper_pearson
+from pellucid.privacy.assess.uniqueness_estimate import clopper_pearson
 
 LOGS = st.dictionaries(st.integers(0, 8), st.sets(st.sampled_from("abcdef"), min_size=1), min_size=1)
 
@@ -55,7 +55,7 @@ def test_the_sampled_figure_agrees_with_the_exact_one(data: Path, monkeypatch: p
     """msweb, two known areas: counted, then drawn; the exact value lies in a wider interval of the draws."""
     path = data / "msweb" / "visits.csv"
     exact = uniqueness(path, "user_id", "area_id", m=2)
-    monkeypatch.setattr(sys.modules["pellucid.privacy.assess.uniqueness"], "_PAIRS", 0)
+    monkeypatch.setattr(sys.modules["pellucid.privacy.assess.uniqueness_estimate"], "_PAIRS", 0)
     drawn = uniqueness(path, "user_id", "area_id", m=2, trials=20_000)
     assert drawn.detail["exact"] == 0
     low, high = clopper_pearson(round(drawn.value * 20_000), 20_000, 0.9999)
@@ -73,7 +73,7 @@ def test_more_known_items_single_out_more_people(data: Path) -> None:
     numbers = found.numbers()
     assert numbers["unique_given_1"] < numbers["unique_given_2"] < numbers["unique_given_3"] < numbers["unique_given_4"]
     assert numbers == assess_log(data / "ml-latest-small" / "ratings.csv", "userId", "movieId", known=4, trials=1000).numbers()
-    assert max(map(len, found.text().splitlines())) <= 80
+    assert max(map(len, found.to_text().splitlines())) <= 80
 
 
 def test_wrong_logs_are_refused() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import DataError, UsageError
 from pellucid.privacy.assess import assess_table, delta_presence, k_anonymity, l_diversity, t_closeness
-from pellucid.privacy.assess.codes import Codes, classes, dense
+from pellucid.privacy.assess.column_codes import Codes, classes, dense
 
 QUASI = ["age", "education", "marital-status", "native-country", "occupation", "race", "sex", "workclass"]
 
@@ -176,8 +176,8 @@ def test_what_cannot_be_assessed_is_refused_in_one_line() -> None:
 def test_an_assessment_says_what_it_means_and_what_not(adult: pa.Table) -> None:
     found = assess_table(adult, ["sex", "race"], ["salary-class"])
     assert json.loads(json.dumps(found.to_json()))["findings"][0]["measure"] == "k_anonymity"
-    lines = found.text().splitlines()
+    lines = found.to_text().splitlines()
     assert max(map(len, lines)) <= 80
-    assert "Not said" in found.text()
+    assert "Not covered" in found.to_text()
     assert len(lines) <= 24
     assert found.numbers()["k_anonymity"] == k_anonymity(adult, ["sex", "race"]).value

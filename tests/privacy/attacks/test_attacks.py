@@ -18,11 +18,11 @@ import pytest
 from scipy import stats
 
 from pellucid.errors import DataError, UsageError
-from pellucid.privacy import attacks, keys
-from pellucid.privacy.attacks.canaries import probability, refuted_epsilon
+from pellucid.privacy import attacks, secret_keys
+from pellucid.privacy.attacks.auditing.one_run_audit import probability, refuted_epsilon
 from pellucid.privacy.attacks.finding import lower_bound, upper_bound
-from pellucid.privacy.gaussian import DiscreteGaussian
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.noise.gaussian import DiscreteGaussian
+from pellucid.privacy.noise.stream import Stream
 
 VISITS = Path(__file__).parents[3] / "src" / "pellucid" / "cli" / "msweb" / "visits.csv"
 SHARED = Path(__file__).parents[4] / "shared" / "data"
@@ -31,7 +31,7 @@ KEY = hashlib.sha256(b"a key for attacks").digest()
 
 
 def noise(sigma: int, count: int, label: str) -> np.ndarray[Any, Any]:
-    return DiscreteGaussian(Fraction(sigma * sigma)).draw(Stream(keys.derive(KEY, label)), count)
+    return DiscreteGaussian(Fraction(sigma * sigma)).draw(Stream(secret_keys.derive(KEY, label)), count)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_intervals_are_those_of_clopper_and_pearson_and_cover() -> None:
 def test_a_finding_is_plain_json_and_fits_a_terminal(msweb: attacks.Histories) -> None:
     found = attacks.linkage(msweb, msweb, target="hashed identifiers", known=4, targets=50)
     assert json.loads(json.dumps(found.to_json()))["rate"]["trials"] == 50
-    assert all(len(line) <= 80 for line in found.lines())
+    assert all(len(line) <= 80 for line in found.to_lines())
 
 
 # logs ------------------------------------------------------------------------------------------------------------------------
@@ -92,13 +92,13 @@ def test_records_of_other_people_link_no_better_than_chance(msweb: attacks.Histo
 def test_a_released_matrix_tells_no_more_of_its_people_than_of_others(
     halves: tuple[attacks.Histories, attacks.Histories], tmp_path: Path
 ) -> None:
-    from pellucid.privacy import gram
+    from pellucid.privacy.mechanisms import gram
 
     members, control = halves
     people, items = members.matrix.nonzero()
     table = polars.DataFrame({"user_id": members.people.to_numpy()[people], "area_id": members.items.to_numpy()[items]})
     table.write_parquet(tmp_path / "members.parquet")
-    mechanism = gram(item="area_id", cap=5)
+    mechanism = gram(item="area_id", max_contributions=5)
     released = mechanism.run(tmp_path / "members.parquet", "user_id", 1.0, 1e-6, KEY, tmp_path)
     frame = polars.DataFrame(released)
     named = frame.filter(polars.col("item_a") == polars.col("item_b"))["item_a"].to_list()
@@ -108,7 +108,7 @@ def test_a_released_matrix_tells_no_more_of_its_people_than_of_others(
         counts[places[a], places[b]] = counts[places[b], places[a]] = count
     columns = np.array([members.items.index(item).as_py() for item in named])
     sigma = mechanism.numbers(1.0, 1e-6)["sigma"]
-    found = attacks.further(
+    found = attacks.attribute_inference(
         members,
         control,
         attacks.from_counts(counts, columns, len(members.items), ridge=2 * sigma * math.sqrt(len(named))),
@@ -123,7 +123,7 @@ def test_a_table_that_holds_its_people_is_found_out_by_its_control_group(
     halves: tuple[attacks.Histories, attacks.Histories],
 ) -> None:
     members, control = halves
-    found = attacks.further(members, control, attacks.from_records(members), target="hashed", known=8)
+    found = attacks.attribute_inference(members, control, attacks.from_records(members), target="hashed", known=8)
     assert not found.within_control
 
 
@@ -136,17 +136,17 @@ def test_people_who_write_their_names_are_found() -> None:
             match = re.match(r"\[\d\d:\d\d\] <([^>]+)> (.*)", line)
             if match:
                 said.setdefault(match[1], []).append(match[2])
-    found = attacks.vanity(said, {nick: [nick] for nick in said}, target="IRC under pseudonyms")
+    found = attacks.text_reidentification(said, {nick: [nick] for nick in said}, target="IRC under pseudonyms")
     assert found.rate.low > 5 * float(found.baselines["random guess"])  # type: ignore[arg-type]
 
 
 def test_vanity_is_right_on_a_small_case_and_counts_chance_where_nothing_is_found() -> None:
     texts = {"r1": ["jane doe plumber", "doe family"], "r2": ["cheap flights"], "r3": ["weather", "doe a deer"]}
     names = {"r1": ["Jane Doe"], "r2": ["Bob Ray"], "r9": ["not there"]}
-    found = attacks.vanity(texts, names, target="small")
+    found = attacks.text_reidentification(texts, names, target="small")
     assert found.rate.trials == 2 and found.rate.successes == pytest.approx(1 + 1 / 3)
     with pytest.raises(UsageError, match="nobody's terms"):
-        attacks.vanity(texts, {}, target="none")
+        attacks.text_reidentification(texts, {}, target="none")
 
 
 # tables ----------------------------------------------------------------------------------------------------------------------
@@ -177,6 +177,7 @@ def independent(frame: polars.DataFrame) -> polars.DataFrame:
     return frame.select(polars.col(name).shuffle(seed=at) for at, name in enumerate(frame.columns))
 
 
+@pytest.mark.slow
 def test_a_copy_is_singled_out_linked_and_inferred_and_margins_are_not(adult: polars.DataFrame) -> None:
     people, control = adult[:4000], adult[4000:8000]
     copy, margins = people, independent(people)
@@ -277,9 +278,9 @@ def test_an_audit_comes_near_the_truth_from_below_and_refutes_half_of_it() -> No
     epsilon = gaussian_epsilon(sigma, delta)
     less, more = noise(sigma, 100_000, "less"), noise(sigma, 100_000, "more") + 1
     honest = attacks.audit("count", epsilon, delta, less, more)
-    assert 0.5 * epsilon < honest.low <= epsilon and not honest.refuted
+    assert 0.5 * epsilon < honest.epsilon_lower_bound <= epsilon and not honest.refuted
     assert attacks.audit("count with half the noise", epsilon / 2, delta, less, more).refuted
-    assert all(len(line) <= 80 for line in honest.lines())
+    assert all(len(line) <= 80 for line in honest.to_lines())
     with pytest.raises(UsageError, match="at least 100 runs"):
         attacks.audit("count", 1.0, 0.0, less[:50], more)
 
@@ -289,20 +290,21 @@ def test_the_precision_attack_catches_floating_point_noise_and_spares_integers()
     scale = 1 / epsilon
     uniform = np.random.default_rng(5).uniform(-0.5, 0.5, (2, runs))
     laplace = -scale * np.sign(uniform) * np.log(1 - 2 * np.abs(uniform))  # the textbook sampler
-    assert attacks.precision("float Laplace", epsilon, 0.0, laplace[0], laplace[1] + 1.0).refuted
-    exact = attacks.precision("integers", 0.6, 1e-3, noise(5, runs, "p0"), noise(5, runs, "p1") + 1)
+    assert attacks.floating_point_attack("float Laplace", epsilon, 0.0, laplace[0], laplace[1] + 1.0).refuted
+    exact = attacks.floating_point_attack("integers", 0.6, 1e-3, noise(5, runs, "p0"), noise(5, runs, "p1") + 1)
     assert not exact.refuted
 
 
+@pytest.mark.slow
 def test_one_run_refutes_too_small_an_epsilon_and_no_true_one() -> None:
     def release(inside: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         return inside + noise(2, len(inside), "canaries")
 
     delta = 1e-7
     epsilon = gaussian_epsilon(2, delta)
-    found = attacks.one_run("counts", epsilon, delta, release, canaries=4000, guesses=400)
-    assert 0.3 < found.low <= epsilon
-    assert attacks.one_run("counts at a quarter", epsilon / 8, delta, release, canaries=4000, guesses=400).refuted
+    found = attacks.audit_one_run("counts", epsilon, delta, release, canaries=4000, guesses=400)
+    assert 0.3 < found.epsilon_lower_bound <= epsilon
+    assert attacks.audit_one_run("counts at a quarter", epsilon / 8, delta, release, canaries=4000, guesses=400).refuted
 
 
 def test_the_law_of_one_run_is_a_binomials_where_delta_is_nought() -> None:

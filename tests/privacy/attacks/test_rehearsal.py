@@ -15,30 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import DataError, UsageError
-from pellucid.privacy import (
-    MECHANISMS,
-    Histogram,
-    attacks,
-    choose,
-    clicks,
-    gram,
-    histogram,
-    mean,
-    pairs,
-    partitions,
-    quantiles,
-    top,
-    total,
-)
-from pellucid.privacy.attacks import neighbours, scores
-from pellucid.privacy.attacks.synthetic import added, group_delta
+from pellucid.privacy import MECHANISMS, Histogram, attacks
+from pellucid.privacy.attacks import membership_scores
+from pellucid.privacy.attacks.auditing import neighbouring_inputs
+from pellucid.privacy.attacks.auditing.mechanism_audit import added, group_delta
+from pellucid.privacy.mechanisms import clicks, gram, histogram, mean, pairs, partitions, quantiles, select_best, top_k
+from pellucid.privacy.mechanisms import sum as bounded_sum
 
 
 @given(st.floats(0.0, 1.0), st.floats(0.01, 8.0), st.floats(0.0, 0.1))
 def test_the_promise_is_no_less_than_guessing_and_no_more_than_the_definition_allows(
     alarms: float, epsilon: float, delta: float
 ) -> None:
-    most = attacks.promised(alarms, epsilon, delta)
+    most = attacks.max_true_positive_rate(alarms, epsilon, delta)
     assert alarms <= most <= 1.0
     assert most <= max(alarms, math.exp(epsilon) * alarms + delta) + 1e-12
     assert math.exp(epsilon) * (1 - most) + delta >= (1 - alarms) - 1e-9 or most == alarms  # the same of the innocent
@@ -76,28 +65,33 @@ def loud(mechanism: Any, by: float) -> Any:
 
 
 def test_membership_is_found_in_exact_counts_and_not_in_released_ones() -> None:
-    exact = attacks.attack_release(log(), "who", Exact("item", cap=40), 0.5, 1e-6)[0]
+    exact = attacks.attack_release(log(), "who", Exact("item", max_contributions=40), 0.5, 1e-6)[0]
     assert exact.rate.low > exact.references["promised at most"]  # type: ignore[operator]
-    released = attacks.attack_release(log(), "who", histogram("item", cap=40), 0.5, 1e-6)[0]
+    released = attacks.attack_release(log(), "who", histogram("item", max_contributions=40), 0.5, 1e-6)[0]
     assert released.rate.low <= released.references["promised at most"]  # type: ignore[operator]
 
 
 def test_every_mechanism_can_be_audited_and_attacked() -> None:
-    assert neighbours.CELLS | neighbours.WHOLE.keys() == scores.SCORES.keys() == MECHANISMS.keys()
-    assert not neighbours.CELLS & neighbours.WHOLE.keys()
+    assert neighbouring_inputs.CELLS | neighbouring_inputs.WHOLE.keys() == membership_scores.SCORES.keys() == MECHANISMS.keys()
+    assert not neighbouring_inputs.CELLS & neighbouring_inputs.WHOLE.keys()
 
 
-QUICK = [histogram("item", cap=2)]
+QUICK = [histogram("item", max_contributions=2)]
 CELLS = [
-    histogram("item", cap=2, rows=3),
-    histogram("item", cap=1, declared=("a", "b"), noise="laplace"),
-    gram("item", cap=2, max_items=800),
-    pairs("item", cap=3),
-    partitions("item", cap=2),
+    histogram("item", max_contributions=2, rows=3),
+    histogram("item", max_contributions=1, public_keys=("a", "b"), noise="laplace"),
+    gram("item", max_contributions=2, max_items=800),
+    pairs("item", max_contributions=3),
+    partitions("item", max_contributions=2),
     clicks("q", "p", 2, 3),
 ]
-WHOLE = [mean(["x"]), total(["x", "y"], -3, 2, cap=2), quantiles("x", 0, 10, [0.25, 0.5]), top("k", ("a", "b", "c"), 1)]
-WHOLE += [choose(["x", "y", "z"], -1, 4), top("k", tuple(range(50)), 3)]
+WHOLE = [
+    mean(["x"]),
+    bounded_sum(["x", "y"], -3, 2, max_contributions=2),
+    quantiles("x", 0, 10, [0.25, 0.5]),
+    top_k("k", ("a", "b", "c"), 1),
+]
+WHOLE += [select_best(["x", "y", "z"], -1, 4), top_k("k", tuple(range(50)), 3)]
 
 
 def audited(honest: Any, by: float) -> None:
@@ -106,7 +100,7 @@ def audited(honest: Any, by: float) -> None:
         found = attacks.audit_mechanism(mechanism, 0.5, delta)
         assert found is not None and found.refuted == refuted, found
         assert found.declared == 0.5 and found.runs >= 200
-        assert found.low <= found.reach and found.reach > 0.5
+        assert found.epsilon_lower_bound <= found.max_detectable_epsilon and found.max_detectable_epsilon > 0.5
 
 
 @pytest.mark.parametrize("honest", QUICK, ids=lambda m: m.name)
@@ -128,7 +122,11 @@ def test_the_audit_refutes_a_large_bug_where_each_run_takes_a_table(honest: Any)
 
 @pytest.mark.slow
 def test_an_audit_of_few_crowds_takes_more_tables() -> None:
-    few = [gram("item", cap=30), histogram("item", cap=5, declared=(1, 2, 3)), pairs("item", cap=5, max_pairs=7)]
+    few = [
+        gram("item", max_contributions=30),
+        histogram("item", max_contributions=5, public_keys=(1, 2, 3)),
+        pairs("item", max_contributions=5, max_pairs=7),
+    ]
     for mechanism in few:
         found = attacks.audit_mechanism(mechanism, 0.5, 1e-6)
         assert found is not None and found.runs >= 200 and not found.refuted
@@ -151,15 +149,15 @@ COLUMNS = [f"x{at}" for at in range(20)]
 @pytest.mark.parametrize(
     ("mechanism", "found_out"),
     [
-        (gram("q", cap=12), True),
-        (pairs("q", cap=12), True),
+        (gram("q", max_contributions=12), True),
+        (pairs("q", max_contributions=12), True),
         (clicks("q", "p", 12, 12), True),
         (mean(COLUMNS), False),
-        (total(COLUMNS, cap=12), False),
-        (partitions("q", cap=3), False),
-        (top("q", tuple(range(60)), 20), False),
+        (bounded_sum(COLUMNS, max_contributions=12), False),
+        (partitions("q", max_contributions=3), False),
+        (top_k("q", tuple(range(60)), 20), False),
         (quantiles("x0", 0, 1, [0.2, 0.5]), False),
-        (choose(COLUMNS), False),
+        (select_best(COLUMNS), False),
     ],
     ids=lambda m: m.name if hasattr(m, "name") else "",
 )
@@ -178,17 +176,17 @@ def test_who_lies_where_a_release_moved_to_scores_higher() -> None:
     outside = polars.DataFrame({"who": range(10, 50), "x": [0.4, 0.6] * 20, "y": [0.5] * 40, "k": ["usual"] * 40})
 
     def scored(mechanism: Any, released: Any) -> list[float]:
-        members, others = scores.SCORES[mechanism.name](mechanism, inside, outside, "who", released)
+        members, others = membership_scores.SCORES[mechanism.name](mechanism, inside, outside, "who", released)
         assert len(others) == 20
         return [float(one) for one in members]
 
     for kind, released in (
         (quantiles("x", 0, 1), {"p50": 0.7}),
-        (choose(["x", "y"]), pyarrow.table({"chosen": ["x"]})),
+        (select_best(["x", "y"]), pyarrow.table({"chosen": ["x"]})),
         (mean(["x"]), {"x": 0.7}),
-        (total(["x"]), {"x": 1.4}),
+        (bounded_sum(["x"]), {"x": 1.4}),
         (partitions("k"), pyarrow.table({"k": ["rare", "usual"]})),
-        (top("k", ("rare", "usual"), 1), pyarrow.table({"rank": [1], "k": ["rare"]})),
+        (top_k("k", ("rare", "usual"), 1), pyarrow.table({"rank": [1], "k": ["rare"]})),
     ):
         first, second = scored(kind, released)
         assert first > second, kind
@@ -203,10 +201,12 @@ def test_an_audit_adds_as_many_people_as_their_delta_allows() -> None:
 
 def test_bad_input_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match="at least 200 people"):
-        attacks.attack_release(log(50), "who", histogram("item", cap=2), 1.0, 1e-6)
+        attacks.attack_release(log(50), "who", histogram("item", max_contributions=2), 1.0, 1e-6)
     with pytest.raises(DataError, match='no column "nobody"'):
-        attacks.attack_release(log(), "nobody", histogram("item", cap=2), 1.0, 1e-6)
+        attacks.attack_release(log(), "nobody", histogram("item", max_contributions=2), 1.0, 1e-6)
     with pytest.raises(DataError, match="rows without a value"):
-        attacks.attack_release(polars.DataFrame({"who": [1, None], "item": [1, 2]}), "who", histogram("item", cap=2), 1.0, 1e-6)
+        attacks.attack_release(
+            polars.DataFrame({"who": [1, None], "item": [1, 2]}), "who", histogram("item", max_contributions=2), 1.0, 1e-6
+        )
     with pytest.raises(UsageError, match="at least 20 people"):
         attacks.tracing(np.zeros(5), np.zeros(100), target="x", epsilon=1.0, delta=0.0)

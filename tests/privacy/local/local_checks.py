@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from pellucid.privacy.local.dyadic import FINE, ONE
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.local.oracles.dyadic import FINE, ONE
+from pellucid.privacy.noise.stream import Stream
 
 Perturb = Callable[[Any, Any], Any]
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from local_checks import key
 
-from pellucid.privacy.local import ORACLES, oracle
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.local import ORACLES
+from pellucid.privacy.local.oracles import oracle
+from pellucid.privacy.noise.stream import Stream
 
 FILE = Path(__file__).with_name("vectors.json")
 CASES = [(name, size, epsilon) for name in sorted(ORACLES) for size, epsilon in ((2, 0.5), (10, 1.0), (33, 2.0), (1000, 4.0))]

@@ -6,7 +6,8 @@ import http.server
 import json
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from local_checks import chi_squared
 from make_vectors import FILE, text
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.local import Collector, oracle
+from pellucid.privacy.local import Collector
 from pellucid.privacy.local import collection as collections_file
 from pellucid.privacy.local.collection import declare
-from pellucid.privacy.local.rappor import Rappor
+from pellucid.privacy.local.oracles import oracle
+from pellucid.privacy.local.oracles.rappor import Rappor
 
 CLIENT = Path(collections_file.__file__).with_name("client.js")
 PAGE = b"<!doctype html><title>client</title>"
@@ -165,9 +167,11 @@ COUNT = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["grr", "hadamard", "oue", "sue", "rappor", "subset"])
-def test_a_million_reports_of_the_browser_follow_the_exact_distribution(browser: Any, name: str) -> None:
+def test_a_million_reports_of_the_browser_follow_the_exact_distribution(
+    browser: Any, name: str, soak: Callable[[int], int]
+) -> None:
     chosen, code = oracle(name, 6, 1.0), 4
     counts = run(
         browser,
@@ -179,7 +183,7 @@ def test_a_million_reports_of_the_browser_follow_the_exact_distribution(browser:
         }
         done(counts);
         """,
-        {"parameters": chosen.parameters(), "code": code, "reports": REPORTS},
+        {"parameters": chosen.parameters(), "code": code, "reports": soak(REPORTS)},
     )
     names, masses = exact(name, chosen, code)
     assert sum(masses) == pytest.approx(1)
@@ -188,8 +192,8 @@ def test_a_million_reports_of_the_browser_follow_the_exact_distribution(browser:
     assert chi_squared([found.get(one, 0) for one in names], masses) > ALIKE
 
 
-@pytest.mark.slow
-def test_a_million_hashed_reports_of_the_browser_follow_the_exact_distribution(browser: Any) -> None:
+@pytest.mark.soak
+def test_a_million_hashed_reports_of_the_browser_follow_the_exact_distribution(browser: Any, soak: Callable[[int], int]) -> None:
     """Of OLH: the bucket relative to the value's own, and whether another value is supported, jointly with the seed's top bits."""
     chosen = oracle("olh", 6, 1.0)
     counts = run(
@@ -205,7 +209,7 @@ def test_a_million_hashed_reports_of_the_browser_follow_the_exact_distribution(b
         }
         done(counts);
         """,
-        {"parameters": chosen.parameters(), "code": 4, "reports": REPORTS},
+        {"parameters": chosen.parameters(), "code": 4, "reports": soak(REPORTS)},
     )
     seeds, own, other = np.zeros((4, 4)), np.zeros(2), np.zeros(2)
     for seen, count in counts.items():
@@ -220,7 +224,7 @@ def test_a_million_hashed_reports_of_the_browser_follow_the_exact_distribution(b
 
 
 def test_reports_of_the_browser_are_taken_by_the_collector(browser: Any, tmp_path: Path) -> None:
-    collection = declare("letters", ["a", "b", "ü"], 1.0, cap=2)
+    collection = declare("letters", ["a", "b", "ü"], 1.0, reports_per_period=2)
     batch = run(
         browser,
         """
@@ -235,7 +239,7 @@ def test_reports_of_the_browser_are_taken_by_the_collector(browser: Any, tmp_pat
     )
     collector = Collector(tmp_path)
     collector.open(collection)
-    outcome = collector.take(bytes.fromhex(batch))
+    outcome = collector.ingest(bytes.fromhex(batch))
     assert (outcome.taken, outcome.refused) == (300, {})
     assert collector.periods(collection) == [7]
     found = collector.estimate(collection)
@@ -244,12 +248,12 @@ def test_reports_of_the_browser_are_taken_by_the_collector(browser: Any, tmp_pat
 
 
 def test_the_browser_keeps_its_response_and_bounds_what_it_spends(browser: Any) -> None:
-    collection = declare("days", ["a", "b", "c", "d"], 1.0, oracle_name="rappor", cap=3, kept=2)
+    collection = declare("days", ["a", "b", "c", "d"], 1.0, oracle_name="rappor", reports_per_period=3, max_memoized_values=2)
     assert isinstance(collection.oracle, Rappor)
     found = run(
         browser,
         """
-        const storage = memory(), kept = () => Object.values(JSON.parse(storage.held["pellucid.local"]).collections)[0].kept;
+        const storage = memory(), kept = () => Object.values(JSON.parse(storage.held["pellucid.local"]).collections)[0].max_memoized_values;
         const first = await c.open(given, { storage });
         first.report("a", 1);
         const before = JSON.stringify(kept());
@@ -279,7 +283,7 @@ def test_the_browser_keeps_its_response_and_bounds_what_it_spends(browser: Any) 
 
 
 def test_the_browser_counts_every_report_of_other_oracles(browser: Any) -> None:
-    collections = [declare(name, ["a", "b", "c"], 0.5, cap=5) for name in ("one", "two")]
+    collections = [declare(name, ["a", "b", "c"], 0.5, reports_per_period=5) for name in ("one", "two")]
     found = run(
         browser,
         """
@@ -312,3 +316,82 @@ def test_a_text_that_claims_less_than_its_probabilities_give_is_refused(browser:
     for one in texts:
         with pytest.raises(PrivacyError, match="not what its epsilon"):
             collections_file.read(one)
+
+
+# Declarations that a collector has altered.
+
+
+def _exact_epsilon(told: dict[str, Any]) -> float:
+    """The epsilon of a declaration's probabilities, worked out here with fractions; infinite where a report could tell more."""
+    one, fine = 1 << 53, 1 << 16
+    size, oracle_name = told["size"], told["oracle"]
+    if oracle_name in ("grr", "olh"):
+        many = size if oracle_name == "grr" else told["buckets"]
+        if oracle_name == "olh" and told["seeds"] != (2 if size <= fine else 3):
+            return math.inf
+        if told["truth"] + told["other"] * (many - 1) != one:
+            return math.inf
+        return abs(math.log(Fraction(told["truth"], told["other"])))
+    if oracle_name == "hadamard":
+        order = 1 << (size - 1).bit_length()
+        return math.log(Fraction((1 << 32) - told["flip"], told["flip"])) if told["order"] == order else math.inf
+    if oracle_name in ("oue", "sue"):
+        return abs(math.log(Fraction(told["one"] * (fine - told["zero"]), told["zero"] * (fine - told["one"]))))
+    if oracle_name == "rappor":
+        return 2 * math.log(Fraction(fine - told["zero"], told["zero"]))
+    inside, outside = math.comb(size - 1, told["chosen"] - 1), math.comb(size - 1, told["chosen"])
+    if told["inside"] != inside or told["truth"] + told["other"] * outside != one:
+        return math.inf
+    low, high = told["truth"] // inside, -(-told["truth"] // inside)
+    return math.log(Fraction(max(high, told["other"]), min(low, told["other"])))
+
+
+def _altered() -> list[str]:
+    """Declarations of every oracle with one or two things changed, each in every way that comes to mind."""
+    texts = []
+    for name in ("grr", "hadamard", "olh", "oue", "sue", "subset", "rappor"):
+        honest = json.loads(declare("x", [str(n) for n in range(9)], 1.0, oracle_name=name).text)
+        for field in [*honest["parameters"], "epsilon", "millionths", "values", "extra", "reports_per_period"]:
+            for change in (0, 1, -1, 2, 3, 0.5, "2", None, [], {}, True, 2**53, "more", "less", "twice", "half", "gone"):
+                told = json.loads(json.dumps(honest))
+                at = told["parameters"] if field in told["parameters"] or field == "extra" else told
+                number = at.get(field)
+                if isinstance(change, str) and change != "2":
+                    if change == "gone":
+                        at.pop(field, None)
+                    elif isinstance(number, int | float):
+                        at[field] = {"more": number + 1, "less": number - 1, "twice": number * 2, "half": number / 2}[change]
+                    else:
+                        continue
+                else:
+                    at[field] = change
+                if told != honest:
+                    texts.append(json.dumps(told))
+    return texts
+
+
+def test_an_altered_declaration_is_refused_or_gives_no_more_epsilon_than_it_claims(browser: Any) -> None:
+    texts = _altered()
+    assert len(texts) >= 200
+    found = run(
+        browser,
+        """
+        const opened = [];
+        for (const text of given) {
+          try {
+            const client = await c.open(text, { storage: memory() });
+            client.report(JSON.parse(text).values[0], 1);
+            opened.push(true);
+          } catch (error) { opened.push(error instanceof c.Refused ? false : String(error)); }
+        }
+        done(opened);
+        """,
+        texts,
+    )
+    assert {type(one) for one in found} == {bool}, [one for one in found if not isinstance(one, bool)][:3]
+    for given, accepted in zip(texts, found, strict=True):
+        if accepted:
+            told = json.loads(given)
+            whole = {name: value if isinstance(value, str) else int(value) for name, value in told["parameters"].items()}
+            assert _exact_epsilon(whole) <= told["epsilon"] * (1 + 1e-9), given
+    assert 0 < sum(found) < len(found) / 2

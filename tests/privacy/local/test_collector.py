@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from local_checks import key
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.local import Collection, Collector, oracle
+from pellucid.privacy.local import Collection, Collector
 from pellucid.privacy.local.collection import declare, read
-from pellucid.privacy.local.report import batch, decoded, encoded
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.local.oracles import oracle
+from pellucid.privacy.local.report_format import batch, decoded, encoded
+from pellucid.privacy.noise.stream import Stream
 
-LETTERS = declare("letters", list("abcdefgh"), 1.0, cap=2)
+LETTERS = declare("letters", list("abcdefgh"), 1.0, reports_per_period=2)
 
 
 def reports(collection: Collection, codes: Any, period: int = 1, client: bytes | None = None, seed: int = 0) -> list[bytes]:
@@ -46,7 +47,7 @@ def test_a_collections_text_is_read_back_and_its_reports_are_taken(name: str, tm
     collector = Collector(tmp_path)
     collector.open(made)
     codes = np.arange(4000) % 4
-    assert collector.take(batch(reports(made, codes))).taken == 4000
+    assert collector.ingest(batch(reports(made, codes))).taken == 4000
     found = collector.estimate(made)
     assert (np.abs(found.frequencies - np.bincount(codes, minlength=20) / 4000) < 5 * found.errors).all()
     collector.close()
@@ -55,8 +56,8 @@ def test_a_collections_text_is_read_back_and_its_reports_are_taken(name: str, tm
 def test_each_bad_report_is_refused_by_name_and_no_good_one_is_lost(collector: Collector) -> None:
     good = reports(LETTERS, [0, 1, 2, 3])
     flooding = secrets.token_bytes(16)
-    other_epsilon = declare("letters", list("abcdefgh"), 2.0, cap=2)
-    other_domain = declare("letters", list("abcdefghi"), 1.0, cap=2, oracle_name=LETTERS.oracle.name)
+    other_epsilon = declare("letters", list("abcdefgh"), 2.0, reports_per_period=2)
+    other_domain = declare("letters", list("abcdefghi"), 1.0, reports_per_period=2, oracle_name=LETTERS.oracle.name)
     bad = [
         (good[0], "replayed"),
         (good[1][:2] + b"\x02" + good[1][3:], "another version"),
@@ -86,7 +87,7 @@ def test_each_bad_report_is_refused_by_name_and_no_good_one_is_lost(collector: C
 def test_the_domain_is_named_when_it_is_what_differs(tmp_path: Path) -> None:
     collector = Collector(tmp_path)
     collector.open(declare("x", list("abc"), 1.0, oracle_name="sue"))
-    assert collector.take(batch(reports(declare("x", list("abcd"), 1.0, oracle_name="sue"), [0]))).refused == {
+    assert collector.ingest(batch(reports(declare("x", list("abcd"), 1.0, oracle_name="sue"), [0]))).refused == {
         "another domain": 1
     }
     collector.close()
@@ -96,10 +97,10 @@ def test_what_was_taken_and_refused_outlives_the_collector(tmp_path: Path) -> No
     sent = reports(LETTERS, [0, 1, 2])
     first = Collector(tmp_path)
     first.open(LETTERS)
-    assert first.take(batch(sent)).taken == 3
+    assert first.ingest(batch(sent)).taken == 3
     first.close()
     again = Collector(tmp_path)
-    assert again.take(batch(sent)).refused == {"replayed": 3}
+    assert again.ingest(batch(sent)).refused == {"replayed": 3}
     assert again.estimate(LETTERS).reports == 3
     assert sum(row["count"] for row in again.refused()) == 3
     again.close()
@@ -112,7 +113,7 @@ def test_the_same_batch_from_several_sides_at_once_is_taken_once(tmp_path: Path)
 
     def take() -> None:
         own = Collector(tmp_path)
-        outcomes.append(own.take(data))
+        outcomes.append(own.ingest(data))
         own.close()
 
     threads = [threading.Thread(target=take) for _ in range(6)]
@@ -127,14 +128,14 @@ def test_the_same_batch_from_several_sides_at_once_is_taken_once(tmp_path: Path)
 
 def test_a_batch_cut_off_gives_what_came_before_the_cut(collector: Collector) -> None:
     data = batch(reports(LETTERS, [0, 1, 2, 3]))
-    outcome = collector.take(data[:-3])
+    outcome = collector.ingest(data[:-3])
     assert (outcome.taken, outcome.refused) == (3, {"malformed": 1})
 
 
 @pytest.mark.parametrize("data", [b"", b"PB", b"XX\x01\0\0\0\0\0", b"PB\x02\0\0\0\0\0"])
 def test_what_is_no_batch_is_refused_and_leaves_a_trace(collector: Collector, data: bytes) -> None:
     with pytest.raises(PrivacyError, match="batch"):
-        collector.take(data)
+        collector.ingest(data)
     assert [row["reason"] for row in collector.refused()] == ["malformed"]
 
 
@@ -146,19 +147,19 @@ def test_no_bytes_break_the_collector(collector: Collector, junk: bytes, at: int
     data = bytearray(batch(reports(LETTERS, [1])))
     data[at % len(data)] ^= flip
     try:
-        outcome = collector.take(bytes(data))
+        outcome = collector.ingest(bytes(data))
     except PrivacyError:
         return
     assert outcome.taken + sum(outcome.refused.values()) >= (0 if at % len(data) < 8 else 1)
 
 
 def test_what_a_client_spent_is_the_sum_over_collections_and_periods(tmp_path: Path) -> None:
-    kept = declare("kept", list("abcd"), 1.0, oracle_name="rappor", cap=5, kept=2)
+    kept = declare("kept", list("abcd"), 1.0, oracle_name="rappor", reports_per_period=5, max_memoized_values=2)
     collector, client = Collector(tmp_path), secrets.token_bytes(16)
     for made in (LETTERS, kept):
         collector.open(made)
     for period in range(10):
-        collector.take(batch(reports(LETTERS, [1], period, client) + reports(kept, [2], period, client, period)))
+        collector.ingest(batch(reports(LETTERS, [1], period, client) + reports(kept, [2], period, client, period)))
     found = collector.spent(client)
     assert [part["reports"] for part in found["collections"]] == [10, 10]
     assert found["epsilon"] == 2 * kept.oracle.epsilon + 10 * LETTERS.oracle.epsilon
@@ -170,18 +171,18 @@ def test_what_a_client_spent_is_the_sum_over_collections_and_periods(tmp_path: P
 
 
 def test_of_rappor_one_report_of_each_client_counts(tmp_path: Path) -> None:
-    kept = declare("kept", list("abcd"), 1.0, oracle_name="rappor", cap=20)
+    kept = declare("kept", list("abcd"), 1.0, oracle_name="rappor", reports_per_period=20)
     collector = Collector(tmp_path)
     collector.open(kept)
     for who in range(30):
-        collector.take(batch(reports(kept, [1] * 20, 0, secrets.token_bytes(16), who)))
+        collector.ingest(batch(reports(kept, [1] * 20, 0, secrets.token_bytes(16), who)))
     assert collector.estimate(kept, 0).reports == 30
     collector.close()
 
 
 def test_reports_of_another_period_are_refused(collector: Collector) -> None:
     client = secrets.token_bytes(16)
-    outcome = collector.take(batch([one for at in range(50) for one in reports(LETTERS, [1], at, client)]), range(7, 9))
+    outcome = collector.ingest(batch([one for at in range(50) for one in reports(LETTERS, [1], at, client)]), range(7, 9))
     assert outcome.taken == 2
     assert outcome.refused == {"another period": 48}
 
@@ -194,7 +195,16 @@ def test_an_undeclared_value_is_refused_before_it_is_a_report() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"format": 2}', "null", LETTERS.text[:-1], LETTERS.text.replace('"cap":2', '"cap":0')]
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"format": 2}',
+        "null",
+        LETTERS.text[:-1],
+        LETTERS.text.replace('"reports_per_period":2', '"reports_per_period":0'),
+    ],
 )
 def test_what_is_no_collection_is_refused(text: str) -> None:
     with pytest.raises(PrivacyError):

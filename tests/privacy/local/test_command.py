@@ -13,8 +13,8 @@ from local_checks import key
 
 from pellucid.cli import main
 from pellucid.privacy.local.collection import read
-from pellucid.privacy.local.report import batch, encoded
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.local.report_format import batch, encoded
+from pellucid.privacy.noise.stream import Stream
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from local_checks import Fixed, audit_breach, key
 
 from pellucid.errors import PrivacyError
 from pellucid.privacy.local import ItemRatings, OneBitMean, PrefixSearch
-from pellucid.privacy.local.dyadic import ONE
-from pellucid.privacy.local.onebit import STEPS
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.local.one_bit_mean import STEPS
+from pellucid.privacy.local.oracles.dyadic import ONE
+from pellucid.privacy.noise.stream import Stream
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
@@ -152,7 +152,7 @@ def crowd(copies: int) -> tuple[Any, Any, Any, int]:
 @pytest.mark.parametrize("epsilon", [1.0, 4.0])
 def test_shares_and_mean_ratings_of_movielens_are_found_within_their_errors(epsilon: float) -> None:
     clients, items, ratings, count = crowd(100)
-    chosen = ItemRatings(20, 0.5, 5.0, epsilon, slots=20)  # nobody has more than 20 of 20 films: no bias
+    chosen = ItemRatings(20, 0.5, 5.0, epsilon, padding_length=20)  # nobody has more than 20 of 20 films: no bias
     found = chosen.estimate(chosen.perturb(clients, items, ratings, count, Stream(key(6))))
     shares = np.bincount(items, minlength=20) / count
     means = np.bincount(items, weights=ratings, minlength=20) / np.bincount(items, minlength=20)
@@ -166,7 +166,7 @@ def test_shares_and_mean_ratings_of_movielens_are_found_within_their_errors(epsi
 
 
 def test_a_client_without_items_reports_as_any_other() -> None:
-    chosen = ItemRatings(5, 0, 1, 1.0, slots=2)
+    chosen = ItemRatings(5, 0, 1, 1.0, padding_length=2)
     none = np.array([], dtype=int)
     reports = chosen.perturb(none, none, none.astype(float), 4000, Stream(key(7)))
     found = chosen.estimate(reports)
@@ -175,7 +175,7 @@ def test_a_client_without_items_reports_as_any_other() -> None:
 
 
 def test_the_audit_passes_items_and_ratings() -> None:
-    chosen = ItemRatings(3, 0, 1, 1.0, slots=1)
+    chosen = ItemRatings(3, 0, 1, 1.0, padding_length=1)
 
     def view(codes: Any, stream: Any) -> Any:
         clients = np.arange(len(codes))
@@ -187,7 +187,7 @@ def test_the_audit_passes_items_and_ratings() -> None:
 def test_two_calls_on_one_stream_draw_anew() -> None:
     """Reports of one person that share their noise would be compared; those of a batch made in two parts as well."""
     stream = Stream(key(0))
-    search, rated = PrefixSearch("ab", 2, 1.0), ItemRatings(5, 0, 1, 1.0, slots=2)
+    search, rated = PrefixSearch("ab", 2, 1.0), ItemRatings(5, 0, 1, 1.0, padding_length=2)
     texts, clients = ["ab"] * 400, np.arange(400)
     first, second = (search.perturb(texts, stream) for _ in range(2))
     assert 0.2 < np.mean(first[:, 0] == second[:, 0]) < 0.8

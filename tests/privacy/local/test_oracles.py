@@ -22,11 +22,12 @@ from local_checks import (
 )
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.local import ORACLES, candidates, choose, consistent, estimate, oracle, variance
-from pellucid.privacy.local.dyadic import log_up
-from pellucid.privacy.local.olh import Olh
-from pellucid.privacy.local.rappor import Rappor
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.local import ORACLES, candidates, consistent, estimate, variance
+from pellucid.privacy.local.oracles import choose, oracle
+from pellucid.privacy.local.oracles.dyadic import log_up
+from pellucid.privacy.local.oracles.olh import Olh
+from pellucid.privacy.local.oracles.rappor import Rappor
+from pellucid.privacy.noise.stream import Stream
 
 EPSILONS = (0.5, 1.0, 2.0, 4.0)
 NAMES = sorted(ORACLES)
@@ -128,6 +129,7 @@ def ratio_to_theory(name: str, size: int, epsilon: float, seeds: int, clients: i
     return error / seeds / theory
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("epsilon", EPSILONS)
 @pytest.mark.parametrize("name", NAMES)
 def test_variance_is_that_of_theory_over_10_values(name: str, epsilon: float) -> None:

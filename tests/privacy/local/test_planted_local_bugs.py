@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from local_checks import audit_breach, chi_squared, grr_distributions, key, olh_breaches, ratio_breaches, unary_distributions
 
-from pellucid.privacy.local import grr, olh, unary
-from pellucid.privacy.local.dyadic import FINE
-from pellucid.privacy.local.grr import Grr
-from pellucid.privacy.local.hadamard import Hadamard
-from pellucid.privacy.local.olh import Olh
-from pellucid.privacy.local.rappor import Rappor
-from pellucid.privacy.local.subset import Subset
-from pellucid.privacy.local.unary import Oue, Sue
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.local.oracles import grr, olh, unary
+from pellucid.privacy.local.oracles.dyadic import FINE
+from pellucid.privacy.local.oracles.grr import Grr
+from pellucid.privacy.local.oracles.hadamard import Hadamard
+from pellucid.privacy.local.oracles.olh import Olh
+from pellucid.privacy.local.oracles.rappor import Rappor
+from pellucid.privacy.local.oracles.subset import Subset
+from pellucid.privacy.local.oracles.unary import Oue, Sue
+from pellucid.privacy.noise.stream import Stream
 
 
 @pytest.mark.parametrize("make", [Grr, Subset, Hadamard, Oue, Sue, Rappor])

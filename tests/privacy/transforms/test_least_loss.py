@@ -74,6 +74,7 @@ def table_of(rows: list[tuple[Any, ...]]) -> pa.Table:
     return pa.table({name: [row[at] for row in rows] for at, name in enumerate("pqrs")})
 
 
+@pytest.mark.slow
 @given(ROWS, st.integers(1, 6), st.sampled_from([0.0, 0.1, 0.3, 1.0]))
 @settings(max_examples=120)
 def test_k_with_and_without_suppression_is_optimal(rows: list[tuple[Any, ...]], k: int, suppress: float) -> None:
@@ -131,6 +132,7 @@ def hierarchies(data: Path) -> dict[str, Hierarchy]:
     return {name: read_hierarchy(data / "adult" / f"adult_hierarchy_{name}.csv") for name in QUASI}
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("suppress", [0.0, 0.02])
 def test_the_census_on_four_columns_is_as_trying_everything(
     adult: pa.Table, hierarchies: dict[str, Hierarchy], suppress: float
@@ -166,7 +168,7 @@ def test_the_census_on_all_eight_columns(adult: pa.Table, hierarchies: dict[str,
     assert t_closeness(made, QUASI, "salary-class").value <= 0.3
     assert found.looked_at < found.choices / 10
     assert json.loads(json.dumps(found.to_json()))["levels"] == dict(found.levels)
-    assert max(map(len, found.text().splitlines())) <= 80
+    assert max(map(len, found.to_text().splitlines())) <= 80
     for name, level in found.levels.items():
         if level:
             finer = dict(found.levels) | {name: level - 1}

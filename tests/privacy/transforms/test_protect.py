@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pellucid.errors import LabelError, PellucidError, UsageError
-from pellucid.packages import publish
-from pellucid.pipeline.load import load
-from pellucid.pipeline.record import Record
+from pellucid.packages.publishing import publish
+from pellucid.pipeline.record.run_record import Record
+from pellucid.pipeline.running.pipeline_file import load
 from pellucid.privacy import Ledger
 from pellucid.store.labels import Level
 
@@ -80,7 +80,7 @@ def test_nothing_that_publishes_takes_it(write: Any, tmp_path: Path) -> None:
 
 def test_a_package_of_something_open_holds_nothing_of_it(write: Any, tmp_path: Path) -> None:
     pipeline = write("""
-        counts = pl.release(pl.privacy.histogram(key="area", cap=3), of=masked, epsilon=2.0, delta=1e-6)
+        counts = pl.release(pl.privacy.histogram(key="area", max_contributions=3), of=masked, epsilon=2.0, delta=1e-6)
         about = pl.About(title="Masks", description="Visits", creators=("Doe, Jane",), licence="MIT", data_licence="CC0-1.0")
         pipeline = pl.Pipeline("masks", [visits, masked, counts], about=about)
     """)
@@ -100,7 +100,7 @@ def test_a_package_of_something_open_holds_nothing_of_it(write: Any, tmp_path: P
 
 def test_a_release_of_what_keeps_its_unit_is_charged(write: Any, tmp_path: Path) -> None:
     text = """
-        counts = pl.release(pl.privacy.histogram(key="area", cap=3), of=masked, epsilon=2.0, delta=1e-6)
+        counts = pl.release(pl.privacy.histogram(key="area", max_contributions=3), of=masked, epsilon=2.0, delta=1e-6)
         pipeline = pl.Pipeline("masks", [visits, masked, counts])
     """
     home = tmp_path / ".pellucid"
@@ -110,7 +110,7 @@ def test_a_release_of_what_keeps_its_unit_is_charged(write: Any, tmp_path: Path)
     ledger.close()
     assert [spend["account"] for spend in spends] == ["visits"]
     more = write("""
-        again = pl.release(pl.privacy.histogram(key="area", cap=3), of=visits, epsilon=2.0, delta=1e-6)
+        again = pl.release(pl.privacy.histogram(key="area", max_contributions=3), of=visits, epsilon=2.0, delta=1e-6)
         pipeline = pl.Pipeline("masks", [visits, again])
     """)
     with pytest.raises(PellucidError, match="left"):
@@ -121,7 +121,7 @@ def test_what_compares_people_cannot_be_released(write: Any) -> None:
     with pytest.raises(LabelError, match="has no unit"):
         write("""
             rare = pl.protect(DropRare("area", "user_id", 5), of=visits)
-            counts = pl.release(pl.privacy.histogram(key="area", cap=3), of=rare, epsilon=2.0, delta=1e-6)
+            counts = pl.release(pl.privacy.histogram(key="area", max_contributions=3), of=rare, epsilon=2.0, delta=1e-6)
             pipeline = pl.Pipeline("masks", [visits, rare, counts])
         """)
 
@@ -142,7 +142,7 @@ def test_the_same_again_is_reused_and_another_key_makes_others(
 def test_assessments_are_private_steps(write: Any, tmp_path: Path) -> None:
     pipeline = write("""
         before = pl.privacy.assess.log(visits, unit="user_id", item="area", known=2)
-        after = pl.privacy.assess.table(masked, quasi=["area"])
+        after = pl.privacy.assess.table(masked, quasi_identifiers=["area"])
         pipeline = pl.Pipeline("masks", [visits, masked, before, after])
     """)
     labels = {name: bound.label.level for name, bound in pipeline.steps.items()}

@@ -27,7 +27,7 @@ from pellucid.privacy.transforms import (
     read_hierarchy,
     transformed,
 )
-from pellucid.privacy.transforms.rows import Rows, rows_from
+from pellucid.privacy.transforms.row_transform import Rows, rows_from
 
 KEY, OTHER = bytes(32), bytes([1]) * 32
 

@@ -16,7 +16,7 @@ areas = pl.source("areas.csv", label="open", licence="CC-BY-4.0", credit="Anonym
 people = pl.evaluation.hold_out(visits, item="area_id", share=0.2, seed=1)
 
 # The one door from private to open: how many people visited each two areas, under noise.
-matrix = pl.release(pl.privacy.gram(item="area_id", cap=5), of=people.train, epsilon=1.0, delta=1e-6)
+matrix = pl.release(pl.privacy.gram(item="area_id", max_contributions=5), of=people.train, epsilon=1.0, delta=1e-6)
 
 
 @pl.step(kind="train")
@@ -69,7 +69,7 @@ pipeline = pl.Pipeline(
         title="Areas of a web site that people visit together",
         description="How many people visited each two areas of a web site in a week, released under differential privacy, and a"
         " recommender of areas trained on it.",
-        creators=("Pellucid's maintainers <https://pypi.org/project/pellucid/>",),
+        creators=("Pellucid's maintainers",),
         licence="Apache-2.0",
         data_licence="CC-BY-4.0",
         keywords=("differential privacy", "recommendation", "open data"),

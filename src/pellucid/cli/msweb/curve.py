@@ -11,11 +11,11 @@ people = pl.evaluation.hold_out(visits, item="area_id", share=0.2, seed=1)
 
 
 @pl.step(over={"epsilon": [0.5, 1.0, 2.0, 4.0]}, kind="evaluate")
-def simulated(train: pl.Table, holdout: pl.Table, epsilon: float, cap: int = 5, draws: int = 5) -> pl.Table:
+def simulated(train: pl.Table, holdout: pl.Table, epsilon: float, max_contributions: int = 5, draws: int = 5) -> pl.Table:
     """nDCG@10 of the recommender on `draws` simulated releases."""
     import polars
 
-    gram = pl.privacy.gram(item="area_id", cap=cap)
+    gram = pl.privacy.gram(item="area_id", max_contributions=max_contributions)
     sigma = gram.numbers(epsilon, 1e-6)["sigma"]
     found = []
     for draw in range(draws):

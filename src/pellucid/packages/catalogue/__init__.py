@@ -7,22 +7,33 @@ of theirs is served as one.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-# Bound here, eagerly, because each function shares its name with its file: a later import of the file must not hide it.
-from pellucid.packages.catalogue.build import Built, build
-from pellucid.packages.catalogue.serve import serve
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.packages.catalogue.record import Record
+    from pellucid.packages.catalogue.entries import Record, slug
+    from pellucid.packages.catalogue.package_reading import about_of
+    from pellucid.packages.catalogue.server import NOBODY, serve
+    from pellucid.packages.catalogue.site_build import Built, build
 
-__all__ = ["Built", "Record", "build", "serve"]
+__all__ = ["NOBODY", "Built", "Record", "about_of", "build", "serve", "slug"]
 
-_FILES = {"Record": "record"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        return getattr(import_module(f"pellucid.packages.catalogue.{_FILES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "entries": (
+            "Record",
+            "slug",
+        ),
+        "package_reading": ("about_of",),
+        "server": (
+            "NOBODY",
+            "serve",
+        ),
+        "site_build": (
+            "Built",
+            "build",
+        ),
+    },
+)

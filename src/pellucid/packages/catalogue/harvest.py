@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from pellucid.packages.catalogue.record import DATASET, MODEL, PACKAGE, Record, Shelf, Site
-from pellucid.packages.standards.description import spdx
+from pellucid.packages.catalogue.entries import DATASET, MODEL, PACKAGE, Record, Shelf, Site
+from pellucid.packages.standards import spdx
 
 SETS = {
     "package": "Packages that anyone can re-run",

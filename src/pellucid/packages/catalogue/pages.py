@@ -16,13 +16,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pellucid.packages.catalogue import look
-from pellucid.packages.catalogue.machines import schema_org
-from pellucid.packages.catalogue.record import MODEL, WORDS, Record, Shelf, Site
-from pellucid.packages.standards.description import spdx
+from pellucid.packages.catalogue import templates
+from pellucid.packages.catalogue.entries import MODEL, WORDS, Record, Shelf, Site
+from pellucid.packages.catalogue.machine_formats import schema_org
+from pellucid.packages.standards import spdx
 
 if TYPE_CHECKING:
-    from pellucid.packages.tally import Tally
+    from pellucid.packages.receipts import Tally
 
 
 def index(site: Site, shelves: Sequence[Shelf]) -> bytes:
@@ -68,14 +68,14 @@ def blocks(card: str) -> list[tuple[str, str]]:
 def _page(name: str, site: Site, depth: int, **values: Any) -> bytes:
     from markupsafe import Markup
 
-    style, script = Markup(look.STYLE), Markup(look.SCRIPT)
+    style, script = Markup(templates.STYLE), Markup(templates.SCRIPT)
     up = "../" * depth
     known = {
         "site": site,
         "up": up,
         "style": style,
         "script": False,
-        "policy": _policy(look.STYLE, look.SCRIPT if values.get("script") else ""),
+        "policy": _policy(templates.STYLE, templates.SCRIPT if values.get("script") else ""),
         "program": script,
         "words": WORDS,
         **{key: Markup(text) if key in ("index", "described") and text else text for key, text in values.items()},
@@ -94,12 +94,13 @@ def _allowed(text: str) -> str:
 
 def again(tally: Tally) -> str:
     """How many others came to the same result, in words."""
-    others = len(tally.counted) - tally.confirmed
+    others = len(tally.counted) - tally.confirmed - tally.within
     said = (
         f"re-run by {tally.confirmed} others with the same result"
         if tally.confirmed > 1
         else ("re-run by 1 other with the same result" if tally.confirmed else "no receipt of a re-run yet")
     )
+    said += f"; {tally.within} within a tolerance of it" if tally.within else ""
     return f"{said}; {others} came to another" if others else said
 
 
@@ -107,7 +108,9 @@ def again(tally: Tally) -> str:
 def _environment() -> Any:
     import jinja2
 
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.DictLoader(look.TEMPLATES))
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, loader=jinja2.DictLoader(templates.TEMPLATES)
+    )
     environment.globals |= {
         "again": again,
         "quoted": quote,

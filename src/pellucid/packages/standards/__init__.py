@@ -1,24 +1,41 @@
 """What a package says in open standards: one file per standard, each from the same `Description` and nothing else.
 
-RO-Crate (crate), Croissant (croissant), DataCite (datacite), CITATION.cff (citation), CycloneDX (bom), model cards (models), the
-privacy card of each release (privacy), a lock that names files (pylock) and a page for people (preview). All are written by hand
+RO-Crate (ro_crate), Croissant (croissant), DataCite (datacite), CITATION.cff (citation_cff), CycloneDX (sbom), model cards, the
+privacy card of each release, the README and a page for people (html_preview). All are written by hand
 from open facts, so that a package is the same bytes each time; the standards' own validators run in the tests.
+`generated_metadata` writes them all, and compares them with those in a package. May import the format.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pellucid.front_page import lazy_names
+
 if TYPE_CHECKING:
-    from pellucid.packages.standards.description import Description
+    from pellucid.packages.standards.description import Description, checked, media, spdx
+    from pellucid.packages.standards.guarantee_text import in_words
+    from pellucid.packages.standards.html_preview import STYLE
+    from pellucid.packages.standards.model_cards import ancestry, path_of
+    from pellucid.packages.standards.privacy_cards import card
 
+__all__ = ["STYLE", "Description", "ancestry", "card", "checked", "in_words", "media", "path_of", "spdx"]
 
-def files(description: Description) -> Iterator[tuple[str, bytes]]:
-    """Each file's path and bytes, in an order in which later ones may list earlier ones. Raises PackageError."""
-    from pellucid.packages.standards import bom, citation, crate, croissant, datacite, models, preview, privacy
-
-    for module in (privacy, models, bom, croissant, datacite, citation, preview, crate):
-        for path, body in module.files(description):
-            description.add(path, body)
-            yield path, body
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "description": (
+            "Description",
+            "checked",
+            "media",
+            "spdx",
+        ),
+        "guarantee_text": ("in_words",),
+        "html_preview": ("STYLE",),
+        "model_cards": (
+            "ancestry",
+            "path_of",
+        ),
+        "privacy_cards": ("card",),
+    },
+)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
-from pellucid.packages.standards.description import Description, as_json, media, spdx
+from pellucid.packages.format import as_json
+from pellucid.packages.standards.description import Description, media, spdx
 
 FILE = "croissant.json"
 _CR_TERMS = (
@@ -113,7 +115,7 @@ def _records(description: Description, leaf: Any) -> dict[str, Any]:
         "field": [
             {
                 "@type": "cr:Field",
-                "@id": f"{name}/{field.name}",
+                "@id": f"{name}/{quote(field.name, safe='')}",  # a column may have any name; an id is a part of an address
                 "name": f"{name}/{field.name}",
                 "dataType": _type(field.type),
                 "source": {"fileObject": {"@id": leaf.path}, "extract": {"column": field.name}},

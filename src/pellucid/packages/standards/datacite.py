@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from pellucid.packages.standards.description import Description, as_json, spdx
-from pellucid.pipeline.about import Creator
+from pellucid.packages.format import as_json
+from pellucid.packages.standards.description import Description, spdx
+from pellucid.pipeline.declaration import Creator
 
 FILE = "datacite.json"
 
@@ -20,7 +21,7 @@ def record(description: Description) -> dict[str, Any]:
     """The record as plain JSON; a DOI is for the repository to add."""
     about = description.about
     licences = sorted({about.licence, *(description.licence_of(entry) for _, entry, _ in description.leaves())})
-    from pellucid.packages.origin import chain
+    from pellucid.packages.format import chain
 
     origins = sorted({f"urn:sha256:{origin['package']}" for depth, origin in chain(description.manifest) if depth == 1})
     record = {

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PackageError
-from pellucid.pipeline.about import About
+from pellucid.pipeline.declaration import About
 
 if TYPE_CHECKING:
-    from pellucid.packages.manifest import Entry, Manifest, Value
+    from pellucid.packages.format import Entry, Manifest, Value
 
 MEDIA = {
     ".parquet": "application/vnd.apache.parquet",
@@ -99,11 +99,6 @@ def spdx(licence: str) -> list[str]:
     return [f"https://spdx.org/licenses/{word}" for word in words if not word.startswith("LicenseRef-")] or [
         "https://spdx.org/licenses/"
     ]
-
-
-def as_json(value: Any) -> bytes:
-    """JSON as it is written into packages: indented, in the order given."""
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def checked(about: Mapping[str, Any] | None, licences: Mapping[str, Mapping[str, Any]], pipeline: str) -> Mapping[str, Any]:

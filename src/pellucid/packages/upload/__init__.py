@@ -6,7 +6,22 @@ their APIs and tried against a server in the tests that keeps to that; not tried
 
 from __future__ import annotations
 
-# Bound here, eagerly, because the function shares its name with a part of this room's name.
-from pellucid.packages.upload.deposit import SERVICES, Uploaded, upload
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
+
+if TYPE_CHECKING:
+    from pellucid.packages.upload.deposit import SERVICES, Uploaded, upload
 
 __all__ = ["SERVICES", "Uploaded", "upload"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "deposit": (
+            "SERVICES",
+            "Uploaded",
+            "upload",
+        ),
+    },
+)

@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 from pellucid.errors import UploadError, UsageError
-from pellucid.packages.upload.client import Client, multipart
 from pellucid.packages.upload.deposit import UNTRIED, Deposit, Uploaded, going_on
+from pellucid.packages.upload.http_client import Client, multipart
 
 _ACTION = "/api/3/action/"
 _LICENCES = {

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import UploadError, UsageError
 
 if TYPE_CHECKING:
-    from pellucid.pipeline.about import About
+    from pellucid.pipeline.declaration import About
 
 # service -> (what it is called, what stands before the token in the header)
 SERVICES = {"zenodo": ("Zenodo", "Bearer "), "invenio": ("InvenioRDM", "Bearer "), "ckan": ("CKAN", "")}
@@ -97,11 +97,11 @@ def upload(
     PackageError for a package that `check` refuses, before anything is sent; UsageError; UploadError, which names the draft to go on
     with where there is one. Nothing is published unless asked for.
     """
-    from pellucid.packages.upload import client
+    from pellucid.packages.upload import http_client
 
     if service not in SERVICES:
         raise UsageError(f"there is no service {service!r:.40}", where="upload", fix=f"There are: {', '.join(SERVICES)}")
-    connection = client.connect(url, token, scheme=SERVICES[service][1], pause=pause)
+    connection = http_client.connect(url, token, scheme=SERVICES[service][1], pause=pause)
     if (service == "ckan") != bool(organization):
         raise UsageError(
             "CKAN asks whose the data set is" if service == "ckan" else f"{SERVICES[service][0]} knows no organizations",
@@ -117,15 +117,15 @@ def upload(
 @contextmanager
 def deposit(package: Path) -> Iterator[Deposit]:
     """The package checked, and as one zip. Raises PackageError."""
-    from pellucid.packages import archive, checking
-    from pellucid.packages.catalogue.reading import about_of
-    from pellucid.packages.catalogue.record import slug
+    from pellucid.packages.catalogue import about_of, slug
+    from pellucid.packages.checking import package_check
+    from pellucid.packages.format import archive
 
-    package = package.absolute()
+    package = package.resolve()
     with tempfile.TemporaryDirectory(prefix="pellucid-upload-") as scratch:
         with archive.opened(package, Path(scratch)) as folder:
-            whole = checking.whole_package(folder)
-            checking.told(folder, whole)
+            whole = package_check.whole_package(folder)
+            package_check.told(folder, whole)
             about = about_of(whole.manifest)
             path = package
             if not package.is_file():

@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import quote
 
 from pellucid.errors import UploadError
-from pellucid.packages.upload.client import Client
 from pellucid.packages.upload.deposit import UNTRIED, Deposit, Uploaded, going_on, identifier, refuse_other_bytes
-from pellucid.pipeline.about import Creator
+from pellucid.packages.upload.http_client import Client
+from pellucid.pipeline.declaration import Creator
 
 
 def put(client: Client, one: Deposit, *, publish: bool, draft: str, organization: str) -> Uploaded:
@@ -22,21 +22,35 @@ def put(client: Client, one: Deposit, *, publish: bool, draft: str, organization
         if found.get("is_published") is True:
             raise UploadError("it is published already, and nothing was changed", where=f"record {name}")
     else:
-        found = client.call("POST", "/api/records", data=told, accept=(201,))
+        found = client.call("POST", "/api/records", data=told, accept=(201,), creates="a draft")
         name = identifier(found.get("id"), str)
     with going_on(name):
         place = f"/api/records/{name}/draft"
-        if draft:
-            client.call("PUT", place, data=told)
+        dropped = _dropped(client, client.call("PUT", place, data=told) if draft else found)
+        if dropped and publish:
+            raise UploadError("it did not take all of the description, and drops the rest", where=f"record {name}", why=dropped,
+                              fix="Put it right there, and publish it there")  # fmt: skip
         sent = _send(client, place, one)
         if publish:
             client.call("POST", f"{place}/actions/publish", accept=(202,), settled=lambda: _published(client, name))
     links = found.get("links")
     page = links.get("self_html") if isinstance(links, dict) else ""
-    notes = () if one.licence else ("the licence is an expression: choose one there",)
+    notes = [] if one.licence else ["the licence is an expression: choose one there"]
+    notes += [f"it did not take all of the description: {dropped}"] if dropped else []
     return Uploaded(
         "invenio", name, client.safe(str(page or "")), one.name, one.size, one.sha256, sent, publish, (*notes, UNTRIED)
     )
+
+
+def _dropped(client: Client, answer: dict[str, Any]) -> str:
+    """What of a draft the repository did not take, in its own words: it says so in an answer of success."""
+    errors = answer.get("errors")
+    said = [
+        f"{one.get('field')}: {'; '.join(map(str, one.get('messages') or []))}"
+        for one in (errors if isinstance(errors, list) else [])
+        if isinstance(one, dict)
+    ]
+    return client.safe(", ".join(said))
 
 
 def _send(client: Client, place: str, one: Deposit) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from pellucid.errors import UploadError, UsageError
-from pellucid.packages.upload.client import Client
 from pellucid.packages.upload.deposit import UNTRIED, Deposit, Uploaded, going_on, identifier, refuse_other_bytes
+from pellucid.packages.upload.http_client import Client
 
 _PLACE = "/api/deposit/depositions"
 
@@ -22,7 +22,7 @@ def put(client: Client, one: Deposit, *, publish: bool, draft: str, organization
         if found.get("submitted") is True:
             raise UploadError("it is published already, and nothing was changed", where=f"deposition {draft}")
     else:
-        found = client.call("POST", _PLACE, data={}, accept=(201,))
+        found = client.call("POST", _PLACE, data={}, accept=(201,), creates="a draft")
     name = identifier(found.get("id"), int)
     with going_on(name):
         links = found.get("links")

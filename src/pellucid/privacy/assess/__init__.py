@@ -8,31 +8,40 @@ none of it.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pellucid.privacy.assess.inventory import Inventory, inventory, read_inventory  # bound here: a file has the function's name
-from pellucid.privacy.assess.uniqueness import uniqueness  # and here
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.privacy.assess.anonymity import k_anonymity
-    from pellucid.privacy.assess.closeness import t_closeness
+    from pellucid.privacy.assess.assess_steps import assess_log, assess_table, columns, log, table
+    from pellucid.privacy.assess.closeness import distances, t_closeness
+    from pellucid.privacy.assess.column_codes import Codes, classes, columns_of, encode
+    from pellucid.privacy.assess.column_roles import ROLES
+    from pellucid.privacy.assess.data_inventory import ColumnRole, Inventory, inventory, read_inventory
     from pellucid.privacy.assess.diversity import l_diversity
     from pellucid.privacy.assess.finding import Assessment, Finding
+    from pellucid.privacy.assess.itemset_anonymity import km_anonymity
     from pellucid.privacy.assess.presence import delta_presence
-    from pellucid.privacy.assess.roles import ROLES
-    from pellucid.privacy.assess.sets import km_anonymity
-    from pellucid.privacy.assess.steps import assess_log, assess_table, columns, log, table
+    from pellucid.privacy.assess.uniqueness_estimate import uniqueness
+    from pellucid.privacy.assess.user_itemsets import histories
 
 __all__ = [
     "ROLES",
     "Assessment",
+    "Codes",
+    "ColumnRole",
     "Finding",
     "Inventory",
     "assess_log",
     "assess_table",
+    "classes",
     "columns",
+    "columns_of",
     "delta_presence",
+    "distances",
+    "encode",
+    "histories",
     "inventory",
     "k_anonymity",
     "km_anonymity",
@@ -44,24 +53,42 @@ __all__ = [
     "uniqueness",
 ]
 
-_FILES = {
-    "ROLES": "roles",
-    "Assessment": "finding",
-    "Finding": "finding",
-    "assess_log": "steps",
-    "assess_table": "steps",
-    "columns": "steps",
-    "delta_presence": "presence",
-    "k_anonymity": "anonymity",
-    "km_anonymity": "sets",
-    "l_diversity": "diversity",
-    "log": "steps",
-    "t_closeness": "closeness",
-    "table": "steps",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        return getattr(import_module(f"pellucid.privacy.assess.{_FILES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "anonymity": ("k_anonymity",),
+        "assess_steps": (
+            "assess_log",
+            "assess_table",
+            "columns",
+            "log",
+            "table",
+        ),
+        "closeness": (
+            "distances",
+            "t_closeness",
+        ),
+        "column_codes": (
+            "Codes",
+            "classes",
+            "columns_of",
+            "encode",
+        ),
+        "column_roles": ("ROLES",),
+        "data_inventory": (
+            "ColumnRole",
+            "Inventory",
+            "inventory",
+            "read_inventory",
+        ),
+        "diversity": ("l_diversity",),
+        "finding": (
+            "Assessment",
+            "Finding",
+        ),
+        "itemset_anonymity": ("km_anonymity",),
+        "presence": ("delta_presence",),
+        "uniqueness_estimate": ("uniqueness",),
+        "user_itemsets": ("histories",),
+    },
+)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError
-from pellucid.privacy.assess.codes import Codes, classes, columns_of, encode_all, pairs
+from pellucid.privacy.assess.column_codes import Codes, classes, columns_of, encode_all, pairs
 from pellucid.privacy.assess.diversity import _apart
 from pellucid.privacy.assess.finding import Finding
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def t_closeness(data: Any, quasi: Sequence[str], sensitive: str, *, ordered: bool | None = None) -> Finding:
+def t_closeness(data: Any, quasi_identifiers: Sequence[str], sensitive: str, *, ordered: bool | None = None) -> Finding:
     """The largest earth mover's distance between a class's distribution of `sensitive` and the table's, 0 to 1.
 
     `ordered`: by ranks, each step between neighbouring values costing 1/(m-1) (for m values); otherwise all values lie equally far
@@ -22,7 +22,7 @@ def t_closeness(data: Any, quasi: Sequence[str], sensitive: str, *, ordered: boo
     """
     import pyarrow as pa
 
-    *columns, values = columns_of(data, _apart(quasi, sensitive))
+    *columns, values = columns_of(data, _apart(quasi_identifiers, sensitive))
     *codes, kept = encode_all([*columns, values])
     if not len(kept.of):
         raise DataError("the table has no rows, so there is nothing to assess")

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError, UsageError
-from pellucid.privacy.assess.codes import classes, columns_of, encode_all, pairs
+from pellucid.privacy.assess.column_codes import classes, columns_of, encode_all, pairs
 from pellucid.privacy.assess.finding import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def l_diversity(data: Any, quasi: Sequence[str], sensitive: str, *, l: int | None = None) -> tuple[Finding, ...]:  # noqa: E741
-    """Distinct, entropy and recursive (c,l)-diversity of the column `sensitive` in the classes of `quasi`.
+def l_diversity(data: Any, quasi_identifiers: Sequence[str], sensitive: str, *, l: int | None = None) -> tuple[Finding, ...]:  # noqa: E741
+    """Distinct, entropy and recursive (c,l)-diversity of the column `sensitive` in the classes of `quasi_identifiers`.
 
     Distinct: the fewest different values in a class. Entropy: e to the smallest entropy of a class, the l of entropy l-diversity.
     Recursive: the smallest c so that in every class the most frequent value occurs at most c times as often as the values from the
@@ -24,7 +24,7 @@ def l_diversity(data: Any, quasi: Sequence[str], sensitive: str, *, l: int | Non
     """
     import numpy as np
 
-    *codes, kept = encode_all(columns_of(data, _apart(quasi, sensitive)))
+    *codes, kept = encode_all(columns_of(data, _apart(quasi_identifiers, sensitive)))
     if not len(kept.of):
         raise DataError("the table has no rows, so there is nothing to assess")
     of_class, _ = classes(codes)
@@ -61,10 +61,10 @@ def l_diversity(data: Any, quasi: Sequence[str], sensitive: str, *, l: int | Non
     )
 
 
-def _apart(quasi: Sequence[str], sensitive: str) -> list[str]:
-    if sensitive in quasi:
+def _apart(quasi_identifiers: Sequence[str], sensitive: str) -> list[str]:
+    if sensitive in quasi_identifiers:
         raise UsageError(f'"{sensitive}" cannot be quasi-identifier and sensitive at once', fix="Leave it out of one")
-    return [*quasi, sensitive]
+    return [*quasi_identifiers, sensitive]
 
 
 def _recursive(held: NDArray[Any], rows: NDArray[Any], starts: NDArray[Any], different: NDArray[Any], wanted: int) -> float:

@@ -14,14 +14,14 @@ NO_GUARANTEE = "no bound on what someone can find out who knows more about a per
 class Finding:
     """One measured property of a table as it stands.
 
-    `value` is a number, `says` what it means, `not_said` what it does not; `detail` holds further plain numbers. All of it is as
+    `value` is a number, `meaning` what it means, `limitations` what it does not; `detail` holds further plain numbers. All of it is as
     private as the table.
     """
 
     measure: str
     value: float
-    says: str
-    not_said: str = NO_GUARANTEE
+    meaning: str
+    limitations: str = NO_GUARANTEE
     detail: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -46,14 +46,14 @@ class Assessment:
             found |= {f"{finding.measure}_{name}": n for name, n in finding.detail.items() if isinstance(n, int | float)}
         return found
 
-    def text(self) -> str:
+    def to_text(self) -> str:
         """At 80 columns: each number with its meaning, and once what none of them says."""
         lines = [f"{self.rows:,} rows"]
         for finding in self.findings:
             lines.append(f"{finding.measure.replace('_', ' '):<40} {_shown(finding.value):>12}")
-            lines += textwrap.wrap(finding.says, 80, initial_indent="    ", subsequent_indent="    ")
-        for line in dict.fromkeys(finding.not_said for finding in self.findings):
-            lines += textwrap.wrap(f"Not said: {line}.", 80, subsequent_indent="  ")
+            lines += textwrap.wrap(finding.meaning, 80, initial_indent="    ", subsequent_indent="    ")
+        for line in dict.fromkeys(finding.limitations for finding in self.findings):
+            lines += textwrap.wrap(f"Not covered: {line}.", 80, subsequent_indent="  ")
         return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Names in text by Presidio's recognisers, where `pip install pellucid[presidio]` was done.
+"""Names in text by Presidio's recognisers, where `pip install presidio-analyzer` was done.
 
 Only its recognisers by pattern and checksum are used: its engine wants a language model, which would have to be downloaded. The
 e-mail recogniser would fetch the list of public suffixes from the network; here it uses the copy that comes with its package.
@@ -34,7 +34,7 @@ def _recognisers() -> dict[str, Any]:
         from presidio_analyzer import predefined_recognizers as known
         from tldextract import TLDExtract
     except ImportError as error:
-        raise UsageError("Presidio is not installed", fix="pip install pellucid[presidio]") from error
+        raise UsageError("Presidio is not installed", fix="pip install presidio-analyzer") from error
     offline = TLDExtract(suffix_list_urls=(), cache_dir=None)
 
     class Email(known.EmailRecognizer):

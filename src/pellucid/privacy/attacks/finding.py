@@ -93,7 +93,7 @@ class Finding:
             "within_control": self.within_control,
         }
 
-    def lines(self) -> list[str]:
+    def to_lines(self) -> list[str]:
         """A few lines at 80 columns."""
         told = [f"{self.attack} on {self.target}: {self.rate}", f"  {self.question}"]
         told += [f"  {name}: {_shown(rate)}" for name, rate in (*self.baselines.items(), *self.references.items())]

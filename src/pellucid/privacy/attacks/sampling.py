@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from pellucid.privacy.stream import Stream
+from pellucid.privacy.noise import Stream
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.errors import UsageError
-from pellucid.pipeline.step import Output, OutputOf, Source, Step
+from pellucid.pipeline.declaration import Output, OutputOf, Source, Step
+from pellucid.privacy.attacks.attack_suite import attack_log, attack_release, attack_table
 from pellucid.privacy.attacks.finding import Finding, Rate
-from pellucid.privacy.attacks.rehearsal import attack_log, attack_release, attack_table
-from pellucid.store.kinds import Metrics, Table
+from pellucid.store import Metrics, Table
 
 Node = Source | Step | OutputOf | str
 
@@ -33,9 +33,11 @@ def log_numbers(data: Table, unit_column: str, item: str, known: int, draws: int
     return numbers(attack_log(data, unit_column, item, known=known, seed=draws))
 
 
-def table_numbers(data: Table, unit_column: str | None, quasi: list[str], sensitive: list[str], draws: int) -> Metrics:
+def table_numbers(
+    data: Table, unit_column: str | None, quasi_identifiers: list[str], sensitive: list[str], draws: int
+) -> Metrics:
     """`attack_table` as flat numbers."""
-    return numbers(attack_table(data, unit_column, list(quasi), list(sensitive), seed=draws))
+    return numbers(attack_table(data, unit_column, list(quasi_identifiers), list(sensitive), seed=draws))
 
 
 def release_numbers(
@@ -47,7 +49,7 @@ def release_numbers(
 
 def audit_numbers(mechanism: Any, epsilon: float, delta: float) -> Metrics:
     """`audit_mechanism` as flat numbers."""
-    from pellucid.privacy.attacks.synthetic import audit_mechanism
+    from pellucid.privacy.attacks.auditing import audit_mechanism
 
     found = audit_mechanism(mechanism, epsilon, delta)
     if found is None:
@@ -55,8 +57,8 @@ def audit_numbers(mechanism: Any, epsilon: float, delta: float) -> Metrics:
     return Metrics(
         {
             "declared": found.declared,
-            "at_least": found.low,
-            "reach": found.reach,
+            "at_least": found.epsilon_lower_bound,
+            "reach": found.max_detectable_epsilon,
             "runs": found.runs,
             "refuted": int(found.refuted),
         }
@@ -69,13 +71,22 @@ def log(of: Node, *, unit: str, item: str, known: int = 4, seed: int = 0, name: 
 
 
 def table(
-    of: Node, *, quasi: list[str], sensitive: list[str], unit: str | None = None, seed: int = 0, name: str | None = None
+    of: Node,
+    *,
+    quasi_identifiers: list[str],
+    sensitive: list[str],
+    unit: str | None = None,
+    seed: int = 0,
+    name: str | None = None,
 ) -> Step:
     """A step that attacks a table without its identifiers by inference and homogeneity, as numbers as private as the table."""
-    if not quasi or not sensitive:
+    if not quasi_identifiers or not sensitive:
         raise UsageError("name the quasi-identifiers and the sensitive columns", where="pl.privacy.attacks.table")
     return _step(
-        table_numbers, name, of, {"unit_column": unit, "quasi": list(quasi), "sensitive": list(sensitive), "draws": seed}
+        table_numbers,
+        name,
+        of,
+        {"unit_column": unit, "quasi_identifiers": list(quasi_identifiers), "sensitive": list(sensitive), "draws": seed},
     )
 
 

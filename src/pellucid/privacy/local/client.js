@@ -109,15 +109,44 @@ export function perturb(parameters, code, bytes = systemBytes) {
   return ORACLES[parameters.oracle](parameters, code, bytes);
 }
 
+// What each oracle is told, and nothing else. What follows from the size is worked out here: whoever asks does not choose it.
+const TOLD = {
+  grr: ["size", "truth", "other"],
+  hadamard: ["size", "order", "flip"],
+  olh: ["size", "buckets", "seeds", "truth", "other"],
+  oue: ["size", "one", "zero"],
+  sue: ["size", "one", "zero"],
+  subset: ["size", "chosen", "inside", "truth", "other"],
+  rappor: ["size", "zero", "fresh"],
+};
+const MAX_SIZE = 2 ** 32, MAX_BUCKETS = 2982, MAX_BITS = 2 ** 22;
+
+export function wellFormed(parameters) {
+  const names = Object.hasOwn(TOLD, parameters.oracle) ? TOLD[parameters.oracle] : null;
+  const told = Object.keys(parameters).filter((name) => name !== "oracle");
+  if (!names || told.length !== names.length || !names.every((name) => told.includes(name))) return false;
+  if (!names.every((name) => Number.isSafeInteger(parameters[name]) && parameters[name] > 0)) return false;
+  const { oracle, size, order, seeds, buckets, fresh } = parameters;
+  if (size < 2 || size > (["grr", "hadamard", "olh"].includes(oracle) ? MAX_SIZE : MAX_BITS)) return false;
+  if (oracle === "hadamard") return order < 2 ** 31 && order >= size && order < 2 * size && (order & (order - 1)) === 0;
+  if (oracle === "olh") return seeds === (size <= FINE ? 2 : 3) && buckets >= 2 && buckets <= MAX_BUCKETS;
+  if (oracle === "rappor") return fresh < FINE;
+  return true;
+}
+
+// Whether the masses add up to 2^53, exactly: as ordinary numbers 2^53 + 1 is 2^53.
+const wholeIs = (truth, other, many) => BigInt(truth) + BigInt(other) * BigInt(many) === 2n ** 53n;
+
 // What the thresholds really give: a text that claims a smaller epsilon than its probabilities have is not believed.
 export function epsilonOf(parameters) {
+  if (!wellFormed(parameters)) return Infinity;
   const { oracle, size, truth, other, flip, one, zero, inside } = parameters;
   const sound = (...numbers) => numbers.every((number) => Number.isSafeInteger(number) && number > 0);
   const flips = (mass, all) => (sound(mass) && mass <= all / 2 ? Math.log((all - mass) / mass) : Infinity);
   switch (oracle) {
-    case "grr": return sound(truth, other, size) && truth + other * (size - 1) === ONE ? Math.abs(Math.log(truth / other)) : Infinity;
+    case "grr": return sound(truth, other, size) && wholeIs(truth, other, size - 1) ? Math.abs(Math.log(truth / other)) : Infinity;
     case "olh":
-      return sound(truth, other, parameters.buckets) && truth + other * (parameters.buckets - 1) === ONE
+      return sound(truth, other, parameters.buckets) && wholeIs(truth, other, parameters.buckets - 1)
         ? Math.abs(Math.log(truth / other)) : Infinity;
     case "hadamard": return flips(flip, 2 ** 32);
     case "oue":
@@ -127,8 +156,9 @@ export function epsilonOf(parameters) {
     case "rappor": return 2 * flips(zero, FINE);
     case "subset": {
       if (!sound(truth, other, inside, parameters.chosen) || parameters.chosen >= size) return Infinity;
+      if (!Number.isSafeInteger(binomial(size - 1, parameters.chosen)) || binomial(size, parameters.chosen) > ONE) return Infinity;
       if (inside !== binomial(size - 1, parameters.chosen - 1)) return Infinity;
-      if (truth + other * binomial(size - 1, parameters.chosen) !== ONE) return Infinity;
+      if (!wholeIs(truth, other, binomial(size - 1, parameters.chosen))) return Infinity;
       const low = quotient(truth, inside), high = truth % inside ? low + 1 : low;
       return Math.log(Math.max(high, other) / Math.min(low, other));
     }
@@ -148,9 +178,11 @@ export async function open(text, { storage, bytes = systemBytes } = {}) {
   try { told = JSON.parse(text); } catch { throw new Refused("this is not a collection's text"); }
   if (!told || told.format !== 1) throw new Refused("the collection is of another version");
   const { parameters, values, epsilon, millionths } = told;
+  if (![epsilon, millionths].every((number) => typeof number === "number" && Number.isFinite(number) && number > 0))
+    throw new Refused("this is not a collection's text");
   if (!(millionths >= epsilon * 1e6 - 1e-3)) throw new Refused("this is not a collection's text");
-  if (![told.cap, told.kept].every((most) => Number.isSafeInteger(most) && most > 0)) throw new Refused("this is not a collection's text");
-  if (!parameters || !Array.isArray(values) || values.length !== parameters.size) throw new Refused("this is not a collection's text");
+  if (![told.reports_per_period, told.max_memoized_values].every((most) => Number.isSafeInteger(most) && most > 0)) throw new Refused("this is not a collection's text");
+  if (!parameters || !Array.isArray(values) || values.length !== parameters.size || new Set(values).size !== values.length) throw new Refused("this is not a collection's text");
   if (!(epsilonOf(parameters) <= epsilon * (1 + 1e-9))) throw new Refused("the collection's probabilities give more than its epsilon");
   const id = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))).slice(0, 16);
   const codes = new Map(values.map((value, code) => [value, code]));
@@ -170,9 +202,9 @@ export async function open(text, { storage, bytes = systemBytes } = {}) {
     const state = load(), own = state.collections[name];
     if (own.last !== null && period < own.last) throw new Refused("this period is over");
     if (period !== own.last) { own.last = period; own.sent = 0; }
-    if (own.sent >= told.cap) throw new Refused(`${told.cap} reports a period were sent already`);
+    if (own.sent >= told.reports_per_period) throw new Refused(`${told.reports_per_period} reports a period were sent already`);
     if (parameters.oracle === "rappor" && !(code in own.kept)) {
-      if (Object.keys(own.kept).length >= told.kept) throw new Refused(`${told.kept} different values were reported already`);
+      if (Object.keys(own.kept).length >= told.max_memoized_values) throw new Refused(`${told.max_memoized_values} different values were reported already`);
       own.kept[code] = hex(permanent(parameters, code, bytes));
     }
     own.sent++;

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.local.choose import ORACLES, choose, oracle
-from pellucid.privacy.local.oracle import Oracle
-from pellucid.privacy.local.rappor import Rappor
+from pellucid.privacy.local.oracles import ORACLES, Oracle, Rappor, choose, oracle
 from pellucid.privacy.parameters import checked_count
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ MAX_CAP = 1_000_000
 class Collection:
     """What is asked of clients. Its id (16 bytes of SHA-256 of its text) covers all of it, so nothing can be changed unnoticed.
 
-    `values`: the declared domain, in order. `cap`: reports that one client may send in one period. `kept`: for RAPPOR, how many
-    different values a client may ever report, each of which costs epsilon once.
+    `values`: the declared domain, in order. `reports_per_period`: reports that one client may send in one period.
+    `max_memoized_values`: for RAPPOR, how many different values a client may ever report, each of which costs epsilon once.
     """
 
     name: str
     oracle: Oracle
     values: tuple[str, ...]
-    cap: int = 1
-    kept: int = 1
+    reports_per_period: int = 1
+    max_memoized_values: int = 1
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or len(self.name) > 200:
@@ -43,8 +43,8 @@ class Collection:
             raise PrivacyError(f"the oracle is for {self.oracle.size} values, {len(self.values)} are declared")
         if any(not isinstance(value, str) for value in self.values) or len(set(self.values)) != len(self.values):
             raise PrivacyError("declared values must be different texts")
-        checked_count("cap", self.cap, 1, MAX_CAP)
-        checked_count("kept", self.kept, 1, MAX_CAP)
+        checked_count("reports_per_period", self.reports_per_period, 1, MAX_CAP)
+        checked_count("max_memoized_values", self.max_memoized_values, 1, MAX_CAP)
 
     @cached_property
     def text(self) -> str:
@@ -52,10 +52,10 @@ class Collection:
         public: dict[str, Any] = {
             "format": FORMAT,
             "name": self.name,
-            "asked": self.oracle.asked,
+            "asked": self.oracle.requested_epsilon,
             "epsilon": self.oracle.epsilon,
-            "cap": self.cap,
-            "kept": self.kept,
+            "reports_per_period": self.reports_per_period,
+            "max_memoized_values": self.max_memoized_values,
             "millionths": self.millionths,
             "parameters": self.oracle.parameters(),
             "values": list(self.values),
@@ -71,9 +71,7 @@ class Collection:
     @cached_property
     def millionths(self) -> int:
         """Epsilon as reports carry it: in millionths, rounded up."""
-        from decimal import ROUND_CEILING, Decimal
-
-        return int((Decimal(self.oracle.epsilon) * 1_000_000).to_integral_value(rounding=ROUND_CEILING))
+        return math.ceil(Fraction(float(self.oracle.epsilon)) * 1_000_000)
 
     @cached_property
     def codes(self) -> dict[str, int]:
@@ -95,15 +93,21 @@ class Collection:
 
     def spent(self, reports: int) -> float:
         """At most what that many reports of one client have cost it, whatever their periods."""
-        return self.oracle.epsilon * (min(reports, self.kept) if isinstance(self.oracle, Rappor) else reports)
+        return self.oracle.epsilon * (min(reports, self.max_memoized_values) if isinstance(self.oracle, Rappor) else reports)
 
 
 def declare(
-    name: str, values: Sequence[str], epsilon: float, *, oracle_name: str | None = None, cap: int = 1, kept: int = 1
+    name: str,
+    values: Sequence[str],
+    epsilon: float,
+    *,
+    oracle_name: str | None = None,
+    reports_per_period: int = 1,
+    max_memoized_values: int = 1,
 ) -> Collection:
     """A collection over the declared values, by the named oracle or the one of least variance."""
     made = choose(len(values), epsilon) if oracle_name is None else oracle(oracle_name, len(values), epsilon)
-    return Collection(name, made, tuple(values), cap, kept)
+    return Collection(name, made, tuple(values), reports_per_period, max_memoized_values)
 
 
 def read(text: str) -> Collection:
@@ -117,7 +121,7 @@ def read(text: str) -> Collection:
         made: Oracle = (
             Rappor(size, asked, told["noise"]) if parameters["oracle"] == "rappor" else oracle(parameters["oracle"], size, asked)
         )
-        found = Collection(told["name"], made, tuple(told["values"]), told["cap"], told["kept"])
+        found = Collection(told["name"], made, tuple(told["values"]), told["reports_per_period"], told["max_memoized_values"])
     except (ValueError, KeyError, TypeError) as error:
         raise PrivacyError("this is not a collection's text", why=f"{type(error).__name__}: {error}") from error
     if found.text != text:

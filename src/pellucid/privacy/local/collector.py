@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
 from pellucid.privacy.local.collection import Collection, read
-from pellucid.privacy.local.oracle import Estimate, estimate
-from pellucid.privacy.local.report import Report, decoded, unbatched
-from pellucid.store.database import connect, transaction
+from pellucid.privacy.local.oracles import Estimate, estimate
+from pellucid.privacy.local.report_format import Report, decoded, unbatched
+from pellucid.store import connect, transaction
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class Collector:
                 self._known[row["id"]] = read(row["text"])
         return sorted(self._known.values(), key=lambda one: (one.name, one.id))
 
-    def take(self, data: bytes, periods: range | None = None) -> Outcome:
+    def ingest(self, data: bytes, periods: range | None = None) -> Outcome:
         """Take a batch, of the `periods` that are open now (None: of any, each with a cap of its own).
 
         PrivacyError, with a trace, if it is no batch at all; one bad report costs no good one.
@@ -141,7 +141,7 @@ class Collector:
             "SELECT COUNT(*) FROM local_reports WHERE collection=? AND period=? AND client=?",
             (collection.id, report.period, report.client),
         ).fetchone()[0]
-        if sent >= collection.cap:
+        if sent >= collection.reports_per_period:
             return "flooded"
         self._db.execute(
             "INSERT INTO local_reports (client, collection, nonce, period, payload) VALUES (?, ?, ?, ?, ?)",

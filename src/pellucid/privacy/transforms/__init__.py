@@ -8,19 +8,19 @@ l, t) with the least loss. May import what privacy may.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pellucid.privacy.transforms.least_loss import Generalisation, least_loss  # bound here: a file has the function's name
-from pellucid.privacy.transforms.protect import protect, transformed  # and here
+from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.privacy.transforms.coding import Clip
+    from pellucid.privacy.transforms.clip import Clip
     from pellucid.privacy.transforms.dates import Coarsen
+    from pellucid.privacy.transforms.generalisation_search import Generalisation, least_loss
     from pellucid.privacy.transforms.generalise import Generalise, Mask
     from pellucid.privacy.transforms.hierarchy import Hierarchy, intervals, masks, read_hierarchy
+    from pellucid.privacy.transforms.protection_step import protect, transformed
     from pellucid.privacy.transforms.pseudonym import Pseudonym
-    from pellucid.privacy.transforms.rows import Transform
+    from pellucid.privacy.transforms.row_transform import Transform
     from pellucid.privacy.transforms.sample import Sample
     from pellucid.privacy.transforms.suppress import Drop, DropRare, SuppressSmall
 
@@ -45,25 +45,36 @@ __all__ = [
     "transformed",
 ]
 
-_FILES = {
-    "Clip": "coding",
-    "Coarsen": "dates",
-    "Drop": "suppress",
-    "DropRare": "suppress",
-    "Generalise": "generalise",
-    "Hierarchy": "hierarchy",
-    "Mask": "generalise",
-    "Pseudonym": "pseudonym",
-    "Sample": "sample",
-    "SuppressSmall": "suppress",
-    "Transform": "rows",
-    "intervals": "hierarchy",
-    "masks": "hierarchy",
-    "read_hierarchy": "hierarchy",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _FILES:
-        return getattr(import_module(f"pellucid.privacy.transforms.{_FILES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "clip": ("Clip",),
+        "dates": ("Coarsen",),
+        "generalisation_search": (
+            "Generalisation",
+            "least_loss",
+        ),
+        "generalise": (
+            "Generalise",
+            "Mask",
+        ),
+        "hierarchy": (
+            "Hierarchy",
+            "intervals",
+            "masks",
+            "read_hierarchy",
+        ),
+        "protection_step": (
+            "protect",
+            "transformed",
+        ),
+        "pseudonym": ("Pseudonym",),
+        "row_transform": ("Transform",),
+        "sample": ("Sample",),
+        "suppress": (
+            "Drop",
+            "DropRare",
+            "SuppressSmall",
+        ),
+    },
+)

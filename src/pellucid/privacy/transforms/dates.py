@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pellucid.errors import DataError, PrivacyError
 from pellucid.privacy.parameters import checked_name
-from pellucid.privacy.transforms.rows import Rows
+from pellucid.privacy.transforms.row_transform import Rows
 
 UNITS = ("hour", "day", "week", "month", "quarter", "year")
 _EPOCHS = {"seconds": "s", "milliseconds": "ms"}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from pellucid.errors import UsageError
 from pellucid.privacy.parameters import checked_count, checked_name
 from pellucid.privacy.transforms.hierarchy import TOP, Hierarchy
-from pellucid.privacy.transforms.rows import Rows
+from pellucid.privacy.transforms.row_transform import Rows
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Generalise:
 
     def __post_init__(self) -> None:
         checked_name("column", self.column)
+        if type(self.hierarchy) is not Hierarchy:  # one of a project could map a value by what it is of
+            raise UsageError(f"hierarchy= takes a Hierarchy, not a {type(self.hierarchy).__name__}", where="Generalise")
         checked_count("level", self.level, 0, self.hierarchy.levels - 1)
 
     def parameters(self) -> dict[str, Any]:

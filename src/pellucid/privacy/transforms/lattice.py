@@ -31,7 +31,7 @@ from pellucid.privacy.transforms.hierarchy import Hierarchy
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pellucid.privacy.assess.codes import Codes
+    from pellucid.privacy.assess import Codes
 
 _CHOICES = 20_000_000  # a lattice larger than this is refused: its index alone would not fit
 
@@ -104,7 +104,7 @@ class Table:
 
     def classes(self, choice: Sequence[int]) -> tuple[NDArray[Any], int]:
         """The class of each combination under a choice of levels."""
-        from pellucid.privacy.assess.codes import Codes, classes
+        from pellucid.privacy.assess import Codes, classes
 
         return classes([Codes(*self.coded[at][level], None) for at, level in enumerate(choice)])
 
@@ -113,7 +113,7 @@ def compact(columns: Mapping[str, Any], hierarchies: Mapping[str, Hierarchy], se
     """The distinct combinations of a table's columns (Arrow arrays), with the sensitive column's values kept apart. Raises DataError."""
     import numpy as np
 
-    from pellucid.privacy.assess.codes import Codes, classes, encode
+    from pellucid.privacy.assess import Codes, classes, encode
 
     places = [hierarchies[name].places_of(column, name) for name, column in columns.items()]
     codes = [Codes(p, len(hierarchies[name].rows), None) for p, name in zip(places, columns, strict=True)]
@@ -163,8 +163,7 @@ class Check:
         """t of a choice: the distances need one row for each row of the table."""
         import numpy as np
 
-        from pellucid.privacy.assess.closeness import distances
-        from pellucid.privacy.assess.codes import Codes
+        from pellucid.privacy.assess import Codes, distances
 
         assert self.sensitive is not None
         of_class, count = self.table.classes(choice)
@@ -177,7 +176,7 @@ def search(table: Table, check: Check) -> tuple[tuple[int, ...], float, int] | N
     """The optimal choice, its loss (NCP), and the size of the lattice; None where even the coarsest choice fails."""
     import numpy as np
 
-    from pellucid.privacy.transforms.loss import ncp
+    from pellucid.privacy.transforms.information_loss import ncp
 
     shape = table.shape
     size = int(np.prod(shape, dtype=object))

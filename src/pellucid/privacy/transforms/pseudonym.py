@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pellucid.errors import DataError
 from pellucid.privacy.parameters import checked_name
-from pellucid.privacy.transforms.rows import Rows
+from pellucid.privacy.transforms.row_transform import Rows
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Pseudonym:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        from pellucid.privacy.keys import derive
+        from pellucid.privacy.secret_keys import derive
 
         kind = rows.kind(self.column)
         if pa.types.is_nested(kind) or pa.types.is_floating(kind):

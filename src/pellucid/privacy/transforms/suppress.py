@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pellucid.errors import DataError, PrivacyError
 from pellucid.privacy.parameters import checked_count, checked_name
-from pellucid.privacy.transforms.rows import Rows
+from pellucid.privacy.transforms.row_transform import Rows
 
 if TYPE_CHECKING:
     import polars

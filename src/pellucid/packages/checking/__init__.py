@@ -1,0 +1,33 @@
+"""Checking: whether a package is complete, agrees with itself, and states no stronger guarantee than its noise gives.
+
+May import the format, the standards and the sandbox.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
+
+if TYPE_CHECKING:
+    from pellucid.packages.checking.artifact_digests import mismatch, not_as_written, own_digests, unpacked
+    from pellucid.packages.checking.package_check import Checked, Whole, check
+
+__all__ = ["Checked", "Whole", "check", "mismatch", "not_as_written", "own_digests", "unpacked"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "artifact_digests": (
+            "mismatch",
+            "not_as_written",
+            "own_digests",
+            "unpacked",
+        ),
+        "package_check": (
+            "Checked",
+            "Whole",
+            "check",
+        ),
+    },
+)

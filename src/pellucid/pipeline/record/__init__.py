@@ -1,0 +1,55 @@
+"""Record: what is kept of each run in the state folder: its steps, their artifacts, and what of it can be removed.
+
+May import the store.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
+
+if TYPE_CHECKING:
+    from pellucid.pipeline.record.artifact import Artifact, collection, path_of, present
+    from pellucid.pipeline.record.garbage_collection import collect
+    from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
+    from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
+
+__all__ = [
+    "IN_PROCESS",
+    "Artifact",
+    "Progress",
+    "Record",
+    "Run",
+    "StepRecord",
+    "StepReport",
+    "collect",
+    "collection",
+    "metrics_of",
+    "path_of",
+    "present",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "artifact": (
+            "Artifact",
+            "collection",
+            "path_of",
+            "present",
+        ),
+        "garbage_collection": ("collect",),
+        "run_record": (
+            "IN_PROCESS",
+            "Record",
+            "StepRecord",
+        ),
+        "run_report": (
+            "Progress",
+            "Run",
+            "StepReport",
+            "metrics_of",
+        ),
+    },
+)

@@ -1,0 +1,33 @@
+"""Running: from a pipeline file to a finished run. `execution` plans and schedules, `worker` runs one call, `zygote` forks the workers.
+
+May import the sandbox and every other room of the pipeline.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
+
+if TYPE_CHECKING:
+    from pellucid.pipeline.running.determinism_check import twice
+    from pellucid.pipeline.running.dry_run import foresee
+    from pellucid.pipeline.running.execution import described, run
+    from pellucid.pipeline.running.pipeline_file import load
+    from pellucid.pipeline.running.plan import Plan
+
+__all__ = ["Plan", "described", "foresee", "load", "run", "twice"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "determinism_check": ("twice",),
+        "dry_run": ("foresee",),
+        "execution": (
+            "described",
+            "run",
+        ),
+        "pipeline_file": ("load",),
+        "plan": ("Plan",),
+    },
+)

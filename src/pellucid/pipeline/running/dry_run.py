@@ -1,0 +1,91 @@
+"""What a run would do, and why, without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.pipeline.declaration import Bound, Pipeline, Step
+from pellucid.pipeline.keys import environment
+from pellucid.pipeline.record import Artifact, Record, collection, present
+from pellucid.pipeline.running.execution import chosen, downstream
+from pellucid.pipeline.running.plan import Branch, Plan, reasons
+from pellucid.store import Objects, home_for
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """One step: `action` is reuse, run, or may run (an input will be made anew, and may come out the same)."""
+
+    step: str
+    action: str
+    why: tuple[str, ...] = ()
+
+
+def foresee(
+    pipeline: Pipeline,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    home: Path | None = None,
+    seed: int | None = None,
+    only: Iterable[str] = (),
+    again: Iterable[str] = (),
+) -> list[Foreseen]:
+    """The wanted steps in running order. Takes the hash seed of workers, as `pellucid run` does. Errors as for `run`."""
+    pipeline = pipeline.with_settings(settings or {})
+    record = Record(home or home_for(pipeline.file))
+    folder = pipeline.file.parent if pipeline.file else Path.cwd()
+    plan = Plan(
+        pipeline,
+        record,
+        environment.find_lock(folder),
+        seed=pipeline.seed if seed is None else seed,
+        hash_seed=environment.DETERMINISM["PYTHONHASHSEED"],
+    )
+    objects = Objects(record.home)
+    wanted, forced = chosen(pipeline, only), downstream(pipeline, again)
+    artifacts: dict[str, Artifact] = {}
+    lines = []
+    for name, bound in pipeline.steps.items():
+        if name not in wanted:
+            continue
+        unknown = sorted({edge.output for edge in bound.edges} - artifacts.keys())
+        if unknown:
+            lines.append(Foreseen(name, "may run", (f"waits for {', '.join(unknown)}",)))
+            continue
+        branches, known = _branches(bound, plan, record, objects, artifacts)
+        found = [None if name in forced else _stored(record, objects, branch) for branch in branches]
+        if known and all(stored is not None for stored in found):
+            for position, (output, kind, _) in enumerate(bound.outputs):
+                made = [stored[position] for stored in found if stored is not None]
+                items = [(branch.name, artifact) for branch, artifact in zip(branches, made, strict=True)]
+                artifacts[output] = collection(kind, items) if bound.fanned else made[0]
+            lines.append(Foreseen(name, "reuse"))
+        elif name in forced:
+            lines.append(Foreseen(name, "run", ("asked for",)))
+        else:
+            fresh = next((branch for branch, stored in zip(branches, found, strict=True) if stored is None), None)
+            lines.append(Foreseen(name, "run", reasons(record, pipeline.name, name, fresh) if fresh else ("new",)))
+    record.close()
+    return lines
+
+
+def _branches(
+    bound: Bound, plan: Plan, record: Record, objects: Objects, artifacts: Mapping[str, Artifact]
+) -> tuple[list[Branch], bool]:
+    """A step's branches, and whether they are all known (those over partitions are known once the table has been cut)."""
+    if isinstance(bound.node, Step) and bound.node.by is not None:
+        cut = plan.partition(bound, artifacts)
+        stored = _stored(record, objects, cut)
+        if stored is None:
+            return [cut], False
+        edge = next(edge for edge in bound.edges if edge.parameter == bound.node.over)
+        return plan.branches(bound, {**artifacts, edge.output: stored[0]}), True
+    return plan.branches(bound, artifacts), True
+
+
+def _stored(record: Record, objects: Objects, branch: Branch) -> list[Artifact] | None:
+    found = record.result(branch.key)
+    return found if found is not None and all(present(objects, artifact) for artifact in found) else None

@@ -1,0 +1,300 @@
+"""The scheduler: which steps are ready, which calls are out, what has been made, and what to do when one fails."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections import ChainMap, deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import DamagedError, PellucidError, StoreError
+from pellucid.pipeline.declaration import Bound, Pipeline, Source, Step
+from pellucid.pipeline.record import Artifact, Progress, Record, StepReport, collection, present
+from pellucid.pipeline.running import acceptance, source_labels
+from pellucid.pipeline.running.calls import Call, Job
+from pellucid.pipeline.running.executors import Engine
+from pellucid.pipeline.running.plan import Branch, Plan, reasons, seed_of
+from pellucid.pipeline.running.task import Failure, Input, Outcome, Task
+from pellucid.store import Objects, folders
+
+
+class _Again(Exception):
+    """A stored file turned out damaged; it is out of the way and its result forgotten, so plan again."""
+
+
+class Scheduler:
+    """One run of one pipeline. `go` returns "done" or "failed"; `reports` tells each step's outcome."""
+
+    def __init__(
+        self, pipeline: Pipeline, record: Record, plan: Plan, engine: Engine, run: str, *,
+        wanted: set[str], forced: set[str], progress: Progress | None, given: Mapping[str, Artifact] | None = None,
+    ) -> None:  # fmt: skip
+        self.pipeline, self.record, self.plan, self.engine, self.run = pipeline, record, plan, engine, run
+        self.wanted, self.forced, self.progress = wanted, set(forced), progress or (lambda event, report: None)
+        plan.say = self._say
+        self.given = dict(given or {})
+        self.objects = Objects(record.home)
+        self.reports: dict[str, StepReport] = {}
+        self.seen: dict[str, Any] = {}
+        self.refused: PellucidError | None = None
+        self.fresh: set[str] = set()  # keys of results made in this run: also a step that is forced runs once
+        self.healed: dict[str, int] = {}
+        self.calls: dict[int, Call] = {}
+        self._number = itertools.count()
+
+    def _say(self, message: str) -> None:
+        self.progress("note", StepReport("", self.pipeline.steps[next(iter(self.wanted))].label, "note", message=message))
+
+    def go(self) -> str:
+        while True:
+            self.artifacts: dict[str, Artifact] = dict(self.given)
+            self.makers: dict[str, str] = {}  # file -> key of the result that names it
+            self.cuts: dict[str, dict[str, Artifact]] = {}
+            self.calls = {}
+            self.queue: deque[Call] = deque()
+            self.later: list[tuple[float, int, Call]] = []
+            self.failed, self.refused = False, None
+            self.reports = {name: report for name, report in self.reports.items() if report.action != "failed"}
+            try:
+                return self._schedule()
+            except _Again:
+                while self.calls:  # let what is out come in: it is filed under its key, whatever we plan next
+                    if (arrived := self.engine.wait()) is not None:
+                        self._arrive(*arrived)
+
+    def _schedule(self) -> str:
+        steps = {name: bound for name, bound in self.pipeline.steps.items() if name in self.wanted}
+        needs = {name: {edge.node for edge in bound.edges if edge.output not in self.given} for name, bound in steps.items()}
+        self.users: dict[str, list[str]] = {name: [] for name in steps}
+        for name, found in needs.items():
+            for need in found:
+                self.users[need].append(name)
+        self.missing = {name: len(found) for name, found in needs.items()}
+        self.ready = deque(name for name, count in self.missing.items() if not count)
+        while True:
+            while self.ready and not self.failed:
+                bound = self.pipeline.steps[self.ready.popleft()]
+                try:
+                    self._begin(bound)
+                except PellucidError as error:
+                    self._refuse(bound, error)
+            while self.later and self.later[0][0] <= time.monotonic():
+                self.queue.append(heapq.heappop(self.later)[2])
+            while self.queue and len(self.calls) < self.engine.slots and not self.failed:
+                call = self.queue.popleft()
+                try:
+                    self._launch(call)
+                except PellucidError as error:
+                    self._refuse(call.job.bound, error)
+            if not self.calls and self.refused is not None:
+                raise self.refused
+            if not self.calls and (self.failed or not (self.ready or self.queue or self.later)):
+                return "failed" if self.failed else "done"
+            if self.calls or self.later:
+                pause = max(0.0, self.later[0][0] - time.monotonic()) if self.later and not self.failed else None
+                arrived = self.engine.wait(pause)
+                if arrived is not None:
+                    self._arrive(*arrived)
+
+    # a step begins -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, bound: Bound) -> None:
+        """Find the step's branches and their keys; take from the record what is there, queue the rest."""
+        if isinstance(bound.node, Step) and bound.node.by is not None and bound.name not in self.cuts:
+            job = Job(bound, [self.plan.partition(bound, self.artifacts)], cutting=True)
+        else:
+            job = Job(bound, self.plan.branches(bound, ChainMap(self.cuts.get(bound.name, {}), self.artifacts)))
+        if isinstance(bound.node, Source):
+            source_labels.refuse_private_file(bound, self.plan.files[bound.name], self.record)
+        for at, branch in enumerate(job.branches):
+            again = bound.name in self.forced and branch.key not in self.fresh
+            found = None if again else self.record.result(branch.key)
+            if found is not None and all(present(self.objects, artifact) for artifact in found):
+                job.done[at] = found
+                self._made_by(found, branch.key)
+            else:
+                job.why = job.why or self._why(bound, branch)
+                self.queue.append(Call(job, at))
+        if len(job.done) == len(job.branches):
+            self._complete(job)
+        else:
+            self.progress("start", StepReport(bound.name, bound.label, "running", why=job.why))
+
+    def _refuse(self, bound: Bound, error: PellucidError) -> None:
+        """A step that must not run, such as a release over budget: what is out may still finish, then the run ends with this."""
+        self.failed, self.refused = True, self.refused or error
+        self.reports[bound.name] = StepReport(bound.name, bound.label, "failed", message=str(error))
+        self.progress("end", self.reports[bound.name])
+
+    def _why(self, bound: Bound, branch: Branch) -> tuple[str, ...]:
+        return ("asked for",) if bound.name in self.forced else reasons(self.record, self.pipeline.name, bound.name, branch)
+
+    def _made_by(self, artifacts: list[Artifact], key: str) -> None:
+        for artifact in artifacts:
+            for leaf in artifact.leaves:
+                self.makers[leaf.sha256] = key
+
+    # a call goes out -----------------------------------------------------------------------------------------------------
+
+    def _launch(self, call: Call) -> None:
+        bound, branch = call.job.bound, call.branch
+        inputs = {parameter: self._input(artifact) for parameter, artifact in branch.inputs.items()}
+        if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is None:
+            (given,) = inputs.values()
+            call.grant = bound.node.gate.authorize(self.plan.request(bound, self.artifacts, Path(given.paths[0])))
+        secret = call.grant.stream_key if call.grant else None
+        if isinstance(bound.node, Step) and bound.node.protection is not None:
+            secret = bound.node.protection.secret()
+        closure = self.plan.closure(bound)
+        read = [path for given in inputs.values() for path in given.paths] + [str(path) for path in closure.files]
+        node = bound.node
+        if isinstance(node, Source):
+            read.append(str(node.path))
+        call.scratch, call.attempts = self.objects.scratch(), call.attempts + 1
+        unit = next((self.pipeline.steps[edge.node].label.unit for edge in bound.edges if edge.parameter in bound.closed), None)
+        task = Task(
+            name=bound.name,
+            shown=call.shown,
+            inputs=inputs,
+            scratch=str(call.scratch),
+            seed=seed_of(self.plan.seed, bound.name),
+            element=branch.element,
+            partition=node.by if isinstance(node, Step) and call.job.cutting else None,
+            unit=unit,
+            threads=node.threads if isinstance(node, Step) else 1,
+            timeout=node.timeout if isinstance(node, Step) else None,
+            read=tuple(read),
+            secret=secret,
+        )
+        ticket = next(self._number)
+        self.calls[ticket] = call
+        try:
+            self.engine.submit(ticket, task, closure)
+        except PellucidError:  # it never went out: nothing will come back
+            del self.calls[ticket]
+            folders.remove(call.scratch)
+            raise
+
+    def _input(self, artifact: Artifact) -> Input:
+        """The verified files of an artifact. A damaged one is moved aside and its result forgotten: it will be made again."""
+        paths = []
+        for leaf in artifact.leaves:
+            try:
+                paths.append(str(self.objects.open(leaf.sha256, leaf.suffix)))
+            except StoreError as error:  # damaged, or gone since we looked
+                if leaf.sha256 not in self.makers:  # given from outside: nothing here can make it again
+                    raise
+                self.healed[leaf.sha256] = self.healed.get(leaf.sha256, 0) + 1
+                if self.healed[leaf.sha256] > 2:  # it does not stay whole: this disk cannot be trusted
+                    raise
+                if isinstance(error, DamagedError):
+                    self.objects.quarantine(leaf.sha256, leaf.suffix)
+                self.record.forget(self.makers[leaf.sha256])
+                self._say(str(error))
+                raise _Again from error
+        return Input(artifact.kind, tuple(paths), artifact.items is not None)
+
+    def abandon(self) -> None:
+        """Remove the working folders of what was under way when the run was interrupted. Its workers must be gone by then."""
+        for call in self.calls.values():
+            if call.scratch is not None:
+                folders.remove(call.scratch)
+
+    # an outcome comes in -------------------------------------------------------------------------------------------------
+
+    def _arrive(self, ticket: int, outcome: Outcome) -> None:
+        call = self.calls.pop(ticket)
+        bound = call.job.bound
+        call.job.seconds += outcome.seconds
+        if outcome.confined:
+            self.seen["confined"] = outcome.confined
+        failure = outcome.failure or acceptance.undeclared_import(outcome, self.plan.closure(call.job.bound))
+        try:
+            if failure is None:
+                try:
+                    self._keep(call, outcome)
+                except acceptance.UnfitError as error:
+                    failure = acceptance.unfit(error)
+            if failure is not None:
+                self._fail(call, outcome, failure)
+        finally:
+            if call.scratch is not None:
+                folders.remove(call.scratch)
+        if failure is None and len(call.job.done) == len(call.job.branches):
+            try:
+                self._complete(call.job)
+            except PellucidError as error:
+                self._refuse(bound, error)
+
+    def _keep(self, call: Call, outcome: Outcome) -> None:
+        """Take the files in, settle a release, make the result durable."""
+        bound, branch = call.job.bound, call.branch
+        assert call.scratch is not None
+        taken = acceptance.take(bound, outcome, call.scratch, self.objects, cutting=call.job.cutting)
+        artifacts = [one.artifact for one in taken]
+        named = {one.name: one.artifact for one in taken}
+        if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is not None:
+            bound.node.gate.settle(self.record.home, call.grant, {name: artifact.digest for name, artifact in named.items()})
+        call.job.done[call.at] = artifacts
+        call.job.ran += 1
+        self.fresh.add(branch.key)
+        self._made_by(artifacts, branch.key)
+        self.record.add(self.run, call.row("ran", outcome, named))
+
+    def _fail(self, call: Call, outcome: Outcome, failure: Failure) -> None:
+        """Try again after a pause when that may help; otherwise the run fails, and what is out may still finish."""
+        bound, node = call.job.bound, call.job.bound.node
+        retries = node.retries if isinstance(node, Step) else 0
+        if failure.retry and call.attempts <= retries and not self.failed:
+            pause = node.backoff * 2 ** (call.attempts - 1) if isinstance(node, Step) else 0.0
+            heapq.heappush(self.later, (time.monotonic() + pause, next(self._number), call))
+            said = acceptance.public_line(bound, failure, self.plan.closure(bound).files, bound.settings)
+            self.progress("retry", StepReport(bound.name, bound.label, "retry", message=f"{said}; again in {pause:g} s"))
+            return
+        said = acceptance.public_line(bound, failure, self.plan.closure(bound).files, bound.settings)
+        if bound.outspoken and failure.text and failure.text not in said:
+            said = f"{said}: {failure.text.strip().splitlines()[0]}"
+        self.failed = True
+        self.record.add(self.run, call.row("failed", outcome, {}, said))
+        report = StepReport(bound.name, bound.label, "failed", seconds=outcome.seconds, message=said, why=call.job.why)
+        self.reports[bound.name] = report
+        self.progress("end", report)
+
+    # a step is complete --------------------------------------------------------------------------------------------------
+
+    def _complete(self, job: Job) -> None:
+        """All branches are there: put them together, tell, and let the users of the step begin."""
+        bound = job.bound
+        order = range(len(job.branches))
+        if job.cutting:
+            assert isinstance(bound.node, Step)
+            edge = next(edge for edge in bound.edges if edge.parameter == bound.node.over)
+            self.cuts[bound.name] = {edge.output: job.done[0][0]}
+            self._begin(bound)
+            return
+        outputs = {}
+        for position, (name, kind, _) in enumerate(bound.outputs):
+            if bound.fanned:
+                outputs[name] = collection(kind, [(job.branches[at].name, job.done[at][position]) for at in order])
+            else:
+                outputs[name] = job.done[0][position]
+        if isinstance(bound.node, Source):
+            source_labels.check_content(bound, outputs, self.pipeline.steps, self.artifacts, self.record)
+        self.artifacts |= outputs | self.given
+        before = self.reports.get(bound.name)
+        if before is not None and not job.ran:  # it ran in this run, before a damaged file made us plan again
+            action, job.seconds, job.why = before.action, before.seconds, before.why
+        else:
+            action = "ran" if job.ran else "reused"
+        report = StepReport(bound.name, bound.label, action, outputs, job.seconds, len(order) if bound.fanned else 0, why=job.why)
+        self.reports[bound.name] = report
+        if bound.fanned or action == "reused":
+            self.record.add(self.run, job.row(report))
+        self.progress("end", report)
+        for user in self.users.get(bound.name, ()):
+            self.missing[user] -= 1
+            if not self.missing[user]:
+                self.ready.append(user)

@@ -1,0 +1,63 @@
+"""One content, one label: data that are or were private do not come in again as an open source.
+
+A content is known by its path and file (device, inode), by the bytes of its file, and by its canonical digest, which stays the same in
+another file format. Digests of all sources that are not open are kept in the record, which only its owner can read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pellucid.errors import DataError, LabelError
+from pellucid.pipeline.declaration import Bound, Source
+from pellucid.pipeline.record import Artifact, Record
+from pellucid.pipeline.running.plan import file_digest
+
+_WHY = "what is private would leave as it is"
+_FIX = "Label it private too, and release what may be known of it (pl.release)"
+
+
+def note_private_sources(steps: Iterable[Bound], record: Record) -> None:
+    """Note the files of all sources that are not open, before any source is read. Files that are not there yet are left out."""
+    for bound in steps:
+        if isinstance(bound.node, Source) and not bound.label.is_open and bound.node.path.exists():
+            try:
+                digest = file_digest(bound.node.path, record, f'source "{bound.name}"')
+            except DataError:  # its own step says so, when it comes to it
+                continue
+            record.note_private([digest, f"file:{digest}"], bound.name)
+
+
+def refuse_private_file(bound: Bound, digest: str, record: Record) -> None:
+    """Raise LabelError where an open source's file has the bytes of one that is or was not open."""
+    if bound.label.is_open:
+        _refuse(bound.name, record.private_source([digest, f"file:{digest}"]))
+
+
+def check_content(
+    bound: Bound, outputs: Mapping[str, Artifact], steps: Mapping[str, Bound], known: Mapping[str, Artifact], record: Record
+) -> None:
+    """Raise LabelError where this source's content is open here and private elsewhere: in the record, or among the `known` artifacts of
+    the run. Otherwise note it if it is not open."""
+    digests = {artifact.digest for artifact in outputs.values()}
+    if bound.label.is_open:
+        _refuse(bound.name, record.private_source(digests))
+        return
+    record.note_private(digests, bound.name)
+    for name, other in steps.items():
+        if (
+            isinstance(other.node, Source)
+            and other.label.is_open
+            and any(known[output].digest in digests for output, *_ in other.outputs if output in known)
+        ):
+            _refuse(name, bound.name)
+
+
+def _refuse(name: str, private: str | None) -> None:
+    if private is not None:
+        raise LabelError(
+            f'the open source "{name}" has the content of "{private}", which is or was not open',
+            where=f'source "{name}"',
+            why=_WHY,
+            fix=_FIX,
+        )

@@ -1,0 +1,150 @@
+"""What the runner hands to an engine, and what comes back. Both have a JSON form, because a worker is another process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pellucid.store import Unit
+
+
+@dataclass(frozen=True)
+class Input:
+    """An artifact as a step's parameter: where its verified files are."""
+
+    kind: str
+    paths: tuple[str, ...]
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One call of one step. `name` is the step's, `shown` says which branch of a fan-out it is.
+
+    `inputs` by parameter; `element` is (parameter, index) into a listed setting; `partition` is the column to cut the one input by
+    instead of calling the step. `secret` is the key of a release's noise stream, or of a protection:
+    the whole task goes to its one worker by a descriptor, and through no process that
+    is forked from again.
+    """
+
+    name: str
+    shown: str
+    inputs: Mapping[str, Input]
+    scratch: str
+    seed: int
+    element: tuple[str, int] | None = None
+    partition: str | None = None
+    unit: str | Unit | None = None
+    threads: int = 1
+    timeout: float | None = None
+    read: tuple[str, ...] = ()
+    secret: bytes | None = field(default=None, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        data = dict(vars(self))
+        data["inputs"] = {name: [i.kind, list(i.paths), i.many] for name, i in self.inputs.items()}
+        data["unit"] = self.unit.to_json() if isinstance(self.unit, Unit) else self.unit
+        data["secret"] = self.secret.hex() if self.secret is not None else None
+        return data
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> Task:
+        inputs = {name: Input(kind, tuple(paths), many) for name, (kind, paths, many) in data["inputs"].items()}
+        return Task(**{
+            **data,
+            "inputs": inputs,
+            "unit": Unit.from_json(data["unit"]),
+            "element": tuple(data["element"]) if data["element"] else None,
+            "read": tuple(data["read"]),
+            "secret": bytes.fromhex(data["secret"]) if data["secret"] is not None else None,
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One file of an output, in the scratch folder: its label in a collection, its plain name, and the digest that the worker computed
+    (taken only where nothing but Pellucid's own code ran)."""
+
+    label: str
+    file: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """One output as a worker names it: one file, or those of a collection."""
+
+    leaves: tuple[Leaf, ...]
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a call failed: the exception's type, its text (it may be private), the traceback, and what kind of failure it was.
+
+    `public` is a line without data as the worker sees it; who may see it is decided by acceptance.public_line. `reason` is a key of
+    acceptance.SENTENCES, `path` the file of an undeclared read. `by_runner` marks what the main process says itself. `retry` is False where
+    trying again is of no use.
+    """
+
+    type: str
+    text: str
+    trace: str
+    public: str
+    retry: bool = True
+    reason: str = "error"
+    path: str = ""
+    by_runner: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task. From a worker everything in it is that worker's word."""
+
+    made: tuple[Made, ...] = ()
+    failure: Failure | None = None
+    log: str = ""
+    seconds: float = 0.0
+    imported: tuple[str, ...] = ()
+    confined: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What a worker sends: not its log, its time or how it was held, which the main process knows by itself."""
+        made = [[one.many, [[leaf.label, leaf.file, leaf.digest] for leaf in one.leaves]] for one in self.made]
+        failure = None
+        if self.failure is not None:
+            failure = {name: value for name, value in vars(self.failure).items() if name != "by_runner"}
+        return {"made": made, "failure": failure, "imported": list(self.imported)}
+
+    @staticmethod
+    def from_json(data: Any) -> Outcome:
+        """The outcome that a worker sent, each part of its kind. Raises ValueError for anything else."""
+        try:
+            made = tuple(
+                Made(tuple(Leaf(_text(label), _text(file), _text(digest)) for label, file, digest in leaves), _truth(many))
+                for many, leaves in data["made"]
+            )
+            failure = None
+            if data["failure"] is not None:
+                told = data["failure"]
+                texts: dict[str, Any] = {
+                    name: _text(told[name]) for name in ("type", "text", "trace", "public", "reason", "path")
+                }
+                failure = Failure(retry=_truth(told["retry"]), **texts)
+            imported = tuple(map(_text, data["imported"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError("not an outcome") from error
+        return Outcome(made, failure, imported=imported)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value

@@ -1,0 +1,98 @@
+"""Mechanisms: one file for each differentially private statistic, with the argument for its guarantee.
+
+Contribution bounding, thresholds and the columns of private tables are shared. `MECHANISMS` lists them all. May import noise and
+accounting.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
+
+if TYPE_CHECKING:
+    from pellucid.privacy.mechanisms.bounded_sum import Sum, sum
+    from pellucid.privacy.mechanisms.clicks import Clicks, clicks
+    from pellucid.privacy.mechanisms.gram import Gram, gram
+    from pellucid.privacy.mechanisms.histogram import Histogram, histogram
+    from pellucid.privacy.mechanisms.mean import Mean, mean
+    from pellucid.privacy.mechanisms.pairs import Pairs, pairs
+    from pellucid.privacy.mechanisms.partitions import Partitions, partitions
+    from pellucid.privacy.mechanisms.private_columns import plain_type
+    from pellucid.privacy.mechanisms.private_selection import SelectBest, select_best
+    from pellucid.privacy.mechanisms.quantiles import Quantiles, quantiles
+    from pellucid.privacy.mechanisms.registry import MECHANISMS
+    from pellucid.privacy.mechanisms.top_k import TopK, top_k
+
+__all__ = [
+    "MECHANISMS",
+    "Clicks",
+    "Gram",
+    "Histogram",
+    "Mean",
+    "Pairs",
+    "Partitions",
+    "Quantiles",
+    "SelectBest",
+    "Sum",
+    "TopK",
+    "clicks",
+    "gram",
+    "histogram",
+    "mean",
+    "pairs",
+    "partitions",
+    "plain_type",
+    "quantiles",
+    "select_best",
+    "sum",
+    "top_k",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "bounded_sum": (
+            "Sum",
+            "sum",
+        ),
+        "clicks": (
+            "Clicks",
+            "clicks",
+        ),
+        "gram": (
+            "Gram",
+            "gram",
+        ),
+        "histogram": (
+            "Histogram",
+            "histogram",
+        ),
+        "mean": (
+            "Mean",
+            "mean",
+        ),
+        "pairs": (
+            "Pairs",
+            "pairs",
+        ),
+        "partitions": (
+            "Partitions",
+            "partitions",
+        ),
+        "private_columns": ("plain_type",),
+        "private_selection": (
+            "SelectBest",
+            "select_best",
+        ),
+        "quantiles": (
+            "Quantiles",
+            "quantiles",
+        ),
+        "registry": ("MECHANISMS",),
+        "top_k": (
+            "TopK",
+            "top_k",
+        ),
+    },
+)
