@@ -19,6 +19,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-share", type=float, default=0.01, help=said)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_notes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Runs of the tests leave no notes with whoever runs them."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("notes"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`@pytest.mark.quick(n)` on a table of cases: n of them, spread over the table, are quick tests; the others are slow ones."""

@@ -6,6 +6,7 @@ Every error a user can meet derives from `PellucidError`. The command line print
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -69,3 +70,15 @@ class PackageError(PellucidError):
 
 class UploadError(PellucidError):
     """A repository that cannot be reached, refuses, or has not kept what was sent."""
+
+
+def suggest(name: str, known: Iterable[str], otherwise: str = "", *, quoted: bool = True) -> str:
+    """The way out from a name that is not known: the nearest known one if it is close, else `otherwise`, else all of them."""
+    import difflib
+
+    there = list(dict.fromkeys(known))
+    folded = {one.casefold(): one for one in reversed(there)}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.7)
+    if near:
+        return f'Did you mean "{folded[near[0]]}"?' if quoted else f"Did you mean {folded[near[0]]}?"
+    return otherwise or f"There are: {', '.join(there) or 'none'}"

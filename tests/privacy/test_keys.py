@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from pellucid.errors import PrivacyError
+from pellucid.pipeline.record import keys_folder
 from pellucid.privacy import commitment, pseudonym, release_key, steward_key
-from pellucid.privacy.secret_keys import KEY_FILE, keys_folder
+from pellucid.privacy.secret_keys import KEY_FILE
 
 
 @pytest.fixture

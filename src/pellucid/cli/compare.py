@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,16 +15,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("b", nargs="?", default="last", metavar="B", help="another run (default: last)")
     parser.add_argument("--private", action="store_true", help="also metrics that are not open: for the data's steward")
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Settings and metrics side by side, and the first step where digests part."""
-    from pellucid.pipeline.record import Record
-
-    home = options.home_of(arguments)
-    record = Record(home)
-    sides = [record.find(arguments.a), record.find(arguments.b)]
+    record, sides = state_folder.find_run(arguments, arguments.a, arguments.b)
+    home = record.home
     steps = [{step.step: step for step in record.steps(side["run"])} for side in sides]
     settings = _side_by_side([_settings(found) for found in steps])
     metrics = _side_by_side([_metrics(home, found, arguments.private) for found in steps])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 from pellucid.errors import UsageError
 
 
@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--mlflow", metavar="URI", help="the server (default: MLFLOW_TRACKING_URI)")
     parser.add_argument("--no-artifacts", action="store_true", help="settings and metrics only")
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -26,7 +26,9 @@ def call(arguments: argparse.Namespace) -> int:
         raise UsageError("no MLflow server is named", fix="Give --mlflow URI, or set MLFLOW_TRACKING_URI")
     from pellucid.tracking.mlflow import mirror
 
-    done = mirror(options.home_of(arguments), arguments.run, uri, artifacts=not arguments.no_artifacts)
+    record, (run,) = state_folder.find_run(arguments, arguments.run)
+    record.close()
+    done = mirror(record.home, run["run"], uri, artifacts=not arguments.no_artifacts)
     if arguments.json:
         options.print_json(done.to_json())
         return 0

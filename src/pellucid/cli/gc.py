@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,14 +17,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="keep what the latest RUNS of each pipeline use (default 10)",
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would go; remove nothing")
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Collect around releases, never through them."""
     from pellucid.pipeline.record import collect
 
-    gone = collect(options.home_of(arguments), keep=arguments.keep, dry_run=arguments.dry_run)
+    gone = collect(state_folder.home_of(arguments), keep=arguments.keep, dry_run=arguments.dry_run)
     if arguments.json:
         options.print_json(gone.to_json())
     else:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 
 if TYPE_CHECKING:
     from pellucid.privacy.accounting import Ledger
@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", type=Path, metavar="EXPORT", help="for verify: an export, instead of the state folder")
     parser.add_argument("--card", action="append", default=[], type=Path, help="for verify: a card whose event must be there")
     parser.add_argument("--head", action="append", default=[], metavar="HASH", help="for verify: an event that must be there")
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -193,7 +193,7 @@ def _opened(arguments: argparse.Namespace) -> Any:
 
     from pellucid.privacy.accounting import Ledger
 
-    return closing(Ledger(options.home_of(arguments)))
+    return closing(Ledger(state_folder.home_of(arguments)))
 
 
 def _head_of(card: Path) -> str:

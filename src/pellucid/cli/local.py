@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 from pellucid.errors import DataError, PrivacyError, UsageError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="declare: the text; estimate: a .csv or .parquet, its guarantee beside it"
     )
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -207,7 +207,7 @@ def _home(arguments: argparse.Namespace) -> Path:
 def _collector(arguments: argparse.Namespace) -> Collector:
     from pellucid.privacy.local import Collector
 
-    return Collector(options.home_of(arguments))
+    return Collector(state_folder.home_of(arguments))
 
 
 def _named(collector: Collector, words: list[str]) -> Collection:

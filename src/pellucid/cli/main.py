@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
+import re
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from pellucid import __version__
 from pellucid.cli import options
-from pellucid.errors import PellucidError, StoreError, UsageError
+from pellucid.errors import PellucidError, StoreError, UsageError, suggest
 
 # command -> (file in this folder, what it is for)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -48,6 +48,9 @@ class Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):  # a word with a hyphen in front is an option to the parser
             option = message.removeprefix("argument ").partition(":")[0].rpartition("/")[2]
             fix = f"A value that begins with a hyphen is written {option}=VALUE. "
+        choice = re.fullmatch(r"(.*?invalid choice: '(.*)') \(choose from (.*)\)", message, re.DOTALL)
+        if choice:
+            message, fix, page = choice[1], suggest(choice[2], re.findall(r"'([^']*)'", choice[3]), quoted=False), ""
         raise UsageError(message, where=self.prog.removeprefix("pellucid").strip(), fix=fix + page)
 
 
@@ -80,7 +83,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     """The parsed command line. Raises UsageError with the nearest word that would have been right."""
     named = next((word for word in words if not word.startswith("-")), None)
     if named is not None and named not in COMMANDS:
-        raise UsageError(f'there is no command "{named}"', fix=_meant(named, list(COMMANDS), "pellucid --help"))
+        raise UsageError(f'there is no command "{named}"', fix=suggest(named, COMMANDS, "See: pellucid --help", quoted=False))
     words, rest = list(words), []
     if named in PASSES_ON and "--" in words:
         words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
@@ -88,15 +91,10 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     arguments.passed_on = rest
     if unknown:
         if unknown[0].startswith("-"):
-            fix = _meant(unknown[0].partition("=")[0], arguments.known, f"pellucid {named} --help")
+            fix = suggest(unknown[0].partition("=")[0], arguments.known, f"See: pellucid {named} --help", quoted=False)
             raise UsageError(f"there is no option {unknown[0]}", where=named or "", fix=fix)
         raise UsageError(f'"{unknown[0]}" is one word too many', where=named or "", fix=f"See: pellucid {named} --help")
     return arguments
-
-
-def _meant(word: str, known: list[str], page: str) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean {near[0]}?" if near else f"See: {page}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

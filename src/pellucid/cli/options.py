@@ -1,4 +1,4 @@
-"""What commands share: the state folder, JSON output, durations and digests as people read them, errors as one line."""
+"""What commands share: JSON output, durations and digests as people read them, errors as one line."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import PellucidError, UsageError
-from pellucid.store import STATE_FILE, home_for
+from pellucid.errors import PellucidError
 
 if TYPE_CHECKING:
     from pellucid.pipeline.declaration import Pipeline
@@ -32,12 +31,6 @@ class Formatter(argparse.HelpFormatter):
         super().add_argument(action)
         if isinstance(action.choices, dict):  # commands are indented once more than argparse counts
             self._action_max_length += self._indent_increment
-
-
-def add_home(parser: argparse.ArgumentParser, place: str = "here or in a folder above") -> None:
-    """The option that names the state folder."""
-    said = f"the state folder (default: PELLUCID_HOME, or .pellucid {place})"
-    parser.add_argument("--home", type=Path, metavar="FOLDER", help=said)
 
 
 def whole(least: int) -> Callable[[str], int]:
@@ -60,38 +53,6 @@ def above_zero(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f'"{text}" is not a number above 0')
     return value
-
-
-def home_of(arguments: argparse.Namespace) -> Path:
-    """The state folder of a command that names no pipeline file.
-
-    Given, in the environment, found here or in a folder above, or in the one folder below that has any.
-    """
-    home = Path(arguments.home).absolute() if arguments.home is not None else _found()
-    if not (home / STATE_FILE).exists():
-        raise UsageError(
-            "there is no state here",
-            where=str(home),
-            why="no pipeline has run in this folder",
-            fix="Run one (pellucid run FILE), go to its folder, or name it with --home",
-        )
-    return home
-
-
-def _found() -> Path:
-    home = home_for(None)
-    if not os.environ.get("PELLUCID_HOME"):
-        places = [place / ".pellucid" for place in [Path.cwd(), *Path.cwd().parents]]
-        below = sorted(path.parent for path in Path.cwd().glob(f"*/.pellucid/{STATE_FILE}"))
-        if len(below) == 1:
-            places.append(below[0])
-        home = next((place for place in places if (place / STATE_FILE).exists()), home)
-    return home
-
-
-def home_words(home: Path) -> str:
-    """The option a later command needs to find this state folder from here; nothing where it finds it by itself."""
-    return "" if _found() == home.absolute() else f" --home {os.path.relpath(home)}"
 
 
 def width() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,16 +17,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign with this ed25519 private key (PEM)")
     parser.add_argument("--against", action="append", default=[], type=Path, metavar="FILE",
                         help="refuse to publish a text cell of this private file")  # fmt: skip
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Write the package and say what is in it and what was withheld."""
     from pellucid.packages.publishing import publish
 
+    record, (run,) = state_folder.find_run(arguments, arguments.run)
+    record.close()
     done = publish(
-        options.home_of(arguments),
-        arguments.run,
+        record.home,
+        run["run"],
         arguments.destination,
         with_wheels=arguments.with_wheels,
         sign=arguments.sign,

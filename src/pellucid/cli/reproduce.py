@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steward-keys", type=Path, metavar="FOLDER", help="where the key is (default: PELLUCID_KEYS, or the usual place)"
     )
-    options.add_home(parser)
+    state_folder.add_home(parser)
     parser.add_argument("--workspace", type=Path, help="a folder for the environment and the re-run, kept afterwards")
     parser.add_argument("--offline", action="store_true", help="build the environment from the local cache only")
 
@@ -62,7 +62,7 @@ def call(arguments: argparse.Namespace) -> int:
             timeout=arguments.timeout,
             memory=arguments.memory,
             disk=arguments.disk,
-            as_steward=Steward(options.home_of(arguments), arguments.steward_keys) if arguments.as_steward else None,
+            as_steward=Steward(state_folder.home_of(arguments), arguments.steward_keys) if arguments.as_steward else None,
         )
     except PellucidError as error:
         told = {"verdict": "could not run", "first_difference": None}

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 from pellucid.errors import UsageError
 
 
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--private", action="store_true", help="show metrics that are not open: for the data's steward")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
-    options.add_home(parser, "beside FILE")
+    state_folder.add_home(parser, "beside FILE")
 
 
 def cores() -> int:
@@ -111,7 +111,7 @@ def _failed(done: Any, report: Any, outspoken: bool) -> str:
     """What failed, and the command that shows the rest."""
     said = report.message.removeprefix(f'step "{report.step}": ')
     private = "" if outspoken else " --private"
-    show = f"pellucid show {done.id} --log {report.step}{private}{options.home_words(done.home)}"
+    show = f"pellucid show {done.id} --log {report.step}{private}{state_folder.home_words(done.home)}"
     return f'step "{report.step}" failed: {" ".join(said.split())}. Its log and traceback: {show}'
 
 

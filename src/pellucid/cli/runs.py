@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("--limit", type=options.whole(1), default=20, metavar="N", help="how many, newest first (default 20)")
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """List runs, newest first."""
     from pellucid.pipeline.record import Record
 
-    record = Record(options.home_of(arguments))
+    record = Record(state_folder.home_of(arguments))
     runs = record.runs(arguments.limit)
     if arguments.json:
         keep = ("run", "pipeline", "status", "started", "seconds", "seed", "settings", "git")

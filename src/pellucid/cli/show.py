@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
-from pellucid.cli import options
-from pellucid.errors import LabelError, UsageError
+from pellucid.cli import options, state_folder
+from pellucid.errors import LabelError, UsageError, suggest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,19 +17,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log", metavar="STEP", help="what a step printed or raised")
     parser.add_argument("--private", action="store_true", help="also what is not open: for the data's steward")
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Show a run, or one step's log."""
-    from pellucid.pipeline.record import Record
-
-    home = options.home_of(arguments)
-    record = Record(home)
-    run = record.find(arguments.run)
-    steps = record.steps(run["run"])
+    record, (run,) = state_folder.find_run(arguments, arguments.run, step=arguments.log)
+    home, steps = record.home, record.steps(run["run"])
     if arguments.log:
-        return _log(steps, arguments)
+        return _log(record, steps, arguments)
     described = _described(home, steps, arguments.private)
     if arguments.json:
         keep = ("run", "pipeline", "file", "status", "started", "seconds", "seed", "settings", "environment", "git")
@@ -87,16 +84,21 @@ def _described(home: Any, steps: list[Any], private: bool) -> dict[str, Any]:
     return found
 
 
-def _log(steps: list[Any], arguments: argparse.Namespace) -> int:
+def _log(record: Any, steps: list[Any], arguments: argparse.Namespace) -> int:
     step = next((step for step in steps if step.step == arguments.log), None)
     if step is None:
-        raise UsageError(f'there is no step "{arguments.log}" in this run', fix=f"There are: {', '.join(s.step for s in steps)}")
+        fix = suggest(arguments.log, [step.step for step in steps])
+        raise UsageError(f'there is no step "{arguments.log}" in this run', fix=fix)
     if (step.label != "open" or step.kind == "release") and not arguments.private:
         raise LabelError(
             "the log of a step that has seen private data may hold what they hold",
             where=f'step "{step.step}"',
             fix="If you are the data's steward: add --private",
         )
+    made = record.made_by(step) if step.action == "reused" else None
+    if made is not None:
+        run, step = made
+        print(f"its result was reused from run {run}, whose log this is", file=sys.stderr)
     if arguments.json:
         options.print_json({"step": step.step, "label": step.label, "log": step.private})
     else:

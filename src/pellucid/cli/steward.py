@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pellucid.cli import options
+from pellucid.cli import options, state_folder
 from pellucid.errors import UsageError
 
 ACTIONS = {
@@ -49,7 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--although", default="", metavar="REASON", help="decide: sign though checks fail; goes to the report and the card"
     )
-    options.add_home(parser, "beside the pipeline file")
+    state_folder.add_home(parser, "beside the pipeline file")
 
 
 def call(arguments: argparse.Namespace) -> int:

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import argparse
 
-from pellucid.cli import options
-from pellucid.errors import UsageError
+from pellucid.cli import options, state_folder
+from pellucid.errors import UsageError, suggest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("step", metavar="STEP", help="a step's name")
-    parser.add_argument("run", nargs="?", default="last", metavar="RUN", help="in which run (default: last)")
+    parser.add_argument(
+        "run", nargs="?", default="last", metavar="RUN", help="in which run (default: the last that has the step)"
+    )
     parser.add_argument("--private", action="store_true", help="with --json: also the key of a step that is not open")
-    options.add_home(parser)
+    state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Compare the step's key in a run with its key in the run before."""
     from pellucid.pipeline.keys import cache_key as keys
-    from pellucid.pipeline.record import Record
 
-    record = Record(options.home_of(arguments))
-    run = record.find(arguments.run)
+    record, (run,) = state_folder.find_run(arguments, arguments.run, step=arguments.step)
     history = record.history(arguments.step, 10_000, run["pipeline"])
     at = next((at for at, (name, _) in enumerate(history) if name == run["run"]), None)
     if at is None:
         names = [step.step for step in record.steps(run["run"])]
-        raise UsageError(f'run {run["run"]} has no step "{arguments.step}"', fix=f"It has: {', '.join(names)}")
+        raise UsageError(f'run {run["run"]} has no step "{arguments.step}"', fix=suggest(arguments.step, names))
     this, before = history[at][1], history[at + 1] if at + 1 < len(history) else None
     if this.action == "reused":
         lines = ["nothing it depends on has changed: its result was taken from the store"]

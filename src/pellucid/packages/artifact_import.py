@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pellucid.errors import UsageError
+from pellucid.errors import UsageError, suggest
 from pellucid.packages.format import as_json, naming_rules, origin_of, quoted
 
 
@@ -35,8 +35,8 @@ def take(package: Path, name: str, folder: Path, *, key: Path | None = None) -> 
         manifest = manifests.read(place)
         entry = next((entry for entry in manifest.trace if name in entry.outputs), None)
         if entry is None or entry.outputs[name].items is not None:
-            there = ", ".join(one for one, value in manifest.open.items() if value.items is None)
-            raise UsageError(f'there is no open artifact "{name:.60}" to take', where=str(package), fix=f"There are: {there}")
+            there = [one for one, value in manifest.open.items() if value.items is None]
+            raise UsageError(f'there is no open artifact "{name:.60}" to take', where=str(package), fix=suggest(name, there))
         value = entry.outputs[name]
         origin = origin_of(manifest, name, checked.digest, None if checked.signed is None else checked.signed.key)
         target, beside = folder / Path(value.path).name, folder / f"{naming_rules.as_file(name)}.origin.json"

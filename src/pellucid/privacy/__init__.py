@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     )
     from pellucid.privacy.parameters import checked_delta, checked_epsilon
     from pellucid.privacy.release_step import ReleaseGate, release
-    from pellucid.privacy.secret_keys import KEY_FILE, commitment, keys_folder, pseudonym, release_key, steward_key
+    from pellucid.privacy.secret_keys import KEY_FILE, commitment, pseudonym, release_key, steward_key
     from pellucid.privacy.simulation import simulate
 
 __all__ = [
@@ -70,7 +70,6 @@ __all__ = [
     "forecast",
     "gram",
     "histogram",
-    "keys_folder",
     "local",
     "mean",
     "pairs",
@@ -134,7 +133,6 @@ __getattr__ = lazy_names(
         "secret_keys": (
             "KEY_FILE",
             "commitment",
-            "keys_folder",
             "pseudonym",
             "release_key",
             "steward_key",

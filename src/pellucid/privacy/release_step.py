@@ -16,12 +16,14 @@ import hashlib
 import inspect
 import typing
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from pellucid.errors import PrivacyError, UsageError
+from pellucid.errors import PellucidError, PrivacyError, UsageError
 from pellucid.pipeline.declaration import GateRequest, Grant, Output, OutputOf, Source, Step, own
 from pellucid.pipeline.keys import canonical
+from pellucid.pipeline.record import accounts_elsewhere, note_account
 from pellucid.privacy.accounting import Decision, Ledger
 from pellucid.privacy.mechanisms import MECHANISMS
 from pellucid.privacy.parameters import checked_delta, checked_epsilon
@@ -108,6 +110,21 @@ class ReleaseGate:
             "delta": repr(delta),
         }
 
+    def notices(self, request: GateRequest) -> list[str]:
+        """The accounts in other state folders of this user that pay for the same data: what people lose by both adds up."""
+        key = steward_key()
+        elsewhere = {
+            (home, other): account
+            for account in sorted(request.label.accounts)
+            for data in _pseudonyms(key, request, account)
+            for home, other in accounts_elsewhere(data, request.home)
+        }
+        return [
+            f'the data of account "{account}" also pay from account "{other}" in {home}{_spent(home, other)}:'
+            " what people lose by both adds up, and no cap bounds the sum"
+            for (home, other), account in sorted(elsewhere.items())
+        ]
+
     def authorize(self, request: GateRequest) -> Grant:
         """Check sign-off and data, then spend: durable when this returns. Costs nothing for a release that was paid before.
 
@@ -169,8 +186,10 @@ class ReleaseGate:
                 composition=budget.composition,
                 period=period,
                 sign_off=budget.sign_off,
-                data=[pseudonym(key, f"account/{digest}") for digest in request.sources.get(account, ())],
+                data=(data := _pseudonyms(key, request, account)),
             )
+            for one in data:
+                note_account(one, request.home, account)
 
     def perform(self, arguments: Mapping[str, Any], *, unit: str | Unit, key: bytes, scratch: Path) -> Mapping[str, Any]:
         """The released value and the numbers of its guarantee."""
@@ -190,6 +209,20 @@ class ReleaseGate:
             ledger.finish(grant.release_id, next(iter(digests.values())))
         finally:
             ledger.close()
+
+
+def _pseudonyms(key: bytes, request: GateRequest, account: str) -> list[str]:
+    return [pseudonym(key, f"account/{digest}") for digest in request.sources.get(account, ())]
+
+
+def _spent(home: Path, account: str) -> str:
+    """What an account of another state folder has spent, in words; nothing where that cannot be read."""
+    try:
+        with closing(Ledger(home)) as ledger:
+            spent = ledger.account(account).to_json()
+    except PellucidError:
+        return ""
+    return f", which has spent epsilon {spent['spent_epsilon']:.4g}"
 
 
 def release(

@@ -14,19 +14,10 @@ import stat
 from pathlib import Path
 
 from pellucid.errors import PrivacyError
+from pellucid.pipeline.record import keys_folder
 
 KEY_BYTES = 32
 KEY_FILE = "steward.key"
-
-
-def keys_folder() -> Path:
-    """`$PELLUCID_KEYS`, else `$XDG_CONFIG_HOME/pellucid/keys`, else `~/.config/pellucid/keys`."""
-    named = os.environ.get("PELLUCID_KEYS")
-    if named:
-        return Path(named).expanduser().absolute()
-    config = os.environ.get("XDG_CONFIG_HOME")
-    base = Path(config).expanduser() if config else Path.home() / ".config"
-    return (base / "pellucid" / "keys").absolute()
 
 
 def steward_key(folder: Path | None = None) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, suggest
 from pellucid.store.table import Table
 
 MOST = 1000  # each partition keeps a file open while the table streams by
@@ -20,7 +20,7 @@ def partition(table: Table, column: str, folder: Path) -> list[tuple[str, Table]
     import pyarrow.parquet as pq
 
     if column not in table.columns:
-        raise DataError(f'there is no column "{column}" to partition by', fix=f"There are: {', '.join(table.columns)}")
+        raise DataError(f'there is no column "{column}" to partition by', fix=suggest(column, table.columns))
     writers: dict[Any, tuple[Path, Any]] = {}
     place = folder / "partitions"
     place.mkdir()

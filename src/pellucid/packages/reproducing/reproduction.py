@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import PackageError, UsageError
+from pellucid.errors import PackageError, UsageError, suggest
 from pellucid.packages.format import printable, read_json
 from pellucid.packages.reproducing.rerun_session import Attempt, NoVerdictError
 from pellucid.store import folders
@@ -127,7 +127,7 @@ def _verdict(
     open_steps = [entry.step for entry in manifest.entries(manifests.RERUN)]
     unknown = [step for step in steps if step not in open_steps]
     if unknown:
-        raise UsageError(f'there is no open step "{unknown[0]}"', where="--step", fix=f"There are: {', '.join(open_steps)}")
+        raise UsageError(f'there is no open step "{unknown[0]}"', where="--step", fix=suggest(unknown[0], open_steps))
     if manifest.digests != own_digests():
         reason = (
             f"its digests are of the form {manifest.digests!r:.60}, which this pellucid does not make, so nothing can be compared"

@@ -83,7 +83,8 @@ def _of_ledger(steward: Steward, step: str, row: StepRecord) -> dict[str, Any]:
 
 
 def _refuse_other_key(manifest: Manifest, steward: Steward) -> None:
-    from pellucid.privacy import KEY_FILE, commitment, keys_folder, steward_key
+    from pellucid.pipeline.record import keys_folder
+    from pellucid.privacy import KEY_FILE, commitment, steward_key
 
     folder = steward.keys or keys_folder()
     if not (folder / KEY_FILE).exists():

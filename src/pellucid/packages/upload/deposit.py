@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import UploadError, UsageError
+from pellucid.errors import UploadError, UsageError, suggest
 
 if TYPE_CHECKING:
     from pellucid.pipeline.declaration import About
@@ -100,7 +100,7 @@ def upload(
     from pellucid.packages.upload import http_client
 
     if service not in SERVICES:
-        raise UsageError(f"there is no service {service!r:.40}", where="upload", fix=f"There are: {', '.join(SERVICES)}")
+        raise UsageError(f"there is no service {service!r:.40}", where="upload", fix=suggest(str(service), SERVICES))
     connection = http_client.connect(url, token, scheme=SERVICES[service][1], pause=pause)
     if (service == "ckan") != bool(organization):
         raise UsageError(

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import LabelError, UsageError
+from pellucid.errors import LabelError, UsageError, suggest
 from pellucid.pipeline.declaration import budgets, source_code
 from pellucid.pipeline.declaration import settings as values
 from pellucid.pipeline.declaration.about import About
@@ -22,7 +22,7 @@ from pellucid.pipeline.declaration.loading import Loading
 from pellucid.pipeline.declaration.nodes import Node, Source, Step
 from pellucid.pipeline.declaration.own_code import is_own
 from pellucid.pipeline.declaration.topological_order import order
-from pellucid.pipeline.declaration.wiring import check_kinds, provided_by, suggest, wire
+from pellucid.pipeline.declaration.wiring import check_kinds, provided_by, wire
 from pellucid.store import OPEN, Label, join, protected, unit_of
 
 if TYPE_CHECKING:

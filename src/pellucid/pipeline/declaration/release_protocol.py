@@ -63,6 +63,10 @@ class Gate(Protocol):
         """Refuse unusable parameters or data without a unit; return the release's identity, which is its key."""
         ...
 
+    def notices(self, request: GateRequest) -> list[str]:
+        """What the steward should know before this spends: lines of text. Spends nothing."""
+        ...
+
     def authorize(self, request: GateRequest) -> Grant:
         """Make the spend durable, or refuse. Called before anything of the release runs."""
         ...

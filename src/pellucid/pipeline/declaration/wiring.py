@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pellucid.errors import UsageError
+from pellucid.errors import UsageError, suggest
 from pellucid.pipeline.declaration import settings as values
 from pellucid.pipeline.declaration.declare_step import hints_of
 from pellucid.pipeline.declaration.graph_node import Bound, Edge
 from pellucid.pipeline.declaration.nodes import Node, OutputOf, Source, Step
 from pellucid.pipeline.declaration.own_code import proved_per_unit
 from pellucid.store import kind_of
-
-
-def suggest(name: str, known: Sequence[str]) -> str:
-    """The way out from a name that is not known: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f'Did you mean "{near[0]}"?' if near else f"There are: {', '.join(sorted(known)) or 'none'}"
 
 
 def provided_by(pipeline: str, declared: Mapping[str, Node]) -> dict[str, tuple[str, str, bool]]:

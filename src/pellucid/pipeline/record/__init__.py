@@ -1,4 +1,5 @@
 """Record: what is kept of each run in the state folder: its steps, their artifacts, and what of it can be removed.
+Beside it, in the user's own folder, notes of which state folder was run from where.
 
 May import the store.
 """
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
+    from pellucid.pipeline.record.user_folder import (
+        accounts_elsewhere,
+        keys_folder,
+        known_states,
+        note_account,
+        note_run,
+        notes_folder,
+        state_run_from_here,
+    )
 
 __all__ = [
     "IN_PROCESS",
@@ -23,11 +33,18 @@ __all__ = [
     "Run",
     "StepRecord",
     "StepReport",
+    "accounts_elsewhere",
     "collect",
     "collection",
+    "keys_folder",
+    "known_states",
     "metrics_of",
+    "note_account",
+    "note_run",
+    "notes_folder",
     "path_of",
     "present",
+    "state_run_from_here",
 ]
 
 __getattr__ = lazy_names(
@@ -50,6 +67,15 @@ __getattr__ = lazy_names(
             "Run",
             "StepReport",
             "metrics_of",
+        ),
+        "user_folder": (
+            "accounts_elsewhere",
+            "keys_folder",
+            "known_states",
+            "note_account",
+            "note_run",
+            "notes_folder",
+            "state_run_from_here",
         ),
     },
 )

@@ -227,6 +227,15 @@ class Record:
         ).fetchall()
         return [(row["run"], _step(row)) for row in rows]
 
+    def made_by(self, reused: StepRecord) -> tuple[str, StepRecord] | None:
+        """(run, record) of the run that made a reused step's result; None where it is no longer kept."""
+        row = self.db.execute(
+            "SELECT steps.* FROM steps JOIN runs USING (run) WHERE key = ? AND step = ? AND action = 'ran'"
+            " ORDER BY started DESC, run DESC LIMIT 1",
+            (reused.key, reused.step),
+        ).fetchone()
+        return (row["run"], _step(row)) if row else None
+
     def kept(self) -> set[tuple[str, str]]:
         """(sha256, suffix) of every file that a result names."""
         return {

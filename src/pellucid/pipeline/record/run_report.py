@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DamagedError, UsageError
+from pellucid.errors import DamagedError, UsageError, suggest
 from pellucid.pipeline.record.artifact import Artifact
 from pellucid.store import Label, Objects, kinds
 
@@ -64,7 +64,7 @@ class Run:
             if artifact in report.outputs:
                 return load_artifact(Objects(self.home), report.outputs[artifact])
         known = [name for report in self.steps.values() for name in report.outputs]
-        raise UsageError(f'this run has no artifact "{artifact}"', fix=f"There are: {', '.join(known)}")
+        raise UsageError(f'this run has no artifact "{artifact}"', fix=suggest(artifact, known))
 
     def to_json(self, *, private: bool = False) -> dict[str, Any]:
         """The run as `pellucid run --json` prints it. Metrics that are not open are left out unless `private` (for the steward)."""

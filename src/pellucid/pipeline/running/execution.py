@@ -8,10 +8,10 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import PellucidError, StepError, UsageError
+from pellucid.errors import PellucidError, StepError, UsageError, suggest
 from pellucid.pipeline.declaration import Pipeline, Step
 from pellucid.pipeline.keys import environment
-from pellucid.pipeline.record import Artifact, Progress, Record, Run
+from pellucid.pipeline.record import Artifact, Progress, Record, Run, note_run
 from pellucid.pipeline.running import source_labels
 from pellucid.pipeline.running.executors import Engine, InProcess
 from pellucid.pipeline.running.pipeline_file import environment_of, private_files
@@ -74,6 +74,7 @@ def run(
         git=environment.git_commit(folder, status=git_status),
         graph=described(pipeline),
     )
+    note_run(place)
     source_labels.note_private_sources(pipeline.steps.values(), record)
     scheduler = Scheduler(pipeline, record, plan, engine, name, wanted=wanted, forced=forced, progress=progress, given=given)
     started = time.perf_counter()
@@ -138,7 +139,7 @@ def _known(name: str, pipeline: Pipeline, by_output: Mapping[str, str]) -> str:
         return name
     if name in by_output:
         return by_output[name]
-    raise UsageError(f'there is no step "{name}"', fix=f"There are: {', '.join(pipeline.steps)}")
+    raise UsageError(f'there is no step "{name}"', fix=suggest(name, [*pipeline.steps, *by_output]))
 
 
 def described(pipeline: Pipeline) -> list[dict[str, Any]]:

@@ -144,7 +144,10 @@ class Scheduler:
         inputs = {parameter: self._input(artifact) for parameter, artifact in branch.inputs.items()}
         if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is None:
             (given,) = inputs.values()
-            call.grant = bound.node.gate.authorize(self.plan.request(bound, self.artifacts, Path(given.paths[0])))
+            request = self.plan.request(bound, self.artifacts, Path(given.paths[0]))
+            for notice in bound.node.gate.notices(request):
+                self._say(notice)
+            call.grant = bound.node.gate.authorize(request)
         secret = call.grant.stream_key if call.grant else None
         if isinstance(bound.node, Step) and bound.node.protection is not None:
             secret = bound.node.protection.secret()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import PrivacyError, UsageError
+from pellucid.errors import PrivacyError, UsageError, suggest
 from pellucid.privacy.assess.column_roles import ROLES, propose
 
 FORMAT = "pellucid inventory 1"
@@ -164,7 +164,7 @@ def _checked(role: object, where: str) -> str:
 
 def _known(column: str, columns: Mapping[str, ColumnRole]) -> None:
     if column not in columns:
-        raise UsageError(f'there is no column "{column}"', where="inventory", fix=f"There are: {', '.join(columns)}")
+        raise UsageError(f'there is no column "{column}"', where="inventory", fix=suggest(column, columns))
 
 
 def _few(names: list[str]) -> str:
