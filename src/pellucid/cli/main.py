@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "run a pipeline file; what has not changed is not run again"),
     "runs": ("runs", "list the runs"),
     "show": ("show", "what each step of a run did; --log for what it printed"),
+    "get": ("get", "one output of a run, as a file or on stdout"),
     "compare": ("compare", "two runs side by side, and the first step where they part"),
     "why": ("why", "why a step ran, or why it would not"),
     "graph": ("graph", "draw a pipeline in the terminal, or as SVG"),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _WAY_OUT = (
     "a pl.Table may be a pyarrow Table, RecordBatch or RecordBatchReader, a polars or pandas frame, a duckdb relation, "
-    "or anything else with __arrow_c_stream__"
+    "or anything else with __arrow_c_stream__; of a list of dictionaries make one with polars.DataFrame(rows)"
 )
 
 

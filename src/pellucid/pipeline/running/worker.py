@@ -6,6 +6,7 @@ The same code runs in process and in a confined worker; what guards it is put ar
 from __future__ import annotations
 
 import random
+import re
 import sys
 import time
 import traceback
@@ -204,7 +205,8 @@ def _save(name: str, value: Any, kind: str, folder: Path, where: str, label: str
         saved = kinds.save(value, kind, folder, name)
     except TypeError as error:
         said = f"it returned a {type(value).__name__} that cannot be kept as the {kind} it declares"
-        raise WrongResultError(said, where=where, why=str(error)) from error
+        why = re.sub(r"^returned [^:]*, declared (an? )?\w+: ", "", str(error))  # that has been said
+        raise WrongResultError(said, where=where, why=why) from error
     return Leaf(label, saved.path.name, saved.digest)
 
 
