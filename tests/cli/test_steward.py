@@ -265,12 +265,12 @@ def test_a_changed_release_is_refused_where_the_account_waits_for_nobody_too(des
 def test_what_does_not_fit_is_refused_and_nothing_is_spent(desk: Desk) -> None:
     pipeline = desk.folder / "steward/steward.py"
     text = pipeline.read_text()
-    extra = 'more = pl.release(pl.privacy.histogram(key="area", max_contributions=2), of=visits, epsilon=0.5, delta=1e-6)\n\npipeline ='
-    pipeline.write_text(text.replace("pipeline =", extra).replace("area_counts])", "area_counts, more])"))
+    extra = 'more = pl.release(pl.privacy.histogram(key="area", max_contributions=2), of=visits, epsilon=1.5, delta=1e-6)\n\npipeline ='
+    pipeline.write_text(text.replace("pipeline =", extra).replace("area_counts]", "area_counts, more]"))
     assert "DOES NOT FIT" in desk("steward", "protect").out
     assert "budget fits" in desk("steward", "decide", "--by", "Ann").complaint
     walked(desk, "decide --by Ann --although urgent")
-    assert "would come to 1.5" in desk("steward", "release").complaint
+    assert "would come to 2.5" in desk("steward", "release").complaint
     assert accounts(desk)["visits"]["spent"] == 0
 
 
@@ -448,3 +448,88 @@ def test_the_pages_fit_a_phone_and_ask_nothing_of_the_network(chromium: Any, des
             ".filter((e) => e.getBoundingClientRect().right > 361).map((e) => e.textContent)"
         )
         assert cut == [], page
+
+
+# the table of roles ------------------------------------------------------------------------------------------------------
+
+CENSUS = "age;sex;income\n" + "".join(f"{20 + at % 50};{'mf'[at % 2]};{['low', 'high'][at % 3 == 0]}\n" for at in range(900))
+
+
+def test_a_table_without_a_column_of_people_is_released_row_by_row(tmp_path: Path) -> None:
+    """With a reader's option, an epsilon, and what follows from them, up to the package."""
+    desk = at(tmp_path)
+    desk.write("census.csv", CENSUS)
+    assert "no column says whose row it is" in desk("steward", "init", "census.csv", "--option", "delimiter=;").complaint
+    words = ("--unit", "row", "--option", "delimiter=;", "--epsilon", "0.5", "--item", "income")
+    begun = desk("steward", "init", "census.csv", *words)
+    assert begun.code == 0, begun.err
+    text = (tmp_path / "steward/steward.py").read_text()
+    for said in ('delimiter=";"', 'row_number="row"', 'unit="row"', "epsilon=1.0", "epsilon=0.5", "max_contributions=1"):
+        assert said in text
+    walked(desk, "inventory --confirm", "assess", "protect", "attack", "decide --by Ann", "release")
+    assert accounts(desk)["census"]["left"] == 0.5, "the budget leaves room for a second try"
+    (line,) = [one.strip() for one in desk("steward", "release").out.splitlines() if "pellucid publish" in one]
+    published = desk(*line.removeprefix("pellucid ").replace("DEST", "out").split())
+    assert published.code == 0, published.err
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Desk:
+    desk = at(tmp_path)
+    desk.write("visits.csv", "visitor_id,area,age\n" + "".join(f"p{who},area{who % 7},{20 + who % 50}\n" for who in range(300)))
+    walked(desk, "init visits.csv")
+    return desk
+
+
+def test_roles_are_corrected_in_a_file_and_the_release_follows(begun: Desk) -> None:
+    roles, pipeline = begun.folder / "steward/roles.toml", begun.folder / "steward/steward.py"
+    assert '"visitor_id" = "unit"' in roles.read_text()
+    assert 'key="age"' not in pipeline.read_text()
+    roles.write_text(re.sub('"age" = ".*?"', '"age" = "item"', roles.read_text()))
+    done = begun("steward", "inventory")
+    assert "proposed anew" in done.out
+    assert 'key="age"' in pipeline.read_text()
+    assert '"age" = "item"\n' in roles.read_text(), "confirmed, by whoever wrote it"
+    found = json.loads((begun.folder / "steward/inventory.json").read_text())["columns"]
+    assert (found["age"]["role"], found["age"]["confirmed"], found["area"]["confirmed"]) == ("item", True, False)
+    assert stat.S_IMODE(roles.stat().st_mode) == 0o600
+
+
+def test_another_unit_is_another_pipeline(begun: Desk) -> None:
+    begun("steward", "inventory", "--set", "area=unit", "--set", "age=item")
+    text = (begun.folder / "steward/steward.py").read_text()
+    assert 'unit="area"' in text
+    assert 'item="age"' in text
+    walked(begun, "inventory --confirm", "assess", "protect")
+    found = json.loads((begun.folder / "steward/inventory.json").read_text())["columns"]
+    assert found["visitor_id"]["role"] == "identifier"
+
+
+def test_a_pipeline_changed_by_hand_stays(begun: Desk) -> None:
+    pipeline = begun.folder / "steward/steward.py"
+    pipeline.write_text(pipeline.read_text().replace("epsilon=1.0,", "epsilon=0.25,"))
+    before = pipeline.read_text()
+    assert "was changed by hand, so it stays as it is" in " ".join(begun("steward", "inventory", "--set", "age=item").out.split())
+    assert pipeline.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('"area" = "itm"', 'roles.toml: "area" has the role \'itm\', which is none. Did you mean "item"?'),
+        ('"aera" = "item"', 'there is no column "aera". Did you mean "area"?'),
+        ('"area" = 3', "which is none"),
+        ('"area" = item', "it cannot be read"),
+        ('"area" = "unit"\n"age" = "unit"', "only one column can be the unit"),
+    ],
+)
+def test_a_role_file_that_cannot_be_used_is_one_line_and_stays(begun: Desk, text: str, said: str) -> None:
+    (begun.folder / "steward/roles.toml").write_text(text)
+    assert said in begun("steward", "inventory", "--confirm").complaint
+    assert (begun.folder / "steward/roles.toml").read_text() == text
+
+
+def test_no_role_says_that_a_column_is_about_nobody() -> None:
+    from pellucid.privacy.assess import ROLES
+
+    assert not any("nothing about people" in meaning for meaning in ROLES.values())

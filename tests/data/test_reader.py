@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tempfile
 from importlib import import_module
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import polars
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pellucid.data import READERS, detect, is_file, open_table
 from pellucid.errors import DataError, UsageError
@@ -119,3 +122,15 @@ def test_parquet_that_was_damaged_is_named(tmp_path):
 def test_importing_the_room_loads_nothing_heavy():
     script = "import sys, pellucid.data; print({'numpy', 'pyarrow', 'ijson', 'polars'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=50))
+def test_rows_are_numbered_from_one_whatever_the_blocks(values: list[int]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "rows.csv")
+        path.write_text("a\n" + "".join(f"{value}\n" for value in values))
+        rows = open_table(path, options={"row_number": "at"}).read_all()
+        assert rows.column("at").to_pylist() == list(range(1, len(values) + 1))
+        assert rows.column("a").to_pylist() == values
+        with pytest.raises(DataError, match="there is a column 'a' already"):
+            open_table(path, options={"row_number": "a"})

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import pellucid as pl
-from pellucid.packages.standards.guarantee_text import in_words
+from pellucid.packages.standards.guarantee_text import in_words, rounded_up
 from pellucid.store.labels import Unit
 
 
@@ -38,3 +43,15 @@ def test_each_unit_is_promised_its_own(unit: object, says: list[str], never: lis
 
 def test_without_a_delta_nothing_may_fail() -> None:
     assert not any("fail" in sentence for sentence in in_words(1.0, 0.0, "user_id"))
+
+
+@given(st.floats(1e-4, 30), st.integers(1, 6))
+def test_a_bound_in_words_is_never_less_than_the_bound(epsilon: float, digits: int) -> None:
+    assert (
+        math.exp(epsilon) <= rounded_up(math.exp(epsilon), digits) <= math.exp(epsilon) * (1 + 10 ** (1 - digits)) * (1 + 1e-12)
+    )
+    told = " ".join(in_words(epsilon, 1e-6, "user_id"))
+    sure, factor = re.search(r"at most ([\d.]+)% sure", told), re.search(r" = ([\d.e+]+)\. ", told)
+    assert sure is not None and factor is not None
+    assert float(sure[1]) / 100 >= math.exp(epsilon) / (1 + math.exp(epsilon)) - 1e-15
+    assert float(factor[1]) >= math.exp(epsilon)

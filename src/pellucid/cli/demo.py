@@ -90,6 +90,7 @@ def _run(file: Path, *, quiet: bool) -> Any:
 
 def _ledger(run: Any, say: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     from pellucid.cli.ledger import as_json
+    from pellucid.packages.standards import rounded_up
     from pellucid.privacy.accounting import Ledger
 
     ledger = Ledger(run.home)
@@ -103,8 +104,8 @@ def _ledger(run: Any, say: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     guarantee = dict(run["matrix_guarantee"])
     say(_indent(options.table(rows, ["release", "mechanism", "epsilon", "delta"], right=[2, 3])))
     say("   So whatever anyone learns from what is released, the odds that a given person was in the data")
-    odds = math.exp(account["spent_epsilon"])
-    say(f"   move by at most e^{account['spent_epsilon']:g} = {odds:.1f} (but for a chance of {account['spent_delta']:g}).")
+    odds = rounded_up(math.exp(account["spent_epsilon"]))
+    say(f"   move by at most e^{account['spent_epsilon']:g} = {odds:g} (but for a chance of {account['spent_delta']:g}).")
     return as_json(account), guarantee
 
 

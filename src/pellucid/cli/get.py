@@ -141,8 +141,7 @@ def _json_lines(stored: Path, file: BinaryIO) -> None:
     from pellucid.store import Table
 
     for batch in Table(stored).batches():
-        for row in batch.to_pylist():
-            file.write((json.dumps(_finite(row), ensure_ascii=False, allow_nan=False, default=_plain) + "\n").encode())
+        file.writelines(f"{_cell(_finite(row))}\n".encode() for row in batch.to_pylist())
 
 
 def _array_csv(stored: Path, file: BinaryIO) -> None:
@@ -151,27 +150,34 @@ def _array_csv(stored: Path, file: BinaryIO) -> None:
     values = np.load(stored, allow_pickle=False)
     if values.ndim > 2:
         raise UsageError(f"an array of {values.ndim} dimensions is no CSV file", fix="End the name with .npy")
-    for row in np.atleast_2d(values).tolist() if values.ndim == 2 else ([value] for value in np.atleast_1d(values).tolist()):
-        file.write((",".join(map(str, row)) + "\n").encode())
+    rows = values if values.ndim == 2 else values.reshape(-1, 1)
+    file.writelines(",".join(map(str, row)).encode() + b"\n" for row in rows.tolist())
 
 
 def _flat(schema: Any) -> Any:
+    """The schema with text for what a cell of a CSV file cannot hold."""
     import pyarrow as pa
 
-    return pa.schema([field.with_type(pa.string()) if pa.types.is_nested(field.type) or pa.types.is_binary(field.type) else field for field in schema])  # fmt: skip
+    def flat(field: Any) -> Any:
+        return field.with_type(pa.string()) if pa.types.is_nested(field.type) or pa.types.is_binary(field.type) else field
+
+    return pa.schema([flat(field) for field in schema])
 
 
 def _flat_batch(batch: Any, schema: Any) -> Any:
     import pyarrow as pa
 
     columns = []
-    for column, kept, field in zip(batch.columns, batch.schema, schema, strict=True):
-        if kept.type == field.type:
+    for column, field in zip(batch.columns, schema, strict=True):
+        if column.type == field.type:
             columns.append(column)
-            continue
-        cells = column.to_pylist()
-        columns.append(pa.array([None if one is None else json.dumps(one, ensure_ascii=False, default=_plain) for one in cells], pa.string()))  # fmt: skip
+        else:
+            columns.append(pa.array([None if one is None else _cell(_finite(one)) for one in column.to_pylist()], pa.string()))
     return pa.record_batch(columns, schema=schema)
+
+
+def _cell(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plain)
 
 
 def _finite(value: Any) -> Any:

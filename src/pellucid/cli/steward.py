@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="init: the data; else the steward's folder (default: steward)",
     )
     parser.add_argument("--folder", type=Path, metavar="FOLDER", help="init: the folder to make (default: steward)")
-    parser.add_argument("--unit", metavar="COLUMN", help="init: the column that says whose row it is")
+    parser.add_argument(
+        "--unit", metavar="COLUMN", help="init: the column that says whose row it is; row, where each is another's"
+    )
     parser.add_argument("--item", metavar="COLUMN", help="init: the column with what people chose, or that is to be counted")
+    parser.add_argument(
+        "--format", metavar="NAME", help="init: the reader, where the file's name does not tell it (csv, jsonlines, parquet, ...)"
+    )
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="init: an option of the reader, such as delimiter=;"
+    )
+    parser.add_argument("--epsilon", type=options.above_zero, metavar="E", help="init: of the proposed release (default: 1)")
     parser.add_argument(
         "--as",
         dest="statistic",
@@ -76,20 +86,21 @@ def _opened(arguments: argparse.Namespace) -> Any:
 
 
 def _init(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
-    from pellucid.steward import DEFAULT, begin, inventory_lines, shown
+    from pellucid.steward import DEFAULT, DataFile, Proposal, begin, inventory_lines, shown
 
     if arguments.subject is None:
         raise UsageError("init needs a data file", where="steward", fix="Such as: pellucid steward init visits.csv")
+    asked = arguments.statistic is not None or arguments.epsilon is not None
     folder, stand, found = begin(
-        arguments.subject,
+        DataFile(arguments.subject, arguments.format, _reader_options(arguments.option)),
         arguments.folder or DEFAULT,
         unit=arguments.unit,
         item=arguments.item,
-        statistic=arguments.statistic,
+        proposal=Proposal(arguments.statistic, arguments.epsilon or 1.0) if asked else None,
         home=arguments.home,
     )
     head = [f"{shown(folder.pipeline)}: what is to be released; read it, and change it as you need", ""]
-    return folder, head + inventory_lines(stand, found, False), {"pipeline": str(folder.pipeline), "inventory": found.to_json()}
+    return folder, head + inventory_lines(stand, found, ()), {"pipeline": str(folder.pipeline), "inventory": found.to_json()}
 
 
 def _inventory(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
@@ -102,8 +113,22 @@ def _inventory(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
             raise UsageError("this is not COLUMN=ROLE", where=f"--set {pair}", fix="Such as: --set age=quasi-identifier")
         roles[column] = role
     folder = _opened(arguments)
-    stand, found, changed = take(folder, roles, confirm=arguments.confirm)
-    return folder, inventory_lines(stand, found, changed), {"inventory": found.to_json()}
+    stand, found, said = take(folder, roles, confirm=arguments.confirm)
+    return folder, inventory_lines(stand, found, said), {"inventory": found.to_json(), "said": said}
+
+
+def _reader_options(pairs: list[str]) -> dict[str, Any]:
+    """The `--option` words: JSON where they are JSON (a list, a number, true), text otherwise."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError("this is not NAME=VALUE", where=f"--option {pair}", fix="Such as: --option 'delimiter=;'")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = {"\\t": "\t"}.get(value, value)
+    return found
 
 
 def _assess(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:

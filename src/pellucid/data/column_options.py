@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = "columns to keep, in this order; all must be there"
+ROW_NUMBER = "row_number"
+NUMBERED = "the name of a first column to add, that numbers the rows from 1"
 TYPES = 'types by column, such as {"code": "string"}'
 
 
@@ -72,3 +74,24 @@ def chosen(reader: pa.RecordBatchReader, path: Path, options: Mapping[str, Any])
             yield batch.select(names)
 
     return pa.RecordBatchReader.from_batches(pa.schema([reader.schema.field(name) for name in names]), batches())
+
+
+def numbered(reader: pa.RecordBatchReader, path: Path, name: object) -> pa.RecordBatchReader:
+    """A stream with a first column `name` that numbers the rows from 1. Raises DataError where there is a column of that name."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{ROW_NUMBER} must be the name of a column, not {name!r}", where=str(path))
+    if name in reader.schema.names:
+        raise DataError(f"there is a column {name!r} already", where=str(path), fix=f"Give {ROW_NUMBER} another name")
+    schema = pa.schema([pa.field(name, pa.int64()), *reader.schema])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        done = 0
+        for batch in reader:
+            numbers = pa.array(np.arange(done + 1, done + batch.num_rows + 1, dtype=np.int64))
+            yield pa.record_batch([numbers, *batch.columns], schema=schema)
+            done += batch.num_rows
+
+    return pa.RecordBatchReader.from_batches(schema, batches())

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from pellucid.data import column_options
 from pellucid.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -81,11 +82,13 @@ def reader(format: str) -> Reader:
 def open_table(path: Path, *, format: str | None = None, options: Mapping[str, Any] | None = None) -> pa.RecordBatchReader:
     """The rows of `path` as a stream of record batches.
 
-    Without `format` the suffix decides. `options` are those of the reader (`OPTIONS` of its module). Raises DataError for input
+    Without `format` the suffix decides. `options` are those of the reader (`OPTIONS` of its module), and `row_number`, which every reader
+    takes: the name of a first column to add, that numbers the rows from 1. Raises DataError for input
     that cannot be read, UsageError for a format or option there is not.
     """
     path = Path(path)
     options = dict(options or {})
+    number = options.pop(column_options.ROW_NUMBER, None)
     name = format or detect(path)
     if name is None:
         raise UsageError(
@@ -98,10 +101,12 @@ def open_table(path: Path, *, format: str | None = None, options: Mapping[str, A
     chosen = reader(name)
     for option in options:
         if option not in chosen.OPTIONS:
-            there = ", ".join(f"{known} ({meaning})" for known, meaning in chosen.OPTIONS.items())
+            known = {**chosen.OPTIONS, column_options.ROW_NUMBER: column_options.NUMBERED}
+            there = ", ".join(f"{known} ({meaning})" for known, meaning in known.items())
             raise UsageError(f"the {name} reader has no option {option!r}", where=str(path), fix=f"Its options: {there}")
     _check(path, chosen.FOLDERS)
-    return chosen.read(path, options)
+    rows = chosen.read(path, options)
+    return rows if number is None else column_options.numbered(rows, path, number)
 
 
 def _check(path: Path, folders: bool) -> None:

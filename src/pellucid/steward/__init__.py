@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pellucid.steward.decision_policy import Refused, check_lines, decide, decision_lines
     from pellucid.steward.initialization import begin
     from pellucid.steward.inventory_stage import inventory_lines, take
+    from pellucid.steward.proposed_pipeline import DataFile, Proposal
     from pellucid.steward.protection_stage import protect, protection_lines
     from pellucid.steward.release_stage import release, release_lines
     from pellucid.steward.report import write
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT",
     "STEPS",
+    "DataFile",
     "Folder",
+    "Proposal",
     "Refused",
     "assess",
     "assessment_lines",
@@ -70,6 +73,10 @@ __getattr__ = lazy_names(
         "inventory_stage": (
             "inventory_lines",
             "take",
+        ),
+        "proposed_pipeline": (
+            "DataFile",
+            "Proposal",
         ),
         "protection_stage": (
             "protect",

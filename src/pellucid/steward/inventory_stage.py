@@ -5,26 +5,36 @@ from __future__ import annotations
 import dataclasses
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pellucid.errors import UsageError
 from pellucid.pipeline.declaration import Source
 from pellucid.privacy.assess import ColumnRole, Inventory, inventory, read_inventory
-from pellucid.steward.current_state import CurrentState, refuse_nameless, standing
-from pellucid.steward.workspace import Folder, private
+from pellucid.steward import role_file
+from pellucid.steward.current_state import CurrentState, refuse_nameless, shown, standing
+from pellucid.steward.proposed_pipeline import digest_of
+from pellucid.steward.workspace import Folder, made, private, proposed
 
 
 def take(
     folder: Folder, roles: Mapping[str, str] | None = None, *, confirm: bool = False
-) -> tuple[CurrentState, Inventory, bool]:
-    """The inventory with these roles confirmed (all, with `confirm`), and whether the data had changed since the last one.
+) -> tuple[CurrentState, Inventory, list[str]]:
+    """The inventory with these roles and those corrected in roles.toml confirmed (all, with `confirm`), and what happened on the way.
 
-    After a change the columns are looked at again; what was confirmed stays confirmed. Raises UsageError for an unknown column or
-    role, PrivacyError where the unit has gaps.
+    After a change of the data the columns are looked at again; what was confirmed stays confirmed. After a change of the roles the
+    pipeline that the path proposed is proposed anew, unless somebody has changed it. Raises UsageError for an unknown column or role,
+    PrivacyError where the unit has gaps.
     """
+    path, said = folder.file("inventory"), []
+    corrected = dict(roles or {})
+    if path.exists():
+        held = read_inventory(path)
+        corrected = _one_unit(held, {**role_file.corrections(folder.path / role_file.FILE, held), **corrected})
+        said = _proposed_anew(folder, held, held.confirm(corrected), corrected)
     stand = standing(folder)
-    changed = bool(stand.missing_evidence("inventory")) and folder.file("inventory").exists()
-    return stand, keep(stand, roles or {}, rest=confirm), changed
+    if path.exists() and stand.missing_evidence("inventory"):
+        said.insert(0, "the data changed since the last inventory: looked at again")
+    return stand, keep(stand, corrected, rest=confirm), said
 
 
 def keep(stand: CurrentState, roles: Mapping[str, str], *, rest: bool = False) -> Inventory:
@@ -39,10 +49,41 @@ def keep(stand: CurrentState, roles: Mapping[str, str], *, rest: bool = False) -
         if held is not None:
             found = dataclasses.replace(found, columns={n: _joined(held, n, c) for n, c in found.columns.items()})
         held = found
-    held = held.confirm(_checked(held, roles), rest=rest)
+    held = held.confirm(roles, rest=rest)
     body = {**held.to_json(), "of": stand.of("inventory")}
     private(path, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
+    private(stand.folder.path / role_file.FILE, role_file.text_of(held))
     return held
+
+
+def _one_unit(held: Inventory, roles: dict[str, str]) -> dict[str, str]:
+    """The roles; where another column becomes the unit, the one before gives way, since a row is one person's."""
+    units = [name for name, role in roles.items() if role == "unit"]
+    if len(units) > 1:
+        raise UsageError("only one column can be the unit", where="inventory", fix="Name the one that says whose row it is")
+    before = [name for name, column in held.columns.items() if units and column.role == "unit" and name not in (*units, *roles)]
+    return {**roles, **dict.fromkeys(before, "identifier")}
+
+
+def _proposed_anew(folder: Folder, before: Inventory, after: Inventory, corrected: Mapping[str, str]) -> list[str]:
+    """Propose the pipeline again where other roles ask for another one; what was done, in words."""
+    changed = [name for name, column in after.columns.items() if column.role != before.columns[name].role]
+    earlier = proposed(folder)
+    if not changed or earlier is None:
+        return []
+    data, proposal, digest = earlier
+    if proposal.statistic is None or "unit" in corrected.values() or "item" in corrected.values():
+        item = next((name for name, role in corrected.items() if role == "item"), None)
+        text, name = proposal.pipeline(data, folder.path, after, item), shown(folder.pipeline)
+        now = folder.pipeline.read_text(encoding="utf-8")
+        if text == now:
+            return []
+        if digest_of(now) != digest:
+            return [f"{name} was changed by hand, so it stays as it is: see that it still fits the roles"]
+        folder.pipeline.write_text(text, encoding="utf-8")
+        made(folder.path, folder.pipeline, folder.kept_home, (data, proposal, text))
+        return [f"{name}: proposed anew, since the role of {', '.join(changed)} is another"]
+    return []
 
 
 def _with_unit(unit: str, name: str, column: ColumnRole) -> ColumnRole:
@@ -64,17 +105,9 @@ def _joined(held: Inventory, name: str, column: ColumnRole) -> ColumnRole:
     return dataclasses.replace(column, role=before.role, confirmed=True)
 
 
-def _checked(held: Inventory, roles: Mapping[str, str]) -> Mapping[str, str]:
-    """The roles; where another column than before becomes the unit, that is said, since the pipeline must say the same."""
-    units = [name for name, role in roles.items() if role == "unit"]
-    if len(units) > 1:
-        raise UsageError("only one column can be the unit", where="inventory", fix="Name the one that says whose row it is")
-    return roles
-
-
-def inventory_lines(stand: CurrentState, found: Inventory, changed: bool) -> list[str]:
+def inventory_lines(stand: CurrentState, found: Inventory, said: Sequence[str]) -> list[str]:
     """One screen: each column with its role, and why it was proposed while that is not confirmed."""
-    told = ["the data changed since the last inventory: looked at again", ""] if changed else []
+    told = [*(line for one in said for line in textwrap.wrap(one, 80)), *([""] if said else [])]
     told.append(f"{found.source}: {found.rows:,} rows")
     for name, held in found.columns.items():
         told.append(f"{name[:28]:<28} {held.role:<17} {'confirmed' if held.confirmed else f'proposed, {held.confidence:.0%}'}")
@@ -86,9 +119,11 @@ def inventory_lines(stand: CurrentState, found: Inventory, changed: bool) -> lis
     waiting = [name for name, held in found.columns.items() if not held.confirmed]
     told.append("")
     if waiting:
-        said = f"{len(waiting)} of {len(found.columns)} roles are proposed: guesses. Correct what is wrong with --set COLUMN=ROLE, then"
-        told += [*textwrap.wrap(f"{said} confirm the rest.", 80), "next: pellucid steward inventory --confirm"]
+        where = shown(stand.folder.path / role_file.FILE)
+        guesses = f"{len(waiting)} of {len(found.columns)} roles are proposed: guesses. Correct what is wrong in {where}"
+        told += textwrap.wrap(f"{guesses} (or with --set COLUMN=ROLE), then confirm the rest.", 80, break_on_hyphens=False)
+        told.append("next: pellucid steward inventory --confirm")
     else:
-        said = f'Every role is confirmed. The unit is "{stand.unit}": whoever has a value there is promised something.'
-        told += [*textwrap.wrap(said, 80), "next: pellucid steward assess"]
+        sure = f'Every role is confirmed. The unit is "{stand.unit}": whoever has a value there is promised something.'
+        told += [*textwrap.wrap(sure, 80), "next: pellucid steward assess"]
     return told

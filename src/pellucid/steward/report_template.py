@@ -104,7 +104,7 @@ people{% endif %}.</p>
 <p><b>{{ one.step }}</b> ({{ one.transforms | join(", ") }}) proves nothing: what it gives stays here.</p>
 {% endfor %}
 <h3>Budget</h3>
-<div class="wide"><table class="figures"><tr><th>account</th><th>spent before</th><th>after this</th><th>cap</th><th></th></tr>
+<div class="wide"><table class="figures"><tr><th>account</th><th>spent before</th><th>after this</th><th>cap</th><th>fits</th></tr>
 {% for one in protect.accounts %}
 <tr><td>{{ one.account }}</td><td>{{ pair(one.spent) }}</td><td>{{ pair(one.after) }}</td><td>{{ pair(one.cap) }}</td>
 <td class="{{ "good" if one.fits else "bad" }}">{{ "fits" if one.fits else "does not fit" }}</td></tr>

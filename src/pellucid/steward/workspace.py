@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
+from pellucid.steward.proposed_pipeline import DataFile, Proposal, digest_of
 
 FORMAT = "pellucid steward 1"
 EVIDENCE = "pellucid steward evidence 1"
@@ -27,6 +28,13 @@ class Folder:
     path: Path
     pipeline: Path
     home: Path
+
+    @property
+    def kept_home(self) -> Path | None:
+        """The state folder, where it is not the one beside the pipeline."""
+        from pellucid.store import home_for
+
+        return None if self.home == home_for(self.pipeline) else self.home
 
     def file(self, step: str) -> Path:
         """Where a step's evidence is."""
@@ -93,9 +101,32 @@ def opened(path: Path, home: Path | None = None) -> Folder:
     return Folder(path, pipeline, Path(os.path.normpath(home.absolute())))
 
 
-def made(path: Path, pipeline: Path, home: Path | None) -> Folder:
-    """Write down which pipeline a new folder is about."""
+def proposed(folder: Folder) -> tuple[DataFile, Proposal, str] | None:
+    """The data, what was asked for and the digest of the text of a proposed pipeline; None for one that was there already."""
+    held = json.loads((folder.path / FILE).read_text(encoding="utf-8")).get("proposed")
+    if held is None:
+        return None
+    try:
+        data = DataFile(folder.path / held["data"], held["format"], held["options"])
+        return data, Proposal(held["statistic"], held["epsilon"]), held["digest"]
+    except (KeyError, TypeError) as error:
+        said = "what it says of the proposed pipeline cannot be used"
+        raise UsageError(said, where=str(folder.path / FILE), fix="Make a new folder: pellucid steward init DATA") from error
+
+
+def made(path: Path, pipeline: Path, home: Path | None, proposed: tuple[DataFile, Proposal, str] | None = None) -> Folder:
+    """Write down which pipeline a new folder is about, and where it was `proposed` from which data, how, and as which text."""
     told: dict[str, Any] = {"format": FORMAT, "pipeline": os.path.relpath(pipeline, path)}
+    if proposed is not None:
+        data, proposal, text = proposed
+        told["proposed"] = {
+            "data": os.path.relpath(data.path, path),
+            "format": data.format,
+            "options": dict(data.options),
+            "statistic": proposal.statistic,
+            "epsilon": proposal.epsilon,
+            "digest": digest_of(text),
+        }
     if home is not None:
         told["home"] = os.path.relpath(home, path)
     private(path / FILE, json.dumps(told, indent=1) + "\n")

@@ -14,12 +14,12 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.packages.standards.description import Description, checked, media, spdx
-    from pellucid.packages.standards.guarantee_text import in_words
+    from pellucid.packages.standards.guarantee_text import in_words, rounded_up
     from pellucid.packages.standards.html_preview import STYLE
     from pellucid.packages.standards.model_cards import ancestry, path_of
     from pellucid.packages.standards.privacy_cards import card
 
-__all__ = ["STYLE", "Description", "ancestry", "card", "checked", "in_words", "media", "path_of", "spdx"]
+__all__ = ["STYLE", "Description", "ancestry", "card", "checked", "in_words", "media", "path_of", "rounded_up", "spdx"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -30,7 +30,7 @@ __getattr__ = lazy_names(
             "media",
             "spdx",
         ),
-        "guarantee_text": ("in_words",),
+        "guarantee_text": ("in_words", "rounded_up"),
         "html_preview": ("STYLE",),
         "model_cards": (
             "ancestry",

@@ -9,6 +9,12 @@ from typing import Any
 from pellucid.store import ONE_ROW, PER_DAY, REPLACED
 
 
+def rounded_up(value: float, digits: int = 3) -> float:
+    """A positive number in so many significant digits, and never less than it: for what is said to be at most so much."""
+    scale = 10.0 ** (digits - 1 - math.floor(math.log10(value)))
+    return math.ceil(value * scale) / scale
+
+
 def words_of(guarantee: Mapping[str, Any]) -> list[str]:
     """The sentences for a release's guarantee."""
     return in_words(guarantee["epsilon"], guarantee["delta"], guarantee["mechanism"].get("unit", "unit"))
@@ -32,7 +38,8 @@ def in_words(epsilon: float, delta: float, unit: str) -> list[str]:
     else:
         thing, some, limit = f"the data of any one {person}", "somebody", ""
         whose = "each person can deny any statement about them"
-    moved, sure = f"the odds move by a factor of at most e^{epsilon:g} = {factor:.3g}", f"they can be at most {half:.1%} sure"
+    moved = f"the odds move by a factor of at most e^{epsilon:g} = {rounded_up(factor):g}"
+    sure = f"they can be at most {math.ceil(1000 * half) / 10:.1f}% sure"  # a bound is rounded up: less would promise more
     if replaced:
         one = thing.replace("any one", "one")
         told = [

@@ -15,7 +15,7 @@ ROLES = {
     "item": "what a person chose, visited or rated",
     "time": "when it happened; a time can single a person out like any other quasi-identifier",
     "text": "free text, which may name anyone",
-    "other": "none of these: it says nothing about people",
+    "other": "none of these; together with other columns it may still tell people apart",
 }
 """The roles a column can have, and what each means."""
 
