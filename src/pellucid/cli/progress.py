@@ -30,13 +30,13 @@ class Plain:
 
 
 def line(report: StepReport) -> str:
-    """One step in one line."""
+    """One step in one line. Why one failed is said once, at the end."""
     if not report.step:
         return f"! {report.message}"
     mark = MARKS.get(report.action, "!")
     many = f" ×{report.branches}" if report.branches and report.label.is_open else ""
     took = options.seconds(report.seconds) if report.action in ("ran", "failed") else ""
-    detail = report.message or ("; ".join(report.why[:2]) if report.action == "ran" else "")
+    detail = "; ".join(report.why[:2]) if report.action == "ran" else report.message if report.action != "failed" else ""
     head = f"{mark} {report.step + many:<22} {report.action:<7} {took:>8}  {report.label.level.word:<9}"
     return f"{head} {detail}".rstrip()
 

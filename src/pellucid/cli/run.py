@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,8 @@ def _failed(done: Any, report: Any, outspoken: bool) -> str:
     """What failed, and the command that shows the rest."""
     said = report.message.removeprefix(f'step "{report.step}": ')
     private = "" if outspoken else " --private"
-    show = f"pellucid show {done.id} --log {report.step}{private}{state_folder.home_words(done.home)}"
+    log = shlex.quote(report.failed[0] if report.failed else report.step)
+    show = f"pellucid show {done.id} --log {log}{private}{state_folder.home_words(done.home)}"
     return f'step "{report.step}" failed: {" ".join(said.split())}. Its log and traceback: {show}'
 
 

@@ -14,7 +14,8 @@ from pellucid.store import Label, Objects, kinds
 
 @dataclass(frozen=True)
 class StepReport:
-    """One step of a run: `action` is ran, reused, failed, or skipped; `why` says which parts of its key made it run."""
+    """One step of a run: `action` is ran, reused, failed, or skipped; `why` says which parts of its key made it run. `failed` names the
+    branches of a failed step that did not come to a result; the others did."""
 
     step: str
     label: Label
@@ -24,6 +25,7 @@ class StepReport:
     branches: int = 0
     message: str = ""
     why: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str | None:

@@ -21,7 +21,7 @@ from pellucid.pipeline.keys import Closure
 from pellucid.pipeline.record import Artifact, collection
 from pellucid.pipeline.running.task import Failure, Leaf, Outcome
 from pellucid.sandbox import SHARED_MEMORY
-from pellucid.store import Objects, Saved, kinds
+from pellucid.store import Objects, Saved, folders, kinds
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -79,6 +79,26 @@ def take(bound: Bound, outcome: Outcome, scratch: Path, objects: Objects, *, cut
     finally:
         os.close(folder)
     return taken
+
+
+def left_behind(bound: Bound, outcome: Outcome, scratch: Path) -> str:
+    """What to say of files that a step wrote and did not return; "" where there are none, or where their names may tell of data."""
+    if not bound.outspoken or only_own_code(bound):
+        return ""
+    taken = {leaf.file for made in outcome.made for leaf in made.leaves}
+    there = [entry for entry in folders.entries(scratch) if entry.is_file(follow_symlinks=False)]
+    sizes = {entry.stat(follow_symlinks=False).st_size for entry in there if entry.name in taken}  # what is returned is a copy
+    found = sorted(
+        os.path.relpath(entry.path, scratch).removeprefix("work/")
+        for entry in there
+        if entry.name not in taken
+        and not entry.name.startswith((".", "__"))
+        and entry.stat(follow_symlinks=False).st_size not in sizes
+    )
+    if not found:
+        return ""
+    listed = ", ".join(name if name.isprintable() else repr(name) for name in found[:5]) + (" ..." if len(found) > 5 else "")
+    return f'step "{bound.name}" wrote {listed} and did not return it, so it is gone: return its path as a pl.File'
 
 
 def _each(bound: Bound) -> Iterable[tuple[str, str, bool]]:

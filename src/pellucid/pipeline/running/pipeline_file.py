@@ -31,9 +31,13 @@ def load(file: Path) -> Pipeline:
     """
     path = file.absolute()
     if path.is_dir():
-        raise UsageError("this is a folder", where=str(file), fix="Name the pipeline file in it")
+        package = (path / "manifest.json").is_file()
+        fix = f"It is a package: pellucid reproduce {file}" if package else "Name the pipeline file in it"
+        raise UsageError("this is a folder", where=str(file), fix=fix)
     if not path.is_file():
         raise UsageError("there is no such pipeline file", where=str(file), fix="Name a Python file that defines a pl.Pipeline")
+    if path.suffix != ".py":
+        raise _no_pipeline_file(file)
     source_code.install_fresh_loading(path.parent)
     if sys.path[:1] != [str(path.parent)]:
         sys.path.insert(0, str(path.parent))
@@ -73,6 +77,21 @@ def load(file: Path) -> Pipeline:
     source_code.note_loaded()
     refuse_private_reads(pipeline, opened)
     return pipeline
+
+
+def _no_pipeline_file(file: Path) -> UsageError:
+    """What a file is that is no Python file, and what can be done with it."""
+    from pellucid.data import detect
+
+    if file.suffix == ".ipynb":
+        fix = f"Run the pipeline in the notebook, or make one of its cells: pellucid adopt {file}"
+        return UsageError("this is a notebook, not a pipeline file", where=str(file), fix=fix)
+    if detect(file) is not None:
+        fix = f"Have one written: pellucid init {file}; if the data are about people: pellucid steward init {file}"
+        return UsageError("this is a data file, not a pipeline file", where=str(file), fix=fix)
+    if file.suffix == ".zip":
+        return UsageError("this is no pipeline file", where=str(file), fix=f"If it is a package: pellucid reproduce {file}")
+    return UsageError("this is no Python file", where=str(file), fix="Name a Python file that defines a pl.Pipeline")
 
 
 def _line_in(path: Path, error: BaseException) -> str:

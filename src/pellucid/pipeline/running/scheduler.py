@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
-import time
 from collections import ChainMap, deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +12,10 @@ from pellucid.errors import DamagedError, PellucidError, StoreError
 from pellucid.pipeline.declaration import Bound, Pipeline, Source, Step
 from pellucid.pipeline.record import Artifact, Progress, Record, StepReport, collection, present
 from pellucid.pipeline.running import acceptance, source_labels
-from pellucid.pipeline.running.calls import Call, Job
+from pellucid.pipeline.running.calls import Call, Job, Waiting
 from pellucid.pipeline.running.executors import Engine
 from pellucid.pipeline.running.plan import Branch, Plan, reasons, seed_of
-from pellucid.pipeline.running.task import Failure, Input, Outcome, Task
+from pellucid.pipeline.running.task import Failure, Input, Outcome
 from pellucid.store import Objects, folders
 
 
@@ -54,8 +52,7 @@ class Scheduler:
             self.makers: dict[str, str] = {}  # file -> key of the result that names it
             self.cuts: dict[str, dict[str, Artifact]] = {}
             self.calls = {}
-            self.queue: deque[Call] = deque()
-            self.later: list[tuple[float, int, Call]] = []
+            self.waiting = Waiting()
             self.failed, self.refused = False, None
             self.reports = {name: report for name, report in self.reports.items() if report.action != "failed"}
             try:
@@ -81,21 +78,17 @@ class Scheduler:
                     self._begin(bound)
                 except PellucidError as error:
                     self._refuse(bound, error)
-            while self.later and self.later[0][0] <= time.monotonic():
-                self.queue.append(heapq.heappop(self.later)[2])
-            while self.queue and len(self.calls) < self.engine.slots and not self.failed:
-                call = self.queue.popleft()
+            while len(self.calls) < self.engine.slots and (call := self.waiting.next()) is not None:
                 try:
                     self._launch(call)
                 except PellucidError as error:
                     self._refuse(call.job.bound, error)
             if not self.calls and self.refused is not None:
                 raise self.refused
-            if not self.calls and (self.failed or not (self.ready or self.queue or self.later)):
+            if not self.calls and not self.waiting and (self.failed or not self.ready):
                 return "failed" if self.failed else "done"
-            if self.calls or self.later:
-                pause = max(0.0, self.later[0][0] - time.monotonic()) if self.later and not self.failed else None
-                arrived = self.engine.wait(pause)
+            if self.calls or self.waiting:
+                arrived = self.engine.wait(self.waiting.pause())
                 if arrived is not None:
                     self._arrive(*arrived)
 
@@ -117,7 +110,7 @@ class Scheduler:
                 self._made_by(found, branch.key)
             else:
                 job.why = job.why or self._why(bound, branch)
-                self.queue.append(Call(job, at))
+                self.waiting.add(Call(job, at))
         if len(job.done) == len(job.branches):
             self._complete(job)
         else:
@@ -126,6 +119,7 @@ class Scheduler:
     def _refuse(self, bound: Bound, error: PellucidError) -> None:
         """A step that must not run, such as a release over budget: what is out may still finish, then the run ends with this."""
         self.failed, self.refused = True, self.refused or error
+        self.waiting.keep(None)
         self.reports[bound.name] = StepReport(bound.name, bound.label, "failed", message=str(error))
         self.progress("end", self.reports[bound.name])
 
@@ -152,26 +146,9 @@ class Scheduler:
         if isinstance(bound.node, Step) and bound.node.protection is not None:
             secret = bound.node.protection.secret()
         closure = self.plan.closure(bound)
-        read = [path for given in inputs.values() for path in given.paths] + [str(path) for path in closure.files]
-        node = bound.node
-        if isinstance(node, Source):
-            read.append(str(node.path))
         call.scratch, call.attempts = self.objects.scratch(), call.attempts + 1
         unit = next((self.pipeline.steps[edge.node].label.unit for edge in bound.edges if edge.parameter in bound.closed), None)
-        task = Task(
-            name=bound.name,
-            shown=call.shown,
-            inputs=inputs,
-            scratch=str(call.scratch),
-            seed=seed_of(self.plan.seed, bound.name),
-            element=branch.element,
-            partition=node.by if isinstance(node, Step) and call.job.cutting else None,
-            unit=unit,
-            threads=node.threads if isinstance(node, Step) else 1,
-            timeout=node.timeout if isinstance(node, Step) else None,
-            read=tuple(read),
-            secret=secret,
-        )
+        task = call.task(inputs, closure.files, unit, seed_of(self.plan.seed, bound.name), secret)
         ticket = next(self._number)
         self.calls[ticket] = call
         try:
@@ -226,6 +203,8 @@ class Scheduler:
         finally:
             if call.scratch is not None:
                 folders.remove(call.scratch)
+        if failure is None and call.job.failed:
+            self._end_failed(call.job)
         if failure is None and len(call.job.done) == len(call.job.branches):
             try:
                 self._complete(call.job)
@@ -245,26 +224,41 @@ class Scheduler:
         call.job.ran += 1
         self.fresh.add(branch.key)
         self._made_by(artifacts, branch.key)
-        self.record.add(self.run, call.row("ran", outcome, named))
+        left = acceptance.left_behind(bound, outcome, call.scratch)
+        if left:
+            self._say(left)
+        self.record.add(self.run, call.row("ran", outcome, named, left))
 
     def _fail(self, call: Call, outcome: Outcome, failure: Failure) -> None:
         """Try again after a pause when that may help; otherwise the run fails, and what is out may still finish."""
-        bound, node = call.job.bound, call.job.bound.node
+        job, bound, node = call.job, call.job.bound, call.job.bound.node
         retries = node.retries if isinstance(node, Step) else 0
-        if failure.retry and call.attempts <= retries and not self.failed:
+        said = acceptance.public_line(bound, failure, self.plan.closure(bound).files, bound.settings)
+        if failure.retry and call.attempts <= retries and (not self.failed or job.failed):
             pause = node.backoff * 2 ** (call.attempts - 1) if isinstance(node, Step) else 0.0
-            heapq.heappush(self.later, (time.monotonic() + pause, next(self._number), call))
-            said = acceptance.public_line(bound, failure, self.plan.closure(bound).files, bound.settings)
+            self.waiting.add(call, pause)
             self.progress("retry", StepReport(bound.name, bound.label, "retry", message=f"{said}; again in {pause:g} s"))
             return
-        said = acceptance.public_line(bound, failure, self.plan.closure(bound).files, bound.settings)
         if bound.outspoken and failure.text and failure.text not in said:
             said = f"{said}: {failure.text.strip().splitlines()[0]}"
-        self.failed = True
+        if not self.failed:
+            self.failed = True
+            self.waiting.keep(job if job.goes_on else None)
+        job.failed[call.shown] = said
         self.record.add(self.run, call.row("failed", outcome, {}, said))
-        report = StepReport(bound.name, bound.label, "failed", seconds=outcome.seconds, message=said, why=call.job.why)
-        self.reports[bound.name] = report
-        self.progress("end", report)
+        self._end_failed(job, said)
+
+    def _end_failed(self, job: Job, said: str = "") -> None:
+        """Tell of a failed step once none of its branches is under way any more."""
+        if job.failed and not self.waiting.has(job) and not any(call.job is job for call in self.calls.values()):
+            bound, branches = job.bound, len(job.branches) if job.goes_on else 0
+            said = job.failure(said or next(iter(job.failed.values())))
+            failed = tuple(job.failed) if job.goes_on else ()
+            report = StepReport(bound.name, bound.label, "failed", {}, job.seconds, branches, said, job.why, failed)
+            self.reports[bound.name] = report
+            if failed:  # its branches have rows of their own
+                self.record.add(self.run, job.row(report))
+            self.progress("end", report)
 
     # a step is complete --------------------------------------------------------------------------------------------------
 
