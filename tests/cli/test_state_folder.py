@@ -79,7 +79,8 @@ def test_a_command_finds_the_run_that_is_meant_or_lists_what_could_be(
     wanted = names[layout.wanted.removeprefix("name of ")] if layout.wanted.startswith("name of ") else layout.wanted
     arguments = argparse.Namespace(home=Path(layout.home) if layout.home else None)
     if layout.meant in names:
-        _, (run,) = state_folder.find_run(arguments, wanted)
+        record, (run,) = state_folder.find_run(arguments, wanted)
+        state_folder.say(record.home, run)
         assert run["pipeline"] == layout.meant
         said = capsys.readouterr().err
         assert run["run"] in said
@@ -125,6 +126,10 @@ def test_notes_are_for_their_user_alone_and_nothing_depends_on_them(tmp_path: Pa
 def test_publish_last_after_a_run_elsewhere_is_that_run(tmp_path: Path) -> None:
     """Also where the folder that the command is given in has a state of its own."""
     one, two = laid(tmp_path / "one"), laid(tmp_path / "two")
+    about = 'pl.About(title="Small", description="Counts", creators=("Doe, Jane",), licence="MIT", data_licence="CC0-1.0")'
+    for desk in (one, two):
+        text = (desk.folder / "small.py").read_text().replace("ceiling])", f"ceiling], about={about})")
+        desk.write("small.py", text.replace('label="open")', 'label="open", licence="CC0-1.0")'))
     one.run()
     here = Desk(one.folder, one.environment)
     done = here("run", str(two.folder / "small.py"), "--json").json

@@ -22,6 +22,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Settings and metrics side by side, and the first step where digests part."""
     record, sides = state_folder.find_run(arguments, arguments.a, arguments.b)
     home = record.home
+    state_folder.say(home, *sides)
     steps = [{step.step: step for step in record.steps(side["run"])} for side in sides]
     settings = _side_by_side([_settings(found) for found in steps])
     metrics = _side_by_side([_metrics(home, found, arguments.private) for found in steps])

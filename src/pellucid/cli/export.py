@@ -29,6 +29,7 @@ def call(arguments: argparse.Namespace) -> int:
     record, (run,) = state_folder.find_run(arguments, arguments.run)
     record.close()
     done = mirror(record.home, run["run"], uri, artifacts=not arguments.no_artifacts)
+    state_folder.say(record.home, run)
     if arguments.json:
         options.print_json(done.to_json())
         return 0

@@ -58,6 +58,7 @@ def call(arguments: argparse.Namespace) -> int:
         inner = [f"{arguments.output}[{name}]" for name, _ in artifact.items]
         raise UsageError(f'"{arguments.output}" has {len(inner)} branches', fix=f"Name one of them: {', '.join(inner[:20])}")
     made = _write(record.home, artifact, arguments)
+    state_folder.say(record.home, run)
     if arguments.json:
         options.print_json({"run": run["run"], "output": arguments.output, "label": label, **made})
     elif arguments.out is not None:

@@ -35,6 +35,7 @@ def call(arguments: argparse.Namespace) -> int:
         zipped=arguments.zip,
         against=arguments.against,
     )
+    state_folder.say(record.home, run)
     if arguments.json:
         options.print_json(done.to_json())
         return 0

@@ -25,7 +25,8 @@ def call(arguments: argparse.Namespace) -> int:
     record, (run,) = state_folder.find_run(arguments, arguments.run, step=arguments.log)
     home, steps = record.home, record.steps(run["run"])
     if arguments.log:
-        return _log(record, steps, arguments)
+        return _log(record, run, steps, arguments)
+    state_folder.say(home, run)
     described = _described(home, steps, arguments.private)
     if arguments.json:
         keep = ("run", "pipeline", "file", "status", "started", "seconds", "seed", "settings", "environment", "git")
@@ -84,7 +85,7 @@ def _described(home: Any, steps: list[Any], private: bool) -> dict[str, Any]:
     return found
 
 
-def _log(record: Any, steps: list[Any], arguments: argparse.Namespace) -> int:
+def _log(record: Any, run: dict[str, Any], steps: list[Any], arguments: argparse.Namespace) -> int:
     step = next((step for step in steps if step.step == arguments.log), None)
     if step is None:
         fix = suggest(arguments.log, [step.step for step in steps])
@@ -95,10 +96,11 @@ def _log(record: Any, steps: list[Any], arguments: argparse.Namespace) -> int:
             where=f'step "{step.step}"',
             fix="If you are the data's steward: add --private",
         )
+    state_folder.say(record.home, run)
     made = record.made_by(step) if step.action == "reused" else None
     if made is not None:
-        run, step = made
-        print(f"its result was reused from run {run}, whose log this is", file=sys.stderr)
+        by, step = made
+        print(f"its result was reused from run {by}, whose log this is", file=sys.stderr)
     if arguments.json:
         options.print_json({"step": step.step, "label": step.label, "log": step.private})
     else:

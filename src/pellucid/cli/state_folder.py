@@ -39,7 +39,7 @@ def home_of(arguments: argparse.Namespace) -> Path:
 
 
 def find_run(arguments: argparse.Namespace, *wanted: str, step: str | None = None) -> tuple[Record, list[dict[str, Any]]]:
-    """The record and the runs that are `wanted` (see `Record.find`), and a line on stderr that says which they are.
+    """The record and the runs that are `wanted` (see `Record.find`). `say` which they are once nothing can be refused any more.
 
     A run by its name is looked for in every state folder in reach. For "last" with a `step` it is the last run that has the step. Raises
     UsageError where none or several could be meant.
@@ -56,9 +56,6 @@ def find_run(arguments: argparse.Namespace, *wanted: str, step: str | None = Non
     runs = [record.find(name) for name in wanted]
     if step is not None and wanted == ("last",):
         runs = [_last_with(record, step, runs[0])]
-    if step is None or any(one.step == step for one in record.steps(runs[0]["run"])):
-        for run in runs:  # otherwise the command has one line to say, that there is no such step
-            say(run, named)
     return record, runs
 
 
@@ -68,9 +65,10 @@ def _last_with(record: Record, step: str, last: dict[str, Any]) -> dict[str, Any
     return record.find(had[0][0]) if had else last
 
 
-def say(run: dict[str, Any], home: Path) -> None:
-    """Which run of which pipeline in which folder the command acts on."""
-    print(f"run {run['run']} of {run['pipeline']}, in {shown(home)}", file=sys.stderr)
+def say(home: Path, *runs: dict[str, Any]) -> None:
+    """Which runs of which pipeline in which folder the command acts on, on stderr."""
+    for run in runs:
+        print(f"run {run['run']} of {run['pipeline']}, in {shown(home)}", file=sys.stderr)
 
 
 def shown(home: Path) -> str:

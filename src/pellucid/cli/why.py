@@ -28,6 +28,7 @@ def call(arguments: argparse.Namespace) -> int:
     if at is None:
         names = [step.step for step in record.steps(run["run"])]
         raise UsageError(f'run {run["run"]} has no step "{arguments.step}"', fix=suggest(arguments.step, names))
+    state_folder.say(record.home, run)
     this, before = history[at][1], history[at + 1] if at + 1 < len(history) else None
     if this.action == "reused":
         lines = ["nothing it depends on has changed: its result was taken from the store"]
