@@ -23,6 +23,10 @@ class PellucidError(Exception):
         self.what, self.where, self.why, self.fix = what, where, why, fix
         super().__init__(what)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback (IPython asks for it): the one line."""
+        return [f"{type(self).__name__}: {self}"]
+
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
         if self.why:

@@ -75,10 +75,23 @@ class Pipeline:
         return changed
 
     def run(self, **options: Any) -> Run:
-        """Run the pipeline in this process; see `pellucid.pipeline.running.run` for the options. Raises StepError on failure."""
+        """Run the pipeline in this process; see `pellucid.pipeline.running.run` for the options. Raises StepError on failure.
+
+        In a notebook it runs in a process of its own, as `pellucid run` does: see `pellucid.pipeline.notebook.run`.
+        """
+        if self.file is None and in_kernel():
+            from pellucid.pipeline.notebook import run as run_cells
+
+            return run_cells(self, **options)
         from pellucid.pipeline.running import run
 
         return run(self, **options)
+
+
+def in_kernel() -> bool:
+    """Whether this process runs the cells of a notebook."""
+    module = sys.modules.get("IPython")
+    return module is not None and module.get_ipython() is not None
 
 
 def _named(pipeline: str, nodes: Sequence[Node], scopes: Sequence[Mapping[str, Any]]) -> dict[str, Node]:

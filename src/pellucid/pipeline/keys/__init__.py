@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.keys.closure import Closure, closure_of
     from pellucid.pipeline.keys.environment import DETERMINISM, blas, key_part, machine, pellucid_digest
     from pellucid.pipeline.keys.loading_effects import LoadingEffects, effects_of
+    from pellucid.pipeline.keys.slicing import statement_names
     from pellucid.pipeline.keys.value_digests import value_digest
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "key_part",
     "machine",
     "pellucid_digest",
+    "statement_names",
     "value_digest",
 ]
 
@@ -53,6 +55,7 @@ __getattr__ = lazy_names(
             "LoadingEffects",
             "effects_of",
         ),
+        "slicing": ("statement_names",),
         "value_digests": ("value_digest",),
     },
 )

@@ -87,6 +87,12 @@ def _statement(node: ast.stmt, flags: int) -> Statement:
     return Statement(node, frozenset(binds), frozenset(reads), frozenset(inner))
 
 
+def statement_names(node: ast.stmt) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
+    """The module names that a statement binds, those that it or anything inside it reads, and those that something inside it reads."""
+    found = _statement(node, 0)
+    return found.binds, found.reads, found.inner_reads
+
+
 @functools.lru_cache(maxsize=1024)  # trees are cached by their text (sources.parse), so the same text is the same tree
 def statements(tree: ast.Module) -> list[Statement]:
     """The module's top-level statements. `from __future__` imports are honoured and left out (they bind names of no use)."""

@@ -13,6 +13,7 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.pipeline.record.artifact import Artifact, collection, path_of, present
     from pellucid.pipeline.record.garbage_collection import collect
+    from pellucid.pipeline.record.run_history import stored_run, stored_runs
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.user_folder import (
@@ -45,6 +46,8 @@ __all__ = [
     "path_of",
     "present",
     "state_run_from_here",
+    "stored_run",
+    "stored_runs",
 ]
 
 __getattr__ = lazy_names(
@@ -67,6 +70,10 @@ __getattr__ = lazy_names(
             "Run",
             "StepReport",
             "metrics_of",
+        ),
+        "run_history": (
+            "stored_run",
+            "stored_runs",
         ),
         "user_folder": (
             "accounts_elsewhere",
