@@ -22,6 +22,7 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid import evaluation, models, privacy
     from pellucid.errors import PellucidError
+    from pellucid.packages import load, runs
     from pellucid.pipeline.declaration import About, Budget, Pipeline, Row, UserDay, source, step
     from pellucid.pipeline.record import Run
     from pellucid.privacy import release
@@ -32,13 +33,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
-    "evaluation", "models", "privacy", "protect", "release", "source", "step",
+    "evaluation", "load", "models", "privacy", "protect", "release", "runs", "source", "step",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
     __name__,
     {
         "errors": ("PellucidError",),
+        "packages": ("load", "runs"),
         "pipeline.declaration": ("About", "Budget", "Pipeline", "Row", "UserDay", "source", "step"),
         "pipeline.record": ("Run",),
         "privacy": ("release",),

@@ -20,17 +20,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Settings and metrics side by side, and the first step where digests part."""
+    from pellucid.pipeline.keys import compare_runs
+
     record, sides = state_folder.find_run(arguments, arguments.a, arguments.b)
-    home = record.home
-    state_folder.say(home, *sides)
-    steps = [{step.step: step for step in record.steps(side["run"])} for side in sides]
-    settings = _side_by_side([_settings(found) for found in steps])
-    metrics = _side_by_side([_metrics(home, found, arguments.private) for found in steps])
-    parted = _first_parting(sides[0]["graph"], steps)
+    state_folder.say(record.home, *sides)
+    found = compare_runs(record, sides, private=arguments.private)
     if arguments.json:
-        names = [side["run"] for side in sides]
-        options.print_json({"runs": names, "settings": settings, "metrics": metrics, "first_difference": parted})
+        options.print_json(found)
         return 0
+    settings, metrics, parted = found["settings"], found["metrics"], found["first_difference"]
     print(f"A is {_told(sides[0])}\nB is {_told(sides[1])}")
     header = ["", "A", "B"]
     differing = [[name, *map(options.number, values)] for name, values in settings.items() if values[0] != values[1]]
@@ -48,44 +46,3 @@ def call(arguments: argparse.Namespace) -> int:
 
 def _told(run: dict[str, Any]) -> str:
     return f"{run['run']}  {run['pipeline']}  {run['status']}"
-
-
-def _side_by_side(sides: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    return {name: [side.get(name, "-") for side in sides] for name in sorted({name for side in sides for name in side})}
-
-
-def _settings(steps: dict[str, Any]) -> dict[str, str]:
-    prefix = "setting "
-    return {
-        f"{name}.{part.removeprefix(prefix)}": value
-        for name, step in steps.items()
-        for part, value in step.parts.items()
-        if part.startswith(prefix)
-    }
-
-
-def _metrics(home: Any, steps: dict[str, Any], private: bool) -> dict[str, Any]:
-    from pellucid.pipeline.record import metrics_of
-    from pellucid.store import Objects
-
-    objects, found = Objects(home), {}
-    for step in steps.values():
-        for name, artifact in step.outputs.items():
-            if artifact.kind == "metrics" and artifact.items is None and (step.label == "open" or private):
-                found.update({f"{name}.{key}": value for key, value in metrics_of(objects, {name: artifact}).items()})
-    return found
-
-
-def _first_parting(graph: list[dict[str, Any]], steps: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The first step, in running order, that both runs have and whose outputs differ, with what of its key differs."""
-    from pellucid.pipeline.keys import cache_key as keys
-
-    for node in graph:
-        pair = [found.get(node["step"]) for found in steps]
-        if pair[0] is None or pair[1] is None:
-            continue
-        digests = [{name: artifact.digest for name, artifact in step.outputs.items()} for step in pair if step]
-        if digests[0] != digests[1]:
-            why = keys.changed(pair[0].parts, pair[1].parts)
-            return {"step": node["step"], "why": "; ".join(why) or "the same key gave another result: it is not deterministic"}
-    return None

@@ -19,7 +19,7 @@ def call(arguments: argparse.Namespace) -> int:
     """Draw the graph."""
     from pellucid.pipeline.declaration import graph_drawing
 
-    nodes = graph_drawing.nodes_of(options.load(arguments.file))
+    nodes = graph_drawing.nodes_of(options.load(arguments.file).steps)
     if arguments.svg:
         with writing(arguments.svg):
             arguments.svg.write_text(graph_drawing.svg(nodes))

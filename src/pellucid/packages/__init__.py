@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
+    from pellucid.packages.artifact_access import load, runs
     from pellucid.packages.artifact_import import take
     from pellucid.packages.checking import Checked, check
     from pellucid.packages.format import Manifest
@@ -29,8 +30,10 @@ __all__ = [
     "Verdict",
     "check",
     "issue",
+    "load",
     "publish",
     "reproduce",
+    "runs",
     "take",
     "tally",
 ]
@@ -38,6 +41,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "artifact_access": ("load", "runs"),
         "artifact_import": ("take",),
         "checking": (
             "Checked",

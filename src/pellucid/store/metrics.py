@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pellucid import html_display
 from pellucid.errors import DamagedError
 from pellucid.store.atomic_write import RECOMPUTE, writing
 from pellucid.store.row_iteration import named_type
@@ -22,6 +23,9 @@ SUFFIX = ".json"
 
 class Metrics(dict[str, int | float]):
     """Numbers by name, as a step returns them: a plain dict will do. Booleans and nested values are refused."""
+
+    def _repr_html_(self) -> str:
+        return html_display.table("Metrics", ["name", "value"], self.items())
 
 
 def plain(value: Any) -> Metrics:

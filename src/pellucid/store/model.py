@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pellucid import html_display
 from pellucid.errors import DamagedError
 from pellucid.store import array as arrays
 from pellucid.store.atomic_write import RECOMPUTE, writing
@@ -31,7 +32,7 @@ _ABOUT = "__model__"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A fitted model: its `kind` (who can use it, e.g. "ease"), its `arrays` by name, and its `settings` (JSON scalars or lists).
 
@@ -41,6 +42,16 @@ class Model:
     kind: str
     arrays: Mapping[str, np.ndarray[Any, Any]]
     settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{name} {value.dtype}{list(value.shape)}" for name, value in self.arrays.items())
+        settings = ", ".join(f"{name} {value!r:.40}" for name, value in self.settings.items())
+        return f"Model {self.kind}: arrays {arrays or 'none'}; settings {settings or 'none'}"
+
+    def _repr_html_(self) -> str:
+        rows = [[name, f"{value.dtype}", f"{list(value.shape)}"] for name, value in self.arrays.items()]
+        rows += [[name, "setting", value] for name, value in self.settings.items()]
+        return html_display.table(f"Model {self.kind}", ["name", "type", "shape or value"], rows)
 
     def __getitem__(self, name: str) -> Any:
         """An array or a setting by name."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import DamagedError
+from pellucid import html_display
+from pellucid.errors import DamagedError, UsageError
 from pellucid.store.atomic_write import RECOMPUTE, writing
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 SUFFIX = ".parquet"
+FIRST_ROWS = 10  # that an open table shows of itself
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A handle on the rows of a Parquet file: read-only, and cheap to pass on.
 
@@ -33,6 +35,31 @@ class Table:
     """
 
     path: Path
+    is_open: bool = field(default=False, compare=False)  # whether its rows may show themselves
+
+    def __repr__(self) -> str:
+        """Columns with their types, and of an open table how many rows it has and the first of them."""
+        columns = ", ".join(f"{one.name} {one.type}" for one in self.schema)
+        if not self.is_open:
+            return f"Table of {columns} (rows withheld: not known to be open)"
+        return f"Table of {self.num_rows:,} rows: {columns}\n{self._head()}"
+
+    def _repr_html_(self) -> str:
+        columns = [f"{one.name} ({one.type})" for one in self.schema]
+        if not self.is_open:
+            return html_display.table("Table", columns, [], "Rows withheld: not known to be open.")
+        rows = [row.values() for row in self._head().to_dicts()]
+        return html_display.table(f"Table of {self.num_rows:,} rows", columns, map(list, rows))
+
+    def _head(self) -> polars.DataFrame:
+        return self.polars().head(FIRST_ROWS).collect()
+
+    def pandas(self) -> Any:
+        """All rows as a pandas frame, in memory. Raises UsageError where pandas is not installed."""
+        try:
+            return self.arrow().to_pandas()
+        except ImportError as error:
+            raise UsageError("pandas is not installed", fix="Install it, or use polars(), arrow() or duckdb()") from error
 
     def arrow(self) -> pa.Table:
         """All rows, in memory."""
@@ -170,9 +197,9 @@ def _refuse_hollow(schema: pa.Schema) -> None:
             return True
         return any(hollow(kind.field(i).type) for i in range(kind.num_fields)) if types.is_nested(kind) else False
 
-    for field in schema:
-        if hollow(field.type):
-            raise TypeError(f"returned a table that cannot be stored: column {field.name!r} holds structs without fields")
+    for column in schema:
+        if hollow(column.type):
+            raise TypeError(f"returned a table that cannot be stored: column {column.name!r} holds structs without fields")
 
 
 def _abandon(writer: pq.ParquetWriter) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pellucid import html_display
 from pellucid.packages.format import printable
 
 IDENTICAL, WITHIN, DIFFERENT, COULD_NOT = "bit-identical", "within tolerance", "different", "could not run"
@@ -134,6 +135,9 @@ class Verdict:
         if self.wheels:
             lines.append(f"  wheels: {self.wheels}")
         return "\n".join(map(printable, lines))
+
+    def _repr_html_(self) -> str:
+        return html_display.text(str(self))
 
     def _reservations(self) -> Iterator[str]:
         """What the first line must not leave out."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import LabelError, UsageError, suggest
-from pellucid.pipeline.declaration import budgets, source_code
+from pellucid.pipeline.declaration import budgets, graph_drawing, source_code
 from pellucid.pipeline.declaration import settings as values
 from pellucid.pipeline.declaration.about import About
 from pellucid.pipeline.declaration.graph_node import Bound
@@ -51,6 +51,15 @@ class Pipeline:
         self._declared = _named(name, nodes, [frame.f_locals, frame.f_globals])
         self.steps: dict[str, Bound] = _bind(name, self._declared, {})
         source_code.note_loaded()
+
+    def __repr__(self) -> str:
+        return f"Pipeline {self.name}\n{graph_drawing.text(graph_drawing.nodes_of(self.steps))}"
+
+    def _repr_html_(self) -> str:
+        drawing = graph_drawing.svg(graph_drawing.nodes_of(self.steps)).replace(
+            "<svg ", '<svg style="max-width:100%;height:auto" ', 1
+        )
+        return f'<div style="overflow-x:auto">{drawing}</div>'
 
     def with_settings(self, given: Mapping[str, Any]) -> Pipeline:
         """The same pipeline with settings replaced: {"step.setting": value}. Text is read as the setting's type."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pellucid.pipeline.declaration.graph import Pipeline
+from pellucid.pipeline.declaration.graph_node import Bound
 
 COLOURS = {"private": ("#fdecea", "#b3261e"), "protected": ("#fff4e0", "#8a5a00"), "open": ("#e8f4ea", "#1e6b32")}
 _CHAR, _HEIGHT, _GAP, _LAYER = 9.0, 46, 26, 104
@@ -23,8 +23,8 @@ class Drawn:
     outputs: tuple[str, ...]
 
 
-def nodes_of(pipeline: Pipeline) -> list[Drawn]:
-    """The pipeline's nodes in running order."""
+def nodes_of(steps: Mapping[str, Bound]) -> list[Drawn]:
+    """A pipeline's nodes (its `steps`) in running order."""
     return [
         Drawn(
             name,
@@ -33,7 +33,7 @@ def nodes_of(pipeline: Pipeline) -> list[Drawn]:
             tuple(dict.fromkeys(edge.node for edge in bound.edges)),
             tuple(artifact for artifact, _, _ in bound.outputs if artifact != name),
         )
-        for name, bound in pipeline.steps.items()
+        for name, bound in steps.items()
     ]
 
 

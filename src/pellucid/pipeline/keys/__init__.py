@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.keys.closure import Closure, closure_of
     from pellucid.pipeline.keys.environment import DETERMINISM, blas, key_part, machine, pellucid_digest
     from pellucid.pipeline.keys.loading_effects import LoadingEffects, effects_of
+    from pellucid.pipeline.keys.run_comparison import compare_runs
     from pellucid.pipeline.keys.slicing import statement_names
     from pellucid.pipeline.keys.value_digests import value_digest
 
@@ -25,6 +26,7 @@ __all__ = [
     "canonical",
     "changed",
     "closure_of",
+    "compare_runs",
     "effects_of",
     "key_part",
     "machine",
@@ -55,6 +57,7 @@ __getattr__ = lazy_names(
             "LoadingEffects",
             "effects_of",
         ),
+        "run_comparison": ("compare_runs",),
         "slicing": ("statement_names",),
         "value_digests": ("value_digest",),
     },

@@ -88,9 +88,10 @@ def _statement(node: ast.stmt, flags: int) -> Statement:
 
 
 def statement_names(node: ast.stmt) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
-    """The module names that a statement binds, those that it or anything inside it reads, and those that something inside it reads."""
+    """The module names that a statement binds when it runs (not those that are `global` in a function of it), those that it or anything
+    inside it reads, and those that something inside it reads."""
     found = _statement(node, 0)
-    return found.binds, found.reads, found.inner_reads
+    return frozenset([node.name]) if isinstance(node, DEFINITIONS) else found.binds, found.reads, found.inner_reads
 
 
 @functools.lru_cache(maxsize=1024)  # trees are cached by their text (sources.parse), so the same text is the same tree

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pellucid import html_display
 from pellucid.errors import DamagedError, UsageError, suggest
 from pellucid.pipeline.record.artifact import Artifact
-from pellucid.store import Label, Objects, kinds
+from pellucid.store import Label, Objects, Table, kinds
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class StepReport:
         return next(iter(self.outputs.values())).digest if self.outputs else None
 
 
+WITHHELD = "withheld: not open"
 Progress = Callable[[str, StepReport], None]
 
 
@@ -50,9 +52,9 @@ def load_artifact(objects: Objects, artifact: Artifact) -> Any:
         raise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
-    """A finished run. `run["model"]` loads an artifact; `steps` has a report for each step."""
+    """A finished run. `run["model"]` loads an artifact; `steps` has a report for each step; `compare` holds it against another run."""
 
     id: str
     status: str
@@ -64,9 +66,39 @@ class Run:
     def __getitem__(self, artifact: str) -> Any:
         for report in self.steps.values():
             if artifact in report.outputs:
-                return load_artifact(Objects(self.home), report.outputs[artifact])
+                value = load_artifact(Objects(self.home), report.outputs[artifact])
+                return replace(value, is_open=True) if report.label.is_open and isinstance(value, Table) else value
         known = [name for report in self.steps.values() for name in report.outputs]
         raise UsageError(f'this run has no artifact "{artifact}"', fix=suggest(artifact, known))
+
+    def __repr__(self) -> str:
+        """A few lines: each step with its label, what it did, and, where it is open, what came of it."""
+        rows = list(_rows(self))
+        widths = [max((len(row[at]) for row in rows), default=0) for at in range(3)]
+        told = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[3]]).rstrip() for row in rows]
+        return "\n  ".join([f"run {self.id} of {self.pipeline}: {self.status} in {self.seconds:.2f} s", *told])
+
+    def _repr_html_(self) -> str:
+        """The same as a table, with the pictures among its open files."""
+        head = f"Run {self.id} of {self.pipeline}: {self.status} in {self.seconds:.2f} s"
+        shown = html_display.table(head, ["step", "label", "action", "result"], _rows(self))
+        objects = Objects(self.home)
+        for report in self.steps.values():
+            for name, artifact in report.outputs.items() if report.label.is_open else ():
+                if artifact.kind == "file" and artifact.items is None:
+                    shown += html_display.picture(objects.open(artifact.sha256, artifact.suffix).read_bytes(), name)
+        return shown
+
+    def compare(self, other: Run, *, private: bool = False) -> dict[str, Any]:
+        """This run beside another one of the same state folder: see `pellucid.pipeline.keys.compare_runs`."""
+        from pellucid.pipeline.keys import compare_runs
+        from pellucid.pipeline.record.run_record import Record
+
+        record = Record(self.home)
+        try:
+            return compare_runs(record, [record.find(self.id), record.find(other.id)], private=private)
+        finally:
+            record.close()
 
     def to_json(self, *, private: bool = False) -> dict[str, Any]:
         """The run as `pellucid run --json` prints it. Metrics that are not open are left out unless `private` (for the steward)."""
@@ -109,3 +141,27 @@ def _step_json(objects: Objects, report: StepReport, private: bool) -> dict[str,
             shown["metrics"] = None
             shown["withheld"] = f"{report.label.level.word}: its steward may ask with --private, to publish it release it"
     return shown
+
+
+def _rows(run: Run) -> Iterator[tuple[str, str, str, str]]:
+    objects = Objects(run.home)
+    for name, report in run.steps.items():
+        yield name, report.label.level.word, report.action, _result(objects, report)
+
+
+def _result(objects: Objects, report: StepReport) -> str:
+    if report.message:
+        return report.message
+    if not report.outputs:
+        return ""
+    if not report.label.is_open:
+        return WITHHELD
+    if (
+        any(artifact.kind == "metrics" and artifact.items is None for artifact in report.outputs.values())
+        and len(report.outputs) == 1
+    ):
+        return ", ".join(f"{name} {value:.6g}" for name, value in metrics_of(objects, report.outputs).items())
+    return ", ".join(
+        f"{name}: {artifact.kind}" + (f" ×{len(artifact.items)}" if artifact.items is not None else "")
+        for name, artifact in report.outputs.items()
+    )

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pellucid import html_display
 from pellucid.errors import PrivacyError
 from pellucid.privacy.accounting import ledger_events, ledger_spending, ledger_statement, ledger_verification, sign_off
 from pellucid.privacy.accounting.account import COMPOSITIONS, Account, Limit, Releases
@@ -51,6 +52,21 @@ class Ledger:
         self._lock = threading.Lock()
         self._process = 0
         self._connection: StateConnection | None = None
+
+    def __repr__(self) -> str:
+        told = [f"  {row[0]} ({row[1]}): cap {row[2]}, spent {row[3]}, left {row[4]}" for row in self._rows()]
+        return "\n".join([f"Ledger in {self._home}: epsilon, delta of each account", *(told or ["  no account"])])
+
+    def _repr_html_(self) -> str:
+        head = f"Ledger in {self._home}: epsilon, delta of each account"
+        return html_display.table(head, ["account", "unit", "cap", "spent", "left"], self._rows())
+
+    def _rows(self) -> list[list[str]]:
+        words = ("cap", "spent", "left")
+        return [
+            [str(one["name"]), str(one["unit"]), *(f"{one[f'{word}_epsilon']:g}, {one[f'{word}_delta']:g}" for word in words)]
+            for one in self.accounts()
+        ]
 
     def open_account(
         self,
