@@ -67,7 +67,22 @@ def test_noise_is_estimated_from_the_negative_cells_and_sets_the_ridge(histories
     assert ease.fit(table, noise=20.0).settings["regularization"] == pytest.approx(40 * np.sqrt(size))
     exact = private_gram(rows_of(histories), "what", "who")
     assert noise_level(matrix_of(exact).counts) == 0.0
-    assert ease.fit(exact).settings["regularization"] == ease.LEAST
+    counts = matrix_of(exact).counts
+    assert ease.fit(exact).settings["regularization"] == pytest.approx(2 * np.sqrt(counts.sum() / len(counts)))
+    small = pa.table({"item_a": [1, 1, 2], "item_b": [1, 2, 2], "count": [3, 1, 2]})
+    assert ease.fit(small).settings["regularization"] == ease.LEAST
+
+
+def test_a_model_of_noise_alone_says_that_it_is_no_better_than_popularity(histories: Any, capsys: Any) -> None:
+    rng = np.random.default_rng(3)
+    a, b = np.triu_indices(60)
+    noise = pa.table({"item_a": a, "item_b": b, "count": np.round(rng.normal(0, 20, len(a))).astype(np.int64)})
+    assert ease.fit(noise, noise=20.0).settings["expected"] == ease.NO_BETTER
+    assert "no better than popularity" in capsys.readouterr().out
+    assert "expected" not in ease.fit(private_gram(rows_of(histories), "what", "who")).settings
+    pairs = np.where((a < 20) & (b < 20), 500, 0) + np.round(rng.normal(0, 20, len(a)))
+    held = pa.table({"item_a": a, "item_b": b, "count": pairs.astype(np.int64)})
+    assert "expected" not in ease.fit(held, noise=20.0).settings
 
 
 def test_a_denoised_matrix_has_no_negative_eigenvalues_and_no_pairs_below_the_noise() -> None:

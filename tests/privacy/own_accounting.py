@@ -73,11 +73,11 @@ def moves(mechanism: Any, relation: str) -> dict[str, Any]:
     twice = 2 if relation == "replace" else 1
     name, c = mechanism.name, getattr(mechanism, "max_contributions", 0)
     if name == "gram":
-        return {"cells": twice * (c * (c - 1) // 2 + c), "by": 1, "alone": c}
+        return {"cells": twice * (c * (c - 1) // 2 + c), "by": 1, "alone": 0 if mechanism.public_keys else c}
     if name == "histogram":
         return {"cells": twice * c, "by": mechanism.rows, "alone": 0 if mechanism.public_keys else c}
     if name == "pairs":
-        return {"cells": twice * math.comb(c, 2), "by": 1, "alone": math.comb(c, 2)}
+        return {"cells": twice * math.comb(c, 2), "by": 1, "alone": 0 if mechanism.public_keys else math.comb(c, 2)}
     if name == "clicks":
         return {"cells": twice * (mechanism.queries + mechanism.clicks), "by": 1, "alone": mechanism.queries + mechanism.clicks}
     if name == "partitions":

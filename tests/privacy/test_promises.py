@@ -19,7 +19,9 @@ from pellucid.privacy.noise.stream import Stream
 from pellucid.store.labels import Unit
 
 COUNTS = [
-    Gram("item", 1), Gram("item", 2), Gram("item", 4), Histogram("item", 1), Histogram("item", 5), Histogram("item", 3, rows=4),
+    Gram("item", 1), Gram("item", 2), Gram("item", 4), Gram("item", 3, public_keys=("a", "b")),
+    Pairs("item", 3, public_keys=("a", "b")), Pairs("item", 3, noise="laplace", public_keys=("a", "b"), other="o"),
+    Histogram("item", 1), Histogram("item", 5), Histogram("item", 3, rows=4),
     Histogram("item", 2, noise="laplace"), Histogram("item", 2, rows=3, noise="laplace"), Histogram("item", 2, public_keys=("a", "b")),
     Histogram("item", 2, public_keys=("a", "b"), rows=2), Histogram("item", 2, public_keys=("a", "b"), noise="laplace", rows=2),
     Pairs("item", 3), Pairs("item", 5), Pairs("item", 4, noise="laplace"), Clicks("item", "second", 2, 3),

@@ -8,13 +8,19 @@ Under noise three things are done to G first, each from the public noise level a
 - a pair counted below `REACH` = 3 standard deviations of the noise is taken as not held at all (the three-sigma rule);
 - negative eigenvalues, which no Gram matrix has, are set to zero;
 - lambda is the edge of the noise's own spectrum, 2 sigma sqrt(K) for K items (Wigner), below which no direction of G can be
-  told from noise; with an exact matrix it is `LEAST`.
+  told from noise.
+The counts of an exact matrix have noise too: other people of the same kind would have had others. A count of rare events varies by about
+its root (Poisson), so the squared noise of a row adds up to the row's sum, and the edge of its spectrum is 2 sqrt(the mean row sum).
+lambda is the larger of the two edges, and at least `LEAST`.
+Where hardly more pairs stand out of the noise than noise alone lifts there (`BY_CHANCE` of all), the model is expected to rank like
+popularity: it says so in its settings and in the step's log.
 Items about which the model says nothing come in order of popularity (`TIE_BREAK`, too small to overrule anything else).
 
 How the rules were found: on msweb with people held out under the seeds "val0" and "val1", which no reported figure uses. There,
 nDCG@10 at epsilon 1 moved by less than 0.01 of the ceiling between half the edge and the edge, and between reaches 2 and 3; with
 no reach it lost 0.01; a bonus for popularity larger than a tie-break gained 0.007 and was left out, because that is a setting
-fitted to people. The exact matrix does equally well for lambda from 1 to 100 (within 0.003).
+fitted to people. The exact matrix does equally well for lambda from 1 to 100 (within 0.003); on MovieLens (610 people, 2,269 films) nDCG@10
+is 0.33 to 0.35 at lambda 10 and 0.36 to 0.40 at the edge, within 0.01 of the best of ten.
 """
 
 from __future__ import annotations
@@ -31,6 +37,8 @@ if TYPE_CHECKING:
 
 REACH = 3.0
 LEAST = 10.0
+BY_CHANCE = 0.00135  # of pairs that nobody holds, by Gaussian noise above three standard deviations
+NO_BETTER = "no better than popularity: hardly a pair of items stands out of the noise"
 TIE_BREAK = 1e-6
 
 
@@ -38,8 +46,8 @@ def fit(gram: Any, regularization: float | None = None, noise: float | None = No
     """Fit on a Gram table (`item_a`, `item_b`, `count`).
 
     `noise`: the standard deviation of the noise in it, from the release's numbers (`sigma`); None estimates it from the table.
-    `regularization`: lambda > 0; None takes it from the noise. The model has the arrays `items` (sorted), `weights` (items x
-    items, float64) and `popularity` (each item's count by the largest), and the settings that were used.
+    `regularization`: lambda > 0; None takes it from the noise and the counts (see above). The model has the arrays `items` (sorted),
+    `weights` (items x items, float64) and `popularity` (each item's count by the largest), and the settings that were used.
     """
     import numpy as np
 
@@ -50,13 +58,16 @@ def fit(gram: Any, regularization: float | None = None, noise: float | None = No
     if not len(items):
         raise DataError("the Gram table names no items", fix="Raise epsilon, or release from more people")
     sigma = noise_level(counts) if noise is None else _checked("noise", noise, 0.0)
-    lam = max(LEAST, 2 * sigma * math.sqrt(len(items))) if regularization is None else _checked("regularization", regularization)
+    lam = _edge(counts, sigma) if regularization is None else _checked("regularization", regularization)
     popularity = np.maximum(np.diag(counts), 0.0)
     weights = _weights(_denoised(counts, sigma), lam)
+    says = {"expected": NO_BETTER} if _only_noise(counts, sigma) else {}
+    if says:
+        print(f"this model is expected to be {NO_BETTER}; raise epsilon, release from more people, or name fewer items")
     return Model(
         "ease",
         {"items": items, "weights": weights, "popularity": popularity / max(1.0, float(popularity.max()))},
-        {"regularization": lam, "noise": sigma, "reach": REACH, "tie_break": TIE_BREAK},
+        {"regularization": lam, "noise": sigma, "reach": REACH, "tie_break": TIE_BREAK, **says},
     )
 
 
@@ -65,6 +76,19 @@ def scores(model: Model, histories: Any) -> NDArray[Any]:
     import numpy as np
 
     return np.asarray(histories @ model.arrays["weights"]) + float(model.settings["tie_break"]) * model.arrays["popularity"]
+
+
+def _edge(counts: NDArray[Any], sigma: float) -> float:
+    """The default lambda: the edge of the spectrum of the noise, or of the counts' own variation."""
+    return max(LEAST, 2 * sigma * math.sqrt(len(counts)), 2 * math.sqrt(max(0.0, float(counts.sum())) / len(counts)))
+
+
+def _only_noise(counts: NDArray[Any], sigma: float) -> bool:
+    """Whether the pairs that stand out are hardly more than noise alone would lift there."""
+    import numpy as np
+
+    cells = counts[np.triu_indices(len(counts), 1)]
+    return sigma > 0 and bool(len(cells)) and float((cells >= REACH * sigma).sum()) <= 2 * BY_CHANCE * len(cells) + 2
 
 
 def _denoised(counts: NDArray[Any], sigma: float) -> NDArray[Any]:

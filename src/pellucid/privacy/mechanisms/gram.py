@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pellucid.privacy.accounting import promise
+from pellucid.privacy.accounting import promise, set_fields
+from pellucid.privacy.mechanisms.public_partitions import (
+    check_public_keys,
+    checked_public_keys,
+    counts_of_public_keys,
+    only_declared,
+)
 from pellucid.privacy.mechanisms.threshold import FAR, Plan, named, plan
 from pellucid.privacy.noise import DiscreteGaussian
 from pellucid.privacy.parameters import checked_count, checked_name
@@ -35,6 +41,9 @@ class Gram:
     Guarantee: (epsilon, delta), for any set of items, by independent discrete Gaussian noise on every cell (calibration.py) and
     a threshold on the noised diagonal (threshold.py has the argument for items that nobody listed). `max_items` keeps the
     largest noised diagonals: post-processing.
+    Declared items: with `public_keys` these are the items, all named, whatever the data hold; other values are one more item `other`, or
+    refused before anything is spent. Which items a unit has is told by no cell but those declared, so the sensitivity stays, and no item is
+    named by the data: there is no threshold, and its share of delta goes to the counts.
     Source: Dwork, Talwar, Thakurta, Zhang, "Analyze Gauss" (2014) for the noised Gram matrix; Canonne, Kamath, Steinke (2020)
     for the noise; Korolova et al. (2009) and Wilson et al., "Differentially private SQL with bounded user contribution"
     (2020) for bounding and threshold.
@@ -51,6 +60,8 @@ class Gram:
     item: str
     max_contributions: int = 5
     max_items: int = 2000
+    public_keys: tuple[Any, ...] = ()
+    other: str = ""
 
     name: ClassVar[str] = "gram"
     version: ClassVar[int] = 1
@@ -60,6 +71,7 @@ class Gram:
         checked_name("item", self.item)
         checked_count("max_contributions", self.max_contributions, 1, MAX_CAP)
         checked_count("max_items", self.max_items, 1, MAX_ITEMS)
+        checked_public_keys(self.public_keys, self.other, MAX_ITEMS - 1)
 
     @property
     def cells(self) -> int:
@@ -68,13 +80,14 @@ class Gram:
 
     def parameters(self) -> dict[str, Any]:
         """All that defines the statistic and how it is computed, for the release's id."""
-        return {
+        given = {
             "mechanism": self.name,
             "version": self.version,
             "item": self.item,
             "max_contributions": self.max_contributions,
             "max_items": self.max_items,
         }
+        return set_fields(given, public_keys=(list(self.public_keys), []), other=(self.other, ""))
 
     def guarantee(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, Any]:
         """The guarantee in words and numbers, for the record and the data card; public."""
@@ -95,16 +108,18 @@ class Gram:
         }
 
     def plan(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
-        return plan(epsilon, delta, self.cells, self.max_contributions, relation)
+        return plan(epsilon, delta, self.cells, 0 if self.public_keys else self.max_contributions, relation)
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
         from pellucid.privacy.mechanisms.private_columns import checked_columns
 
         checked_columns(table_path, unit, [self.item])
+        if self.public_keys:
+            check_public_keys(table_path, self.item, self.public_keys, self.other)
 
     def run(self, table_path: Path, unit: str | Unit, epsilon: float, delta: float, key: bytes, scratch: Path) -> pa.Table:
-        """The release: `item_a`, `item_b` (a <= b, in the item's order), `count` (int64, noised), every pair of named items.
+        """The release: `item_a`, `item_b` (a <= b, in the item's order), `count` (int64, noised), every pair of named or declared items.
 
         `key` is the release's own (keys.release_key). Reads Parquet in portions; memory does not grow with the number of rows.
         """
@@ -112,17 +127,33 @@ class Gram:
         from pellucid.privacy.noise import Stream
 
         chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
-        pairs = bounded_pairs(table_path, unit, self.item, self.max_contributions, stream.subkey("bounding"), scratch)
+        with only_declared(table_path, unit, self.item, self.public_keys, self.other, scratch) as path:
+            pairs = bounded_pairs(path, unit, self.item, self.max_contributions, stream.subkey("bounding"), scratch)
         try:
             items, counts = diagonal(pairs)
-            return protected(items, counts, lambda kept: pair_counts(pairs, kept), chosen, stream, self.max_items)
+            at_most = self.max_items
+            if self.public_keys:
+                items, counts = counts_of_public_keys(items, counts, tuple(sorted(self.public_keys)), self.other)
+                at_most = len(items)
+            return protected(items, counts, lambda kept: pair_counts(pairs, kept), chosen, stream, at_most)
         finally:
             pairs.unlink()
 
 
-def gram(item: str, max_contributions: int = 5, max_items: int = 2000) -> Gram:
-    """The bounded Gram matrix of the `item` column: at most `max_contributions` items of each unit count, at most `max_items` are named."""
-    return Gram(item, max_contributions, max_items)
+def gram(
+    item: str,
+    max_contributions: int = 5,
+    max_items: int = 2000,
+    *,
+    public_keys: Sequence[str] | Sequence[int] = (),
+    other: str = "",
+) -> Gram:
+    """The bounded Gram matrix of the `item` column: at most `max_contributions` items of each unit count, at most `max_items` are named.
+
+    `public_keys` lists the items when they are known beforehand, as a catalogue is: then all of them are in the release and nothing is left
+    out; other values are counted as the item `other`, or refused where there is none.
+    """
+    return Gram(item, max_contributions, max_items, tuple(public_keys), other)
 
 
 def diagonal(pairs: Path) -> tuple[pa.Array, NDArray[Any]]:

@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pellucid.errors import PrivacyError
 from pellucid.privacy.accounting import set_fields
 from pellucid.privacy.mechanisms.gram import describe, diagonal, flat
+from pellucid.privacy.mechanisms.public_partitions import (
+    check_public_keys,
+    checked_public_keys,
+    counts_of_public_keys,
+    only_declared,
+)
 from pellucid.privacy.mechanisms.threshold import NOISES, Plan, named, plan
 from pellucid.privacy.noise import BACKENDS, checked_backend, noise_for
 from pellucid.privacy.parameters import checked_count, checked_name, checked_option
@@ -19,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MAX_KEYS = 10_000_000
-MAX_PUBLIC_KEYS = 100_000
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,7 @@ class Histogram:
         checked_count("rows", self.rows, 1, 10_000)
         checked_option("noise", self.noise, NOISES)
         checked_option("backend", self.backend, BACKENDS)
-        if not isinstance(self.public_keys, tuple) or len(self.public_keys) > MAX_PUBLIC_KEYS:
-            raise PrivacyError(f"public_keys must list at most {MAX_PUBLIC_KEYS} keys")
-        kinds = {type(value) for value in self.public_keys}
-        if not (kinds <= {str} or kinds <= {int}) or len(set(self.public_keys)) != len(self.public_keys):
-            raise PrivacyError("declared keys must be all text or all whole numbers, each once")
-        if self.other and (kinds != {str} or self.other in self.public_keys):
-            raise PrivacyError("other= names the key for all that is not declared", fix="Declare keys as text, without that one")
+        checked_public_keys(self.public_keys, self.other)
 
     @property
     def pure(self) -> bool:
@@ -130,7 +128,6 @@ class Histogram:
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
         from pellucid.privacy.mechanisms.private_columns import checked_columns
-        from pellucid.privacy.mechanisms.public_partitions import check_public_keys
 
         checked_columns(table_path, unit, [self.key])
         if self.public_keys:
@@ -141,19 +138,13 @@ class Histogram:
         import pyarrow as pa
 
         from pellucid.privacy.mechanisms.bounding import bounded_pairs
-        from pellucid.privacy.mechanisms.public_partitions import counts_of_public_keys, only_public_keys
         from pellucid.privacy.noise import Stream
 
         chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
-        if self.public_keys:
-            table_path = only_public_keys(table_path, unit, self.key, self.public_keys, self.other, scratch)
-        try:
+        with only_declared(table_path, unit, self.key, self.public_keys, self.other, scratch) as path:
             pairs = bounded_pairs(
-                table_path, unit, self.key, self.max_contributions, stream.subkey("bounding"), scratch, times=self.rows
+                path, unit, self.key, self.max_contributions, stream.subkey("bounding"), scratch, times=self.rows
             )
-        finally:
-            if self.public_keys:
-                table_path.unlink()
         try:
             items, counts = diagonal(pairs)
         finally:

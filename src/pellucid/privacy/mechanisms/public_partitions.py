@@ -6,6 +6,8 @@ in the one count that was declared for it. Nulls are refused before (bounding.py
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,35 @@ from pellucid.store import Unit, unit_of
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
+
+
+MAX_PUBLIC_KEYS = 100_000
+
+
+def checked_public_keys(public_keys: object, other: str, most: int = MAX_PUBLIC_KEYS) -> None:
+    """Raise PrivacyError for declared keys that cannot be used: too many, of mixed kinds, twice; or an `other` that is one of them."""
+    if not isinstance(public_keys, tuple) or len(public_keys) > most:
+        raise PrivacyError(f"public_keys must list at most {most} keys")
+    kinds = {type(value) for value in public_keys}
+    if not (kinds <= {str} or kinds <= {int}) or len(set(public_keys)) != len(public_keys):
+        raise PrivacyError("declared keys must be all text or all whole numbers, each once")
+    if other and (kinds != {str} or other in public_keys):
+        raise PrivacyError("other= names the key for all that is not declared", fix="Declare keys as text, without that one")
+
+
+@contextmanager
+def only_declared(
+    path: Path, unit: str | Unit, column: str, public_keys: tuple[Any, ...], other: str, scratch: Path
+) -> Iterator[Path]:
+    """The table with declared keys alone while it is needed (`only_public_keys`); the table itself where none are declared."""
+    if not public_keys:
+        yield path
+        return
+    made = only_public_keys(path, unit, column, public_keys, other, scratch)
+    try:
+        yield made
+    finally:
+        made.unlink()
 
 
 def check_public_keys(path: Path, column: str, public_keys: tuple[Any, ...], other: str) -> None:
