@@ -495,12 +495,11 @@ def test_roles_are_corrected_in_a_file_and_the_release_follows(begun: Desk) -> N
     assert stat.S_IMODE(roles.stat().st_mode) == 0o600
 
 
-def test_another_unit_is_another_pipeline(begun: Desk) -> None:
+def test_another_unit_must_be_said_in_the_pipeline_too(begun: Desk) -> None:
     begun("steward", "inventory", "--set", "area=unit", "--set", "age=item")
-    text = (begun.folder / "steward/steward.py").read_text()
-    assert 'unit="area"' in text
-    assert 'item="age"' in text
-    walked(begun, "inventory --confirm", "assess", "protect")
+    assert 'unit="visitor_id"' in (begun.folder / "steward/steward.py").read_text()
+    begun("steward", "inventory", "--confirm")
+    assert 'says that "area" is the unit, the pipeline that "visitor_id" is' in begun("steward", "assess").complaint
     found = json.loads((begun.folder / "steward/inventory.json").read_text())["columns"]
     assert found["visitor_id"]["role"] == "identifier"
 
@@ -533,3 +532,99 @@ def test_no_role_says_that_a_column_is_about_nobody() -> None:
     from pellucid.privacy.assess import ROLES
 
     assert not any("nothing about people" in meaning for meaning in ROLES.values())
+
+
+# know before you pay -----------------------------------------------------------------------------------------------------
+
+
+def log(people: int, items: int, each: int, seed: int = 1) -> str:
+    """Rows of people with items by Zipf's law: `each` of them on average."""
+    draw, weights = random.Random(seed), [1 / (rank + 1) for rank in range(items)]
+    rows = []
+    for who in range(people):
+        found = set(draw.choices(range(items), weights, k=draw.randint(1, 2 * each)))
+        rows += [f"u{who},i{item}" for item in sorted(found)]
+    return "\n".join(["user_id,item_id", *rows]) + "\n"
+
+
+def person_table(people: int) -> str:
+    """A census: a row is a person."""
+    draw = random.Random(2)
+    rows = [f"{draw.randint(17, 90)},{draw.choice('MF')},{draw.choice(['private', 'public', 'self'])}" for _ in range(people)]
+    return "\n".join(["age,sex,workclass", *rows]) + "\n"
+
+
+# name: (data, words for init); of the shapes of MovieLens 100k, Last.fm (fewer people, more items) and a census
+SHAPES = {
+    "films": (log(943, 1682, 40), ()),
+    "music": (log(120, 2000, 30), ()),
+    "few people": (log(40, 60, 6), ()),
+    "census": (person_table(3000), ("--unit", "row", "--item", "workclass")),
+    "small census": (person_table(25), ("--unit", "row", "--item", "workclass")),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_path_ends_in_a_useful_release_or_in_a_refusal_that_says_what_would_help(shape: str, tmp_path: Path) -> None:
+    """And what would help does help."""
+    data, words = SHAPES[shape]
+    desk = at(tmp_path)
+    desk.write("rows.csv", data)
+    begun = desk("steward", "init", "rows.csv", *words, timeout=300)
+    assert begun.code == 0, begun.err
+    for step in ("inventory --confirm", "assess", "protect", "attack"):
+        done = desk("steward", *step.split(), timeout=600)
+        assert done.code == 0, (step, done.err)
+    signed = desk("steward", "decide", "--by", "Ann")
+    if signed.code == 0:
+        released = desk("steward", "release", "--json").json["evidence"]["released"]
+        assert all(one["rows"] > 0 for one in released)
+        return
+    assert "worth its cost" in signed.complaint or "not empty" in signed.complaint
+    assert "Would help: " in signed.complaint
+    assert accounts(desk) == {} or all(one["spent"] == 0 for one in accounts(desk).values())
+    epsilon = re.search(r"epsilon ([\d.]+) instead of 1\b", signed.complaint)
+    if epsilon:
+        pipeline = tmp_path / "steward/steward.py"
+        text = re.sub(r"(?m)^    epsilon=[\d.]+,", f"    epsilon={epsilon[1]},", pipeline.read_text())
+        pipeline.write_text(re.sub(r"Budget\(epsilon=[\d.]+", "Budget(epsilon=20.0", text))
+        assert "can be expected to name" not in desk("steward", "protect").out
+
+
+def test_declared_numbers_are_enough_and_no_row_is_read_for_the_check(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("rows.csv", log(400, 50, 5))
+    walked(desk, "init rows.csv --people 30 --items 50 --per-person 5", "inventory --confirm", "assess")
+    out = desk("steward", "protect").out
+    assert "what to expect, by declared numbers:" in out
+    assert "PROBLEM: no data of 30 people can be expected to name one of its" in " ".join(out.split())
+    check = next(line for line in desk("steward", "decide", "--by", "Ann").out.splitlines() if "worth its cost" in line)
+    assert check.startswith("FAIL")
+    out = desk("steward", "protect", "--people", "5000").out
+    assert "PROBLEM" not in out
+    assert "expected by Zipf's law" in out
+
+
+def test_a_plan_of_a_pipeline_says_what_to_expect(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("rows.csv", log(300, 40, 5))
+    walked(desk, "init rows.csv --epsilon 0.25")
+    said = " ".join(desk("ledger", "plan", "steward/steward.py", "--people", "100").out.split())
+    assert "item_id_pairs: PROBLEM: no data of 100 people can be expected to name one of its items" in said
+    assert "would help: epsilon" in said
+    told = desk("ledger", "plan", "steward/steward.py", "--people", "9000", "--json").json
+    assert told["expected"][0]["problem"] == ""
+
+
+@pytest.mark.slow
+def test_the_card_of_an_empty_table_says_so_first(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("rows.csv", log(40, 60, 6))
+    walked(desk, "init rows.csv", "inventory --confirm", "assess", "protect", "attack", "decide --by Ann --although test")
+    assert "EMPTY" in desk("steward", "release").out
+    page = (tmp_path / "steward/card/index.html").read_text()
+    assert page.index("<b>Empty</b>") < page.index("Data: <a")
+    card = json.loads((tmp_path / "steward/card/item_id_pairs.json").read_text())
+    assert card["table"]["rows"] == 0

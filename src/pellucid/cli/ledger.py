@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.cli import options, state_folder
+from pellucid.cli import options, state_folder, steward
 
 if TYPE_CHECKING:
     from pellucid.privacy.accounting import Ledger
@@ -36,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="for cap: and the most in each day, week, month or year (UTC)",
     )
     parser.add_argument("--set", action="append", default=[], metavar="STEP.SETTING=VALUE", help="for plan: change a setting")
+    steward.expected(parser, "plan")
     parser.add_argument("--times", type=options.whole(1), default=1, metavar="N", help="for plan: run it N times, on new data")
     parser.add_argument("--file", type=Path, metavar="EXPORT", help="for verify: an export, instead of the state folder")
     parser.add_argument("--card", action="append", default=[], type=Path, help="for verify: a card whose event must be there")
@@ -83,6 +84,7 @@ def plan(arguments: argparse.Namespace) -> int:
     from pellucid.cli.run import parse_settings
     from pellucid.errors import UsageError
     from pellucid.privacy import budget_forecast
+    from pellucid.privacy.foresight import ExpectedNumbers
     from pellucid.store import home_for
 
     if not arguments.subject:
@@ -92,11 +94,14 @@ def plan(arguments: argparse.Namespace) -> int:
     home = Path(arguments.home).absolute() if arguments.home is not None else home_for(file.absolute())
     releases, accounts = budget_forecast.planned(pipeline), budget_forecast.forecast(pipeline, home, arguments.times)
     fit = all(account.fits for account in accounts)
+    numbers = ExpectedNumbers(arguments.people, arguments.items, arguments.per_person)
+    foreseen = budget_forecast.foreseen(pipeline, numbers)
     if arguments.json:
         shown = [{"step": r.step, "accounts": list(r.accounts), "epsilon": r.epsilon, "delta": r.delta} for r in releases]
         options.print_json(
-            {"releases": shown, "times": arguments.times, "accounts": [vars(account) for account in accounts], "fits": fit}
-        )
+            {"releases": shown, "times": arguments.times, "accounts": [vars(account) for account in accounts], "fits": fit,
+             "expected": [vars(one) for one in foreseen]}
+        )  # fmt: skip
         return 0 if fit else 1
     rows = [[r.step, ", ".join(r.accounts), f"{r.epsilon:g}, {r.delta:g}"] for r in releases]
     print(options.table(rows, ["release", "account", "epsilon, delta"]))
@@ -107,6 +112,14 @@ def plan(arguments: argparse.Namespace) -> int:
         sums = ", ".join(f"{name} {epsilon:.4g}" for name, epsilon in account.together.items())
         verdict = "fits" if account.fits else "DOES NOT FIT"
         print(f"{account.account}: {verdict}; epsilon at delta {account.cap[1]:g}: {sums}")
+    print()
+    for one in foreseen:
+        for line in (
+            *one.lines,
+            *([f"PROBLEM: {one.problem}"] if one.problem else []),
+            *(f"would help: {said}" for said in one.advice),
+        ):
+            print(options.wrapped(f"{one.release}: {line}"))
     return 0 if fit else 1
 
 

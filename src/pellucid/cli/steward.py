@@ -54,12 +54,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--set", action="append", default=[], metavar="COLUMN=ROLE", help="inventory: correct and confirm a role")
     parser.add_argument("--confirm", action="store_true", help="inventory: confirm all other roles as proposed")
+    expected(parser, "init, protect")
     parser.add_argument("--by", default="", metavar="NAME", help="decide: who signs")
     parser.add_argument("--note", default="", metavar="TEXT", help="decide: goes to the ledger and the report")
     parser.add_argument(
         "--although", default="", metavar="REASON", help="decide: sign though checks fail; goes to the report and the card"
     )
     state_folder.add_home(parser, "beside the pipeline file")
+
+
+def expected(parser: argparse.ArgumentParser, actions: str) -> None:
+    """The options that declare what is expected of the data, without looking at them."""
+    amount, said = options.above_zero, f"{actions}: about how many"
+    parser.add_argument(
+        "--people", type=options.whole(1), metavar="N", help=f"{said} people there are, as you know without looking"
+    )
+    parser.add_argument("--items", type=options.whole(1), metavar="N", help=f"{said} items there are")
+    parser.add_argument("--per-person", type=amount, metavar="N", help=f"{said} different items a person has")
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -85,6 +96,12 @@ def _opened(arguments: argparse.Namespace) -> Any:
     return opened(arguments.subject or DEFAULT, arguments.home)
 
 
+def _numbers(arguments: argparse.Namespace) -> Any:
+    from pellucid.privacy.foresight import ExpectedNumbers
+
+    return ExpectedNumbers(arguments.people, arguments.items, arguments.per_person)
+
+
 def _init(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
     from pellucid.steward import DEFAULT, DataFile, Proposal, begin, inventory_lines, shown
 
@@ -97,6 +114,7 @@ def _init(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
         unit=arguments.unit,
         item=arguments.item,
         proposal=Proposal(arguments.statistic, arguments.epsilon or 1.0) if asked else None,
+        numbers=_numbers(arguments),
         home=arguments.home,
     )
     head = [f"{shown(folder.pipeline)}: what is to be released; read it, and change it as you need", ""]
@@ -143,7 +161,7 @@ def _protect(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
     from pellucid.steward import protect, protection_lines
 
     folder = _opened(arguments)
-    evidence = protect(folder)
+    evidence = protect(folder, _numbers(arguments))
     return folder, protection_lines(evidence), {"evidence": evidence}
 
 

@@ -28,6 +28,7 @@ from pellucid.privacy.accounting import (
     privacy_cost,
     zcdp_epsilon,
 )
+from pellucid.privacy.foresight import ExpectedNumbers, Foresight, foresee_release
 from pellucid.privacy.release_step import ReleaseGate
 from pellucid.store import STATE_FILE, unit_of
 
@@ -70,6 +71,17 @@ def planned(pipeline: Pipeline) -> list[PlannedRelease]:
             mechanism, epsilon, delta = bound.node.gate.resolved(bound.settings, f'release "{name}"', relation)
             events, extra = checked_events(mechanism.guarantee(epsilon, delta, relation), epsilon, delta)
             found.append(PlannedRelease(name, tuple(sorted(label.accounts)), epsilon, delta, events, extra))
+    return found
+
+
+def foreseen(pipeline: Pipeline, numbers: ExpectedNumbers) -> list[Foresight]:
+    """What each release of a pipeline is expected to give, by its settings and declared numbers alone."""
+    found = []
+    for name, bound in pipeline.steps.items():
+        if isinstance(bound.node, Step) and isinstance(bound.node.gate, ReleaseGate):
+            relation = unit_of(pipeline.steps[bound.edges[0].node].label.unit or "").relation
+            mechanism, epsilon, delta = bound.node.gate.resolved(bound.settings, f'release "{name}"', relation)
+            found.append(foresee_release(name, mechanism, epsilon, delta, numbers, relation))
     return found
 
 

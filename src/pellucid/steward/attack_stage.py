@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from pellucid.errors import UsageError
 from pellucid.privacy.attacks import attack_log, attack_release, attack_table, max_true_positive_rate
 from pellucid.privacy.attacks.auditing import audit_mechanism
 from pellucid.steward.current_state import CurrentState, PlannedRelease, confirmed_roles, standing
@@ -18,22 +21,27 @@ def attack(folder: Folder) -> dict[str, Any]:
     stand = standing(folder)
     stand.need("inventory", "assess", "protect")
     roles = confirmed_roles(stand.inventory())
-    found = [
-        {"release": None, **finding.to_json()}
-        for item in roles.get("item", [])
-        for finding in attack_log(stand.table, stand.unit, item)
-    ]
     quasi_identifiers, sensitive = roles.get("quasi-identifier", []), roles.get("sensitive", [])
-    found += [{"release": None, **one.to_json()} for one in attack_table(stand.table, stand.unit, quasi_identifiers, sensitive)]
+    attacks: list[tuple[str | None, Callable[[], list[Any]]]] = [
+        *((None, partial(attack_log, stand.table, stand.unit, item)) for item in roles.get("item", [])),
+        (None, partial(attack_table, stand.table, stand.unit, quasi_identifiers, sensitive)),
+        *((coming.name, partial(_attacked, stand, coming)) for coming in stand.releases),
+    ]
+    found, skipped = [], list[str]()
+    for release, attacked in attacks:
+        try:
+            found += [{"release": release, **finding.to_json()} for finding in attacked()]
+        except UsageError as error:  # too few people for a control group: said here, and a check of the policy fails
+            skipped.append(error.what)
     audits, bounds = [], {}
     for coming in stand.releases:
         mechanism, epsilon, delta = coming.terms
-        found += [{"release": coming.name, **one.to_json()} for one in _attacked(stand, coming)]
         audited = audit_mechanism(mechanism, epsilon, delta)
         if audited is not None:
             audits.append({"release": coming.name, **audited.to_json()})
         bounds[coming.name] = bound(epsilon, delta)
-    return folder.write("attack", stand.of("attack"), {"findings": found, "audits": audits, "bounds": bounds})
+    told = {"findings": found, "audits": audits, "bounds": bounds, "skipped": list(dict.fromkeys(skipped))}
+    return folder.write("attack", stand.of("attack"), told)
 
 
 def _attacked(stand: CurrentState, coming: PlannedRelease) -> list[Any]:
@@ -73,6 +81,8 @@ def attack_lines(evidence: dict[str, Any]) -> list[str]:
             told += textwrap.wrap(f"{one['attack']}: {one['question']}", 80, initial_indent="  ", subsequent_indent="    ")
             told.append(f"    {one['target']:<29} {figure(one['rate'])}  {verdict(one)}")
             told += [f"    {name:<29} {figure(rate)}" for name, rate in (*one["baselines"].items(), *one["references"].items())]
+    for one in evidence["skipped"]:
+        told += textwrap.wrap(f"not attacked: {one}", 80, subsequent_indent="  ")
     for one in evidence["audits"]:
         said = "REFUTED" if one["refuted"] else "not refuted"
         told += textwrap.wrap(

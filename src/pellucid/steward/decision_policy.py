@@ -10,6 +10,7 @@ from pellucid.errors import PellucidError, PrivacyError
 from pellucid.steward.attack_stage import beyond_control
 from pellucid.steward.current_state import CurrentState, refuse_nameless, standing
 from pellucid.steward.protection_stage import already_paid, costs
+from pellucid.steward.release_forecast import forecasts
 from pellucid.steward.workspace import Folder
 
 
@@ -43,7 +44,29 @@ def checks(stand: CurrentState) -> list[Check]:
         wrong = confirmed if confirmed and step != "protect" else stand.missing_evidence(step)
         found.append(Check(said, not wrong, wrong or "on the data and releases as they stand"))
     attacked = (stand.folder.read("attack") or {}) if not (confirmed or stand.missing_evidence("attack")) else {}
-    return found + _findings(stand, attacked) + [_budget(stand)]
+    planned = (stand.folder.read("protect") or {}) if not stand.missing_evidence("protect") else {}
+    return found + _findings(stand, attacked) + [_worth(stand), *_not_empty(stand, planned), _budget(stand)]
+
+
+def _not_empty(stand: CurrentState, planned: dict[str, Any]) -> list[Check]:
+    """Whether a simulated release of them names something: a look at the private rows, and so private."""
+    paid = already_paid(stand)
+    coming = [one for one in planned.get("releases", []) if one["name"] not in paid]
+    empty = [one for one in coming if "empty" in one["simulated"]]
+    said = "; ".join(
+        f"{one['name']} would be an empty table. Would help: {'; '.join(one['helps']) or 'more people'}" for one in empty
+    )
+    failed = bool(empty) and len(empty) == len(coming)  # of several some may be empty: the plan says which
+    return [Check("not empty", not failed, said or "a simulated release names something", open=False)]
+
+
+def _worth(stand: CurrentState) -> Check:
+    """Whether each release that is not paid for yet can be expected to give something."""
+    paid = already_paid(stand)
+    foreseen, is_open = forecasts(stand)
+    wrong = [one for one in foreseen if one.problem and one.release not in paid]
+    said = "; ".join(f"{one.release}: {one.problem}. Would help: {'; '.join(one.advice)}" for one in wrong)
+    return Check("worth its cost", not wrong, said or "something can be expected of each release", open=is_open)
 
 
 def _findings(stand: CurrentState, attacked: dict[str, Any]) -> list[Check]:
@@ -60,10 +83,19 @@ def _findings(stand: CurrentState, attacked: dict[str, Any]) -> list[Check]:
     bare = sorted({coming.name for coming in stand.releases} - {one["release"] for one in held})
     beyond = [f"{one['attack']} on {one['release']}" for one in held if beyond_control(one)]
     if beyond or bare:
-        said = f"beyond the control group: {', '.join(beyond)}" if beyond else f"nothing attacked {', '.join(bare)}"
+        said = (
+            f"beyond the control group: {', '.join(beyond)}"
+            if beyond
+            else f"nothing attacked {', '.join(bare)}{_because(attacked)}"
+        )
     else:
         said = "no attack does better on people in the data than on those who are not"
     return [*found, Check("attacks within control", not (beyond or bare), said, open=False)]
+
+
+def _because(attacked: dict[str, Any]) -> str:
+    skipped = attacked.get("skipped", [])
+    return f": {'; '.join(skipped)}" if skipped else ""
 
 
 def _budget(stand: CurrentState) -> Check:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from pellucid.errors import UsageError
 from pellucid.privacy.assess import Inventory, inventory
+from pellucid.privacy.foresight import ExpectedNumbers
 from pellucid.steward.current_state import CurrentState, refuse_gaps, standing
 from pellucid.steward.inventory_stage import keep
 from pellucid.steward.proposed_pipeline import ROW, DataFile, Proposal, unit_of
+from pellucid.steward.release_forecast import declare
 from pellucid.steward.workspace import Folder, made
 
 PROPOSED = "steward.py"
@@ -22,14 +24,15 @@ def begin(
     unit: str | None = None,
     item: str | None = None,
     proposal: Proposal | None = None,
+    numbers: ExpectedNumbers | None = None,
     home: Path | None = None,
 ) -> tuple[Folder, CurrentState, Inventory]:
     """Make a steward's folder for a data file, or for a pipeline file (.py) that is there already.
 
     `unit` names the column that says whose row it is ("row", where there is no such column: each row is another person's), `item` the
-    one with what people chose; both are guessed otherwise, and must be confirmed. Raises UsageError for a folder that is there,
-    PrivacyError where nothing says whose a row is or where it has gaps, DataError for data that cannot be read. Where it raises, it leaves
-    no folder.
+    one with what people chose; both are guessed otherwise, and must be confirmed. `numbers` is what is declared of the data. Raises
+    UsageError for a folder that is there, PrivacyError where nothing says whose a row is or where it has gaps, DataError for data that
+    cannot be read. Where it raises, it leaves no folder.
     """
     if folder.exists():
         raise UsageError("it is there already", where=str(folder), fix="Go on with it, remove it, or name another with --folder")
@@ -53,6 +56,7 @@ def begin(
             pipeline = folder / PROPOSED
             pipeline.write_text(text, encoding="utf-8")
         place = made(folder, pipeline, home, taken)
+        declare(place, numbers or ExpectedNumbers())
         stand = standing(place)
         confirmed = {name: role for name, role in ((unit, "unit"), (item, "item")) if name is not None}
         return place, stand, keep(stand, confirmed)

@@ -13,6 +13,7 @@ from pellucid.privacy.assess import ColumnRole, Inventory, inventory, read_inven
 from pellucid.steward import role_file
 from pellucid.steward.current_state import CurrentState, refuse_nameless, shown, standing
 from pellucid.steward.proposed_pipeline import digest_of
+from pellucid.steward.release_forecast import declare, declared
 from pellucid.steward.workspace import Folder, made, private, proposed
 
 
@@ -65,12 +66,16 @@ def _one_unit(held: Inventory, roles: dict[str, str]) -> dict[str, str]:
     return {**roles, **dict.fromkeys(before, "identifier")}
 
 
+def _units(found: Inventory) -> list[str]:
+    return [name for name, column in found.columns.items() if column.role == "unit"]
+
+
 def _proposed_anew(folder: Folder, before: Inventory, after: Inventory, corrected: Mapping[str, str]) -> list[str]:
     """Propose the pipeline again where other roles ask for another one; what was done, in words."""
     changed = [name for name, column in after.columns.items() if column.role != before.columns[name].role]
     earlier = proposed(folder)
-    if not changed or earlier is None:
-        return []
+    if not changed or earlier is None or _units(before) != _units(after):
+        return []  # whose the rows are is for the steward to say in the pipeline too: the next step asks for it
     data, proposal, digest = earlier
     if proposal.statistic is None or "unit" in corrected.values() or "item" in corrected.values():
         item = next((name for name, role in corrected.items() if role == "item"), None)
@@ -81,7 +86,8 @@ def _proposed_anew(folder: Folder, before: Inventory, after: Inventory, correcte
         if digest_of(now) != digest:
             return [f"{name} was changed by hand, so it stays as it is: see that it still fits the roles"]
         folder.pipeline.write_text(text, encoding="utf-8")
-        made(folder.path, folder.pipeline, folder.kept_home, (data, proposal, text))
+        numbers = declared(folder)
+        declare(made(folder.path, folder.pipeline, folder.kept_home, (data, proposal, text)), numbers)
         return [f"{name}: proposed anew, since the role of {', '.join(changed)} is another"]
     return []
 

@@ -8,9 +8,12 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from pellucid.errors import PrivacyError
 from pellucid.pipeline.declaration import Step
 from pellucid.privacy import BudgetForecast, forecast
+from pellucid.privacy.foresight import ExpectedNumbers
 from pellucid.steward.current_state import CurrentState, PlannedRelease, standing
+from pellucid.steward.release_forecast import as_evidence, declare, forecast_lines, forecasts
 from pellucid.steward.workspace import Folder
 from pellucid.store import STATE_FILE
 
@@ -18,8 +21,12 @@ FEW = 6  # values that are listed
 LARGE_DELTA = 0.1  # of one person in the data
 
 
-def protect(folder: Folder) -> dict[str, Any]:
-    """Look at the plan of releases; the evidence. A release is simulated for its size beside its noise; nothing is spent."""
+def protect(folder: Folder, numbers: ExpectedNumbers | None = None) -> dict[str, Any]:
+    """Look at the plan of releases; the evidence. A release is simulated for its size beside its noise; nothing is spent.
+
+    `numbers` is what the steward declares of the data without looking at them; it is kept.
+    """
+    declare(folder, numbers or ExpectedNumbers())
     stand = standing(folder)
     stand.need("inventory", "assess")
     assessed = folder.read("assess")
@@ -38,6 +45,7 @@ def protect(folder: Folder) -> dict[str, Any]:
     ]
     found = {
         "releases": [_release(stand, coming, int(assessed["people"])) for coming in stand.releases],
+        "forecast": as_evidence(*forecasts(stand)),
         "transforms": _transforms(stand),
         "accounts": accounts,
     }
@@ -86,7 +94,31 @@ def _release(stand: CurrentState, coming: PlannedRelease, people: int) -> dict[s
         "numbers": mechanism.numbers(epsilon, delta),
         "delta_people": delta * people,
     }
-    return {**told, "simulated": _simulated(stand, coming, mechanism, epsilon, delta)}
+    simulated = _simulated(stand, coming, mechanism, epsilon, delta)
+    helps = _what_names(coming, mechanism, epsilon, delta) if "empty" in simulated else []
+    return {**told, "simulated": simulated, "helps": helps}
+
+
+def _what_names(coming: PlannedRelease, mechanism: Any, epsilon: float, delta: float) -> list[str]:
+    """What would make an empty simulated release name something, tried on the data: as private as they are."""
+    from pellucid.privacy import histogram, simulate
+
+    unit = coming.request.label.unit
+    assert unit is not None
+
+    def names(other: Any, at: float) -> bool:
+        try:
+            return bool(simulate(other, coming.table, unit=unit, epsilon=at, delta=delta, draw=0).num_rows)
+        except PrivacyError:
+            return False
+
+    found = [f"epsilon {epsilon * times:g}" for times in (2, 4, 8) if names(mechanism, epsilon * times)][:1]
+    if isinstance(getattr(mechanism, "max_contributions", None), int) and mechanism.max_contributions > 2:
+        less = dataclasses.replace(mechanism, max_contributions=2)
+        found += ["max_contributions 2"] if names(less, epsilon) else []
+    if mechanism.name in ("gram", "pairs") and names(histogram(mechanism.item, 1), epsilon):
+        found.append("a histogram of the items, one of each person")
+    return [*found, "a declared catalogue (public_keys=[...])"] if hasattr(mechanism, "public_keys") else found
 
 
 def _simulated(stand: CurrentState, coming: PlannedRelease, mechanism: Any, epsilon: float, delta: float) -> dict[str, float]:
@@ -100,7 +132,9 @@ def _simulated(stand: CurrentState, coming: PlannedRelease, mechanism: Any, epsi
     released = simulate(mechanism, coming.table, unit=unit, epsilon=epsilon, delta=delta, draw=0)
     if isinstance(released, dict):
         return {name: float(value) for name, value in released.items()}
-    told: dict[str, float] = {"rows": float(released.num_rows)}
+    told: dict[str, float] = {} if released.num_rows else {"empty": 1.0}
+    if not released.num_rows:
+        return told
     sigma = mechanism.numbers(epsilon, delta).get("sigma")
     if sigma and "count" in released.column_names and released.num_rows:
         counts = np.asarray(released.column("count"))
@@ -146,6 +180,7 @@ def protection_lines(evidence: dict[str, Any]) -> list[str]:
             80, initial_indent="  ", subsequent_indent="  ",
         )  # fmt: skip
         told += [f"  {line}" for said in size_in_words(one) for line in textwrap.wrap(said, 78)]
+    told += ["", *forecast_lines(evidence["forecast"])]
     for one in evidence["transforms"]:
         told += textwrap.wrap(
             f"{one['step']}: {', '.join(one['transforms'])}: proves nothing; it does not make anything open", 80
@@ -185,6 +220,8 @@ def size_in_words(one: dict[str, Any]) -> list[str]:
         )
     if "kept_by_cap" in seen:
         told.append(f"max_contributions keeps {seen['kept_by_cap']:.0%} of what people have")
+    if "empty" in seen:
+        told.append(f"PROBLEM: a simulated release was EMPTY. Would help: {'; '.join(one['helps']) or 'more people'}")
     if "values" in seen:
         told.append(f"{seen['values_released']:,.0f} of {seen['values']:,.0f} values are released")
     if "people" in seen and "noise" in numbers:

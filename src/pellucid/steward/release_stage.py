@@ -65,7 +65,7 @@ def _copied(stand: CurrentState, done: Any, decided: dict[str, Any]) -> list[dic
     from pellucid.pipeline.record import path_of
     from pellucid.privacy.accounting import guarantee_of
     from pellucid.steward.privacy_card import card_of, written
-    from pellucid.store import Objects
+    from pellucid.store import Objects, Table
 
     objects, folder = Objects(stand.folder.home), stand.folder.path / CARD
     folder.mkdir(exist_ok=True)
@@ -79,15 +79,24 @@ def _copied(stand: CurrentState, done: Any, decided: dict[str, Any]) -> list[dic
         target.unlink(missing_ok=True)
         shutil.copyfile(path_of(objects, artifact), target)
         guarantee = guarantee_of(stand.folder.home, coming.identity, artifact.digest, coming.name)
-        cards.append(card_of(coming, guarantee, data, artifact.digest, attacked, decided))
-        told.append({"name": coming.name, "file": f"{CARD}/{data}", "size": artifact.size, "digest": artifact.digest})
+        table = Table(target, is_open=True) if artifact.kind == "table" else None
+        cards.append(card_of(coming, guarantee, data, artifact.digest, attacked, decided, table))
+        shape = {} if table is None else {"rows": table.num_rows, "columns": table.columns}
+        told.append({"name": coming.name, "file": f"{CARD}/{data}", "size": artifact.size, "digest": artifact.digest, **shape})
     written(folder, stand.pipeline.name, cards, now())
     return told
 
 
 def release_lines(folder: Folder, evidence: dict[str, Any]) -> list[str]:
     """One screen."""
-    told = [f"{shown(folder.path / one['file'])}: open ({one['size']:,} bytes)" for one in evidence["released"]]
+    told = []
+    for one in evidence["released"]:
+        told.append(f"{shown(folder.path / one['file'])}: open ({one['size']:,} bytes)")
+        if "rows" in one:
+            said = (
+                f"{one['rows']:,} rows of {', '.join(one['columns'])}" if one["rows"] else "EMPTY: nothing reached the threshold"
+            )
+            told += textwrap.wrap(said, 80, initial_indent="  ", subsequent_indent="  ")
     told.append(f"{shown(folder.path / CARD / 'index.html')}: what people were promised; the cards are beside it")
     for account in evidence["accounts"]:
         left = f"{account['left_epsilon']:g}, {account['left_delta']:g}"

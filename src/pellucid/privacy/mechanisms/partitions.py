@@ -105,6 +105,10 @@ class Partitions:
         moves = 2 * self.max_contributions if relation == REPLACE else self.max_contributions
         return chances(checked_epsilon(epsilon) / moves * (1 - 1e-15), checked_delta(delta) / moves * (1 - 1e-15))
 
+    def probabilities(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> list[float]:
+        """The same as probabilities, for people to read."""
+        return [chance / (1 << BITS) for chance in self.plan(epsilon, delta, relation)]
+
     def threshold(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
         """The noise and threshold ("gaussian"): of some shares of delta the one whose threshold is lowest, whatever the data."""
         plans = [
