@@ -100,6 +100,19 @@ people{% endif %}.</p>
 <tr><th>not covered</th><td>{{ one.not_covered | join("; ") }}</td></tr>
 </table>
 {% endfor %}
+<h3>What to expect, by {{ "declared numbers" if protect.forecast.declared else "the people counted in the data" }}</h3>
+<ul>
+{% for one in protect.forecast.releases %}
+{% for line in one.lines %}
+<li>{{ one.release }}: {{ line }}</li>
+{% endfor %}
+{% if one.problem %}
+<li class="bad">{{ one.release }}: {{ one.problem }}. Would help: {{ one.advice | join("; ") }}</li>
+{% endif %}
+{% endfor %}
+</ul>
+<p class="soft">It reads no row of the data{% if not protect.forecast.declared %} but to count the people, which is private{% endif %}. The
+simulated figures above do: choosing by them is a use of the data that no guarantee covers, and the card says so.</p>
 {% for one in protect.transforms %}
 <p><b>{{ one.step }}</b> ({{ one.transforms | join(", ") }}) proves nothing: what it gives stays here.</p>
 {% endfor %}
