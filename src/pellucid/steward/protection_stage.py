@@ -179,7 +179,7 @@ def protection_lines(evidence: dict[str, Any]) -> list[str]:
             f"promised to each {one['unit']}: {one['relation']}; {one['sensitivity']}; {one['noise']}",
             80, initial_indent="  ", subsequent_indent="  ",
         )  # fmt: skip
-        told += [f"  {line}" for said in size_in_words(one) for line in textwrap.wrap(said, 78)]
+        told += [f"  {line}" for _, said in size_in_words(one) for line in textwrap.wrap(said, 78)]
     told += ["", *forecast_lines(evidence["forecast"])]
     for one in evidence["transforms"]:
         told += textwrap.wrap(
@@ -208,24 +208,27 @@ def bounds_in_words(parameters: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {shown(value)}" for name, value in parameters.items() if name not in ("mechanism", "version"))
 
 
-def size_in_words(one: dict[str, Any]) -> list[str]:
-    """What a simulated release looks like beside its noise."""
+def size_in_words(one: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a simulated release looks like beside its noise: what each line is about, and the line."""
     numbers, seen = one["numbers"], one["simulated"]
     told = []
     if "sigma" in numbers and "median_count" in seen:
         threshold = f", named from {numbers['threshold']:g} on" if "threshold" in numbers else ""
-        told.append(
+        said = (
             f"noise of standard deviation {numbers['sigma']:.3g} on each count{threshold}; the median count is"
             f" {seen['median_count']:,.0f}, and {seen['within_two_sigma']:.0%} of the counts are no more than noise"
         )
+        told.append(("noise", said))
     if "kept_by_cap" in seen:
-        told.append(f"max_contributions keeps {seen['kept_by_cap']:.0%} of what people have")
+        told.append(("kept", f"max_contributions keeps {seen['kept_by_cap']:.0%} of what people have"))
     if "empty" in seen:
-        told.append(f"PROBLEM: a simulated release was EMPTY. Would help: {'; '.join(one['helps']) or 'more people'}")
+        told.append(("empty", f"PROBLEM: a simulated release was EMPTY. Would help: {'; '.join(one['helps']) or 'more people'}"))
     if "values" in seen:
-        told.append(f"{seen['values_released']:,.0f} of {seen['values']:,.0f} values are released")
+        told.append(("named", f"{seen['values_released']:,.0f} of {seen['values']:,.0f} values are released"))
     if "people" in seen and "noise" in numbers:
-        told.append(f"noise of standard deviation {numbers['noise'] / max(1.0, seen['people']):.2g} on each mean")
+        told.append(("noise", f"noise of standard deviation {numbers['noise'] / max(1.0, seen['people']):.2g} on each mean"))
     if one["delta_people"] > LARGE_DELTA:
-        told.append(f"delta is large for so many people: {one['delta']:g} times people is {one['delta_people']:.2g}; lower it")
+        told.append(
+            ("delta", f"delta is large for so many people: {one['delta']:g} times people is {one['delta_people']:.2g}; lower it")
+        )
     return told

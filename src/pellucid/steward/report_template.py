@@ -94,8 +94,8 @@ people{% endif %}.</p>
 <tr><th>epsilon, delta</th><td>{{ "%g" | format(one.epsilon) }}, {{ "%g" | format(one.delta) }}</td></tr>
 <tr><th>promised to</th><td>each {{ one.unit }} ({{ one.relation }})</td></tr>
 <tr><th>why it holds</th><td>{{ one.sensitivity }}; {{ one.noise }}</td></tr>
-{% for said in one.size %}
-<tr><th>{{ "use" if loop.first else "" }}</th><td>{{ said }}</td></tr>
+{% for label, said in one.size %}
+<tr><th>{{ label }}</th><td>{{ said }}</td></tr>
 {% endfor %}
 <tr><th>not covered</th><td>{{ one.not_covered | join("; ") }}</td></tr>
 </table>

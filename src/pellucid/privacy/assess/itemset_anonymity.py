@@ -23,10 +23,12 @@ def km_anonymity(data: Any, unit: str, item: str, *, m: int = 2) -> Finding:
     """
     checked_count("m", m, 1, 10)
     found, exact = rarest(histories(data, unit, item), m)
+    items, people = "item" if m == 1 else "items", "person" if found == 1 else "people"
+    narrowed = f"{'' if exact else 'at most '}{found:,} {people}"
     return Finding(
         f"k{m}_anonymity",
         found,
-        f"who knows up to {m} items of a person narrows them down to {'' if exact else 'at most '}{found:,} people in the worst case",
+        f"who knows up to {m} {items} of a person narrows them down to {narrowed} in the worst case",
         detail={"m": m, "exact": int(exact)},
     )
 
