@@ -221,6 +221,13 @@ def test_the_cells_are_the_packages_code(folder: Path, notebook: Notebook) -> No
     assert pellucid(folder, "check", "out").returncode == 0
 
 
+@pytest.mark.parametrize("name", ["statistics", "polars"])
+def test_a_pipeline_named_like_a_module_stands_in_no_ones_way(name: str, folder: Path, notebook: Notebook) -> None:
+    shown = notebook(*OPEN[:5], f'pipeline = pl.Pipeline("{name}", [rows, mean, model])', "import statistics, polars", RUN, RUN)
+    assert errors(shown) == []
+    assert (folder / f"{name}_pipeline.py").exists()
+
+
 def test_values_show_themselves(folder: Path, notebook: Notebook) -> None:
     shown = notebook(*OPEN, "pipeline", RUN, "run", 'run["rows"]', 'run["model"]', 'run["mean"]', "FACTOR = 5", "other = pipeline.run()",
                      "run.compare(other)['first_difference']", "pl.runs()[0].id == other.id")  # fmt: skip

@@ -128,6 +128,7 @@ def test_what_a_private_step_writes_is_not_said(project: Project) -> None:
         ("notes.ipynb", "this is a notebook, not a pipeline file"),
         ("package.zip", "pellucid reproduce package.zip"),
         ("notes.md", "this is no Python file"),
+        ("statistics.py", "this file is named like a module of Python: whatever imports Python's own module statistics"),
     ],
 )
 def test_a_file_that_is_no_pipeline_is_told_what_it_is(project: Project, name: str, said: str) -> None:

@@ -18,6 +18,7 @@ from pellucid.errors import PellucidError, StoreError, UsageError, suggest
 # command -> (file in this folder, what it is for)
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "private visits in, a verified open model out, on real data"),
+    "init": ("init", "write a pipeline file for a data file, to begin with"),
     "run": ("run", "run a pipeline file; what has not changed is not run again"),
     "runs": ("runs", "list the runs"),
     "show": ("show", "what each step of a run did; --log for what it printed"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pellucid.cli import options, state_folder
+from pellucid.cli.init import reader_options
 from pellucid.errors import UsageError
 
 ACTIONS = {
@@ -109,7 +109,7 @@ def _init(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
         raise UsageError("init needs a data file", where="steward", fix="Such as: pellucid steward init visits.csv")
     asked = arguments.statistic is not None or arguments.epsilon is not None
     folder, stand, found = begin(
-        DataFile(arguments.subject, arguments.format, _reader_options(arguments.option)),
+        DataFile(arguments.subject, arguments.format, reader_options(arguments.option)),
         arguments.folder or DEFAULT,
         unit=arguments.unit,
         item=arguments.item,
@@ -133,20 +133,6 @@ def _inventory(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
     folder = _opened(arguments)
     stand, found, said = take(folder, roles, confirm=arguments.confirm)
     return folder, inventory_lines(stand, found, said), {"inventory": found.to_json(), "said": said}
-
-
-def _reader_options(pairs: list[str]) -> dict[str, Any]:
-    """The `--option` words: JSON where they are JSON (a list, a number, true), text otherwise."""
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise UsageError("this is not NAME=VALUE", where=f"--option {pair}", fix="Such as: --option 'delimiter=;'")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = {"\\t": "\t"}.get(value, value)
-    return found
 
 
 def _assess(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:

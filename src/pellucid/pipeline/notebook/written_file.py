@@ -6,8 +6,10 @@ import ast
 import bisect
 import inspect
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -43,11 +45,11 @@ class WrittenFile:
 
 
 def write(name: str, statements: Sequence[CellStatement], folder: Path) -> WrittenFile:
-    """Write the statements as NAME.py in `folder`, the kernel's own.
+    """Write the statements as NAME.py in `folder`, the kernel's own; NAME_pipeline.py where an import of NAME would find another module.
 
     Raises UsageError where a file of that name was not written so, StoreError where it cannot be written.
     """
-    path = folder / f"{name}.py"
+    path = folder / (f"{name}_pipeline.py" if _is_module(name, folder) else f"{name}.py")
     made = _text(path, statements)
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else None
@@ -64,6 +66,14 @@ def write(name: str, statements: Sequence[CellStatement], folder: Path) -> Writt
         fix = "Start Jupyter in a folder that you can write to: the pipeline's file is written beside the notebook"
         raise StoreError("the pipeline's file cannot be written", where=str(path), why=why, fix=fix) from error
     return made
+
+
+def _is_module(name: str, folder: Path) -> bool:
+    """Whether a module of Python or of an installed library has this name: the file would stand in its way."""
+    if name in sys.stdlib_module_names:
+        return True
+    elsewhere = [place for place in sys.path if Path(place or ".").resolve() != folder.resolve()]
+    return PathFinder.find_spec(name, elsewhere) is not None
 
 
 def _text(path: Path, statements: Sequence[CellStatement]) -> WrittenFile:

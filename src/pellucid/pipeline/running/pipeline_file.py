@@ -38,6 +38,9 @@ def load(file: Path) -> Pipeline:
         raise UsageError("there is no such pipeline file", where=str(file), fix="Name a Python file that defines a pl.Pipeline")
     if path.suffix != ".py":
         raise _no_pipeline_file(file)
+    if path.stem in sys.stdlib_module_names:  # its folder comes first on the import path, as Python does it for a script
+        why = f"whatever imports Python's own module {path.stem} would get this file"
+        raise UsageError("this file is named like a module of Python", where=str(file), why=why, fix="Rename it")
     source_code.install_fresh_loading(path.parent)
     if sys.path[:1] != [str(path.parent)]:
         sys.path.insert(0, str(path.parent))

@@ -1,0 +1,166 @@
+"""`pellucid init`: a pipeline file for a data file, which runs as it is and is there to be changed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import keyword
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from pellucid.cli import options
+from pellucid.errors import UsageError
+
+TAKEN = ("about", "columns", "json", "numbers", "pipeline", "pl", "polars")  # names that the file uses itself
+
+PIPELINE = '''\
+"""A pipeline over {file}. Read it, change it, and run it:
+
+    pellucid run {script}
+"""
+
+import polars
+
+import pellucid as pl
+
+{source} = pl.source({path}, label="open"{more})
+
+
+@pl.step
+def columns({source}: pl.Table) -> pl.Table:
+    """Each column: its type, how many values are missing, and how many different ones there are."""
+    frame = {source}.polars().collect()
+    return polars.DataFrame(
+        {{
+            "column": frame.columns,
+            "type": [str(kind) for kind in frame.dtypes],
+            "missing": [frame[name].null_count() for name in frame.columns],
+            "different": [frame[name].n_unique() for name in frame.columns],
+        }}
+    )
+
+
+@pl.step
+def numbers({source}: pl.Table, digits: int = 6) -> pl.Metrics:
+    """How many rows there are, and the mean of each column of numbers. `digits` is a setting: --set numbers.digits=3."""
+    means = {source}.polars().select(polars.selectors.numeric().mean()).collect().row(0, named=True)
+    return {{"rows": {source}.num_rows, **{{f"mean_{{name}}": round(value, digits) for name, value in means.items() if value is not None}}}}
+
+
+# What readers of a package see (pellucid publish). Say who you are, and check the licences.
+about = pl.About(
+    title={title},
+    description="Columns and means of {file}.",
+    creators=("Doe, Jane",),
+    licence="MIT",
+    data_licence={licence},
+)
+
+pipeline = pl.Pipeline("{name}", [{source}, columns, numbers], about=about)
+'''
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="a data file")
+    parser.add_argument(
+        "--label", choices=("open", "private"), help="whether it is about people: open data have no person to protect"
+    )
+    parser.add_argument("--licence", metavar="SPDX", help="under which the data are published, such as CC-BY-4.0")
+    parser.add_argument(
+        "--format", metavar="NAME", help="the reader, where the file's name does not tell it (csv, jsonlines, ...)"
+    )
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the reader, such as delimiter=;"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the file to write (default: named like the data, here)")
+
+
+def call(arguments: argparse.Namespace) -> int:
+    """Write the file, and say what to do with it."""
+    if arguments.label is None:
+        raise UsageError(
+            "say whether the data are about people",
+            where="init",
+            why="a wrong guess cannot be taken back",
+            fix=f"If they are not: --label open. If they are: pellucid steward init {arguments.data}",
+        )
+    if arguments.label == "private":
+        said = "data about people go the steward's way, which leads to a release"
+        raise UsageError(said, where="init", fix=f"pellucid steward init {arguments.data}")
+    read = reader_options(arguments.option)
+    suspects = _suspects(arguments.data, arguments.format, read)
+    name = _name(arguments.data.stem)
+    out = arguments.out or Path(
+        f"{name}_pipeline.py" if name in {*sys.stdlib_module_names, "pellucid", "polars"} else f"{name}.py"
+    )
+    text = _text(arguments, out, name, read)
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError("it is there already", where=str(out), fix="Name another file with --out") from error
+    if arguments.json:
+        options.print_json({"file": str(out), "looks_like_people": suspects})
+        return 0
+    print(f"{out}: a pipeline over {arguments.data}")
+    if suspects:
+        said = f"! {', '.join(suspects)}: this looks like data about people. If it is: remove {out}, and"
+        print(options.wrapped(f"{said} pellucid steward init {arguments.data}"))
+    print(options.then("next", "pellucid", "run", out))
+    return 0
+
+
+def reader_options(pairs: list[str]) -> dict[str, Any]:
+    """The `--option` words: JSON where they are JSON (a list, a number, true), text otherwise. Raises UsageError for one without "="."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise UsageError("this is not NAME=VALUE", where=f"--option {pair}", fix="Such as: --option 'delimiter=;'")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = {"\\t": "\t"}.get(value, value)
+    return found
+
+
+def _suspects(data: Path, format: str | None, read: dict[str, Any]) -> list[str]:
+    """The columns that seem to say who a row is about."""
+    from pellucid.data import open_table
+    from pellucid.privacy.assess import inventory
+
+    found = inventory(open_table(data, format=format, options=read), source=data.name)
+    return [name for name, held in found.columns.items() if held.role in ("unit", "identifier")]
+
+
+def _text(arguments: argparse.Namespace, out: Path, name: str, read: dict[str, Any]) -> str:
+    from pellucid.pipeline.declaration import checked_licence
+
+    licence = None if arguments.licence is None else checked_licence(arguments.licence, "--licence")
+    given = {"format": arguments.format, "licence": licence, **read}
+    more = "".join(f", {key}={_literal(value)}" for key, value in given.items() if value is not None)
+    source = f"{name}_rows" if name in TAKEN else name
+    return PIPELINE.format(
+        file=arguments.data.name,
+        script=out.name,
+        source=source,
+        path=_literal(os.path.relpath(arguments.data, out.absolute().parent).replace(os.sep, "/")),
+        more=more,
+        title=_literal(f"A look at {arguments.data.name}"),
+        licence=_literal(licence or "CC-BY-4.0"),
+        name=source.replace("_", "-"),
+    )
+
+
+def _literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
+
+
+def _name(text: str) -> str:
+    """A name that Python takes for a variable."""
+    found = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "rows"
+    return f"rows_{found}" if found[0].isdigit() or keyword.iskeyword(found) else found
