@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import DamagedError, LabelError, UsageError, suggest
 from pellucid.pipeline.record import Run, stored_run, stored_runs
-from pellucid.store import home_for, kinds
+from pellucid.store import Table, home_for, kinds
 
 
 def runs(home: Path | str | None = None, limit: int = 20) -> list[Run]:
@@ -38,23 +41,18 @@ def _of_package(package: Path, name: str) -> Any:
     from pellucid.packages.format import archive
     from pellucid.packages.format import manifest as manifests
 
-    scratch = Path(tempfile.mkdtemp(prefix="pellucid-load-"))  # a table is read from its file later on
-    with archive.opened(package.absolute(), scratch) as place:
-        package_check.checked(place)
-        manifest = manifests.read(place)
-        value = manifest.open.get(name)
-        if value is None or value.items is not None:
-            there = [one for one, held in manifest.open.items() if held.items is None]
-            raise UsageError(f'there is no open artifact "{name:.60}"', where=str(package), fix=suggest(name, there))
-        path = place / value.path
-        if kinds.digest(path, value.kind) != value.digest:
-            raise DamagedError("it is not the value that the package states", where=str(path), fix="Run: pellucid reproduce")
-        return _opened(kinds.load(path, value.kind))
-
-
-def _opened(value: Any) -> Any:
-    from dataclasses import replace
-
-    from pellucid.store import Table
-
-    return replace(value, is_open=True) if isinstance(value, Table) else value
+    unpacked = ExitStack()  # a table is read from its file later on, so what is unpacked goes when this process ends
+    atexit.register(unpacked.close)
+    scratch = Path(unpacked.enter_context(tempfile.TemporaryDirectory(prefix="pellucid-load-")))
+    place = unpacked.enter_context(archive.opened(package.absolute(), scratch))
+    package_check.checked(place)
+    manifest = manifests.read(place)
+    value = manifest.open.get(name)
+    if value is None or value.items is not None:
+        there = [one for one, held in manifest.open.items() if held.items is None]
+        raise UsageError(f'there is no open artifact "{name:.60}"', where=str(package), fix=suggest(name, there))
+    path = place / value.path
+    if kinds.digest(path, value.kind) != value.digest:
+        raise DamagedError("it is not the value that the package states", where=str(path), fix="Run: pellucid reproduce")
+    found = kinds.load(path, value.kind)
+    return replace(found, is_open=True) if isinstance(found, Table) else found
