@@ -127,7 +127,7 @@ def _dry_run(pipeline: Any, settings: dict[str, str], arguments: argparse.Namesp
         options.print_json({"steps": {line.step: {"action": line.action, "why": list(line.why)} for line in lines}})
     else:
         print(options.table([[line.step, line.action, "; ".join(line.why)] for line in lines], ["step", "would", "why"]))
-    return 0
+    return 1 if any(line.action == "fail" for line in lines) else 0
 
 
 def _twice(pipeline: Any, settings: dict[str, str], arguments: argparse.Namespace) -> int:

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pellucid.pipeline.declaration import Bound, Pipeline, Step
+from pellucid.errors import DataError, UsageError, suggest
+from pellucid.pipeline.declaration import Bound, Pipeline, Source, Step
 from pellucid.pipeline.keys import environment
 from pellucid.pipeline.record import Artifact, Record, collection, present
 from pellucid.pipeline.running.execution import chosen, downstream
 from pellucid.pipeline.running.plan import Branch, Plan, reasons
-from pellucid.store import Objects, home_for
+from pellucid.store import Objects, home_for, unit_of
+
+LARGE = 64 << 20  # bytes: the types of a larger file are not looked up beforehand
 
 
 @dataclass(frozen=True)
 class Foreseen:
-    """One step: `action` is reuse, run, or may run (an input will be made anew, and may come out the same)."""
+    """One step: `action` is reuse, run, may run (an input will be made anew, and may come out the same), or fail: why it cannot run."""
 
     step: str
     action: str
@@ -51,6 +54,10 @@ def foresee(
     for name, bound in pipeline.steps.items():
         if name not in wanted:
             continue
+        wrong = _cannot_be_read(bound)
+        if wrong:
+            lines.append(Foreseen(name, "fail", (wrong,)))
+            continue
         unknown = sorted({edge.output for edge in bound.edges} - artifacts.keys())
         if unknown:
             lines.append(Foreseen(name, "may run", (f"waits for {', '.join(unknown)}",)))
@@ -70,6 +77,31 @@ def foresee(
             lines.append(Foreseen(name, "run", reasons(record, pipeline.name, name, fresh) if fresh else ("new",)))
     record.close()
     return lines
+
+
+def _cannot_be_read(bound: Bound) -> str:
+    """What is wrong with a source, as far as its file's beginning tells: no file, an option its reader has not, a missing column.
+
+    Of data that are not open no value is told: an error's reason may quote one and is left out.
+    """
+    node = bound.node
+    if not isinstance(node, Source):
+        return ""
+    from pellucid.data import is_file, open_table
+
+    try:
+        if not node.path.exists():
+            raise DataError("there is no such file", where=str(node.path), fix="Check the path")
+        if is_file(node.format) or (node.path.is_file() and node.path.stat().st_size > LARGE):
+            return ""
+        there = open_table(node.path, format=node.format, options=node.options).schema.names
+        unit = unit_of(bound.label.unit) if bound.label.unit is not None else None
+        for column in unit.columns if unit is not None else ():
+            if column not in there:
+                raise DataError(f'there is no column "{column}" to be the unit', where=str(node.path), fix=suggest(column, there))
+    except (DataError, UsageError) as error:
+        return str(error) if bound.label.is_open else str(type(error)(error.what, where=error.where, fix=error.fix))
+    return ""
 
 
 def _branches(
