@@ -131,3 +131,36 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     for path in sorted((ROOT / "docs").glob("*.md")):
         assert path.name == "README.md" or f"({path.name})" in index, f"docs/README.md does not lead to {path.name}"
+
+
+def test_every_name_that_the_pages_and_the_demo_use_is_in_the_reference() -> None:
+    """Of `pl.NAME...` and of what is imported from pellucid, in the pages for its users and in the demo's pipelines."""
+    reference = (ROOT / "docs" / "reference" / "python.md").read_text()
+    headed = {line.split(maxsplit=1)[1].split("(")[0] for line in reference.splitlines() if line.startswith("#")}
+    known = {name.removeprefix("pl.").removeprefix("privacy.").removeprefix("local.") for name in headed}
+    known |= set(re.findall(r"^\| `([A-Za-z_.]+)`", reference, re.MULTILINE))
+    users = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", *(ROOT / "src" / "pellucid" / "cli" / "msweb").glob("*.py")]
+    missing = []
+    for page in users:
+        text = page.read_text()
+        found = set(re.findall(r"\bpl\.([A-Za-z_][A-Za-z_.]*[A-Za-z_])", text))
+        for line in re.findall(r"^from pellucid[a-z_.]* import ([A-Za-z_, ]+)", text, re.MULTILINE):
+            found |= {name.strip() for name in line.split(",")}
+        for name in sorted(found):
+            short = name.removeprefix("privacy.").removeprefix("local.").removeprefix("models.")
+            rooms = (
+                "privacy",
+                "evaluation",
+                "models",
+                "local",
+                "assess",
+                "transforms",
+                "attacks",
+                "attacks.steps",
+                "report_format",
+                "collection",
+            )
+            fits = short in known or short in rooms or any(f"{room}.{short}" in known for room in rooms)
+            if not (fits or any(one.startswith(f"{short}.") for one in known)):
+                missing.append(f"{page.name}: {name}")
+    assert missing == []
