@@ -127,9 +127,11 @@ def test_what_is_shown_and_magics_stay_out_and_what_changes_a_name_comes_along(f
         "!echo hello",
         ROWS + "\nnodes.append(rows)",
         "%%time\nimport math\nbase = math.floor(2.5)",
+        "import types\nconfig = types.SimpleNamespace(a=1)",
+        "config.__dict__.update(a=5)",
         "for extra in (1, 2):\n    limits[f'at{extra}'] = extra * base",
         "print(limits); limits",
-        "@pl.step\ndef total(rows: pl.Table) -> pl.Metrics:\n    return {'total': sum(limits.values())}",
+        "@pl.step\ndef total(rows: pl.Table) -> pl.Metrics:\n    return {'total': sum(limits.values()) + config.a}",
         "nodes += [total]",
         'pipeline = pl.Pipeline("limits", nodes)',
         "del extra",
@@ -137,7 +139,7 @@ def test_what_is_shown_and_magics_stay_out_and_what_changes_a_name_comes_along(f
     ]
     shown = notebook(*cells)
     assert errors(shown) == []
-    assert shown[-1].value == "{'total': 7}"
+    assert shown[-1].value == "{'total': 12}"
     written = (folder / "limits.py").read_text()
     for left_out in ("echo", "print(", "get_ipython"):
         assert left_out not in written

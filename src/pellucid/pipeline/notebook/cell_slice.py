@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 from pellucid.errors import UsageError
@@ -21,6 +22,7 @@ _SHOWING = frozenset({
     "describe", "display", "head", "hist", "imshow", "info", "len", "plot", "plot_graph", "pprint", "print", "run", "sample", "savefig",
     "scatter", "show", "tail", "type",
 })  # fmt: skip
+_SETTING = frozenset({"basicConfig", "filterwarnings", "seed", "set_option", "set_printoptions", "seterr", "simplefilter"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _CONTAINERS = ("list", "dict", "set", "bytearray", "deque", "defaultdict", "OrderedDict", "Counter")
 
@@ -148,7 +150,7 @@ def _changed(node: ast.stmt, live: Mapping[str, Any]) -> Iterator[str]:
             if isinstance(part.func, ast.Attribute) and ast.unparse(part.func.value) == "sys.path":
                 yield "sys"
             elif isinstance(part.func, ast.Attribute):
-                yield from (name for name in _base(part.func) if _changeable(live.get(name)))
+                yield from (name for name in _base(part.func) if _method_changes(live.get(name), called))
             given = [*part.args, *(keyword.value for keyword in part.keywords)]
             yield from (one.id for one in given if isinstance(one, ast.Name) and _changeable(live.get(one.id)))
 
@@ -163,6 +165,14 @@ def _base(node: ast.expr) -> Iterator[str]:
         node = node.value
     if isinstance(node, ast.Name):
         yield node.id
+
+
+def _method_changes(value: Any, called: str) -> bool:
+    """Whether a method that is called for its effect may change what a step sees: of any value but Pellucid's own, and of a module where
+    its name says so."""
+    if isinstance(value, ModuleType):
+        return called in _SETTING
+    return value is not None and not type(value).__module__.startswith("pellucid.")
 
 
 def _changeable(value: Any) -> bool:
