@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "write a pipeline file for a data file, to begin with"),
     "run": ("run", "run a pipeline file; what has not changed is not run again"),
     "runs": ("runs", "list the runs"),
+    "tag": ("tag", "give a run a name, tags or a note"),
     "show": ("show", "what each step of a run did; --log for what it printed"),
     "get": ("get", "one output of a run, as a file or on stdout"),
     "compare": ("compare", "two runs side by side, and the first step where they part"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.cli import options, state_folder
+from pellucid.cli.tag import tags_of
 from pellucid.errors import UsageError
 
 
@@ -28,6 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--twice", action="store_true", help="run each step twice, apart, and name those that are not deterministic"
     )
     parser.add_argument("--private", action="store_true", help="show metrics that are not open: for the data's steward")
+    parser.add_argument("--name", default="", metavar="NAME", help="a name for this run, by which other commands find it")
+    parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag of this run")
+    parser.add_argument("--note", default="", metavar="TEXT", help="a note on this run")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     state_folder.add_home(parser, "beside FILE")
 
@@ -52,7 +56,10 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
 
 def call(arguments: argparse.Namespace) -> int:
     """Run, or plan, or check determinism."""
+    from pellucid.pipeline.record import RunLabels
+
     settings = parse_settings(arguments.set)
+    labels = RunLabels(arguments.name, tags_of(arguments.tag), arguments.note)
     pipeline = options.load(arguments.file)
     if arguments.dry_run:
         return _dry_run(pipeline, settings, arguments)
@@ -75,6 +82,7 @@ def call(arguments: argparse.Namespace) -> int:
             check=False,
             progress=shown,
             git_status=True,
+            labels=labels if labels != RunLabels() else None,
         )
     finally:
         if shown is not None:

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from pellucid.cli import options, state_folder
+from pellucid.cli.tag import tags_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
+    parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="only those with this tag")
     parser.add_argument("--limit", type=options.whole(1), default=20, metavar="N", help="how many, newest first (default 20)")
     state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """List runs, newest first."""
-    from pellucid.pipeline.record import Record
+    from pellucid.pipeline.record import Record, RunLabels, labels_of_runs
 
     record = Record(state_folder.home_of(arguments))
-    runs = record.runs(arguments.limit)
+    runs, tags = record.runs(10_000 if arguments.tag else arguments.limit), tags_of(arguments.tag)
+    labels = labels_of_runs(record.db, [run["run"] for run in runs])
+    runs = [run for run in runs if tags.items() <= labels.get(run["run"], RunLabels()).tags.items()][: arguments.limit]
     if arguments.json:
         keep = ("run", "pipeline", "status", "started", "seconds", "seed", "settings", "git")
-        options.print_json({"runs": [{name: run[name] for name in keep} for run in runs]})
+        called = {run["run"]: vars(labels.get(run["run"], RunLabels())) for run in runs}
+        options.print_json({"runs": [{**{name: run[name] for name in keep}, **called[run["run"]]} for run in runs]})
         return 0
     if not runs:
-        print("no runs yet: pellucid run FILE")
+        print("no run has these tags" if tags else "no runs yet: pellucid run FILE")
         return 0
     rows = [
         [
@@ -32,9 +38,13 @@ def call(arguments: argparse.Namespace) -> int:
             run["pipeline"],
             run["status"],
             options.seconds(run["seconds"]) if run["seconds"] is not None else "",
-            " ".join(f"{name}={value}" for name, value in run["settings"].items()),
+            " ".join([*(f"{name}={value}" for name, value in run["settings"].items()), *_called(labels.get(run["run"]))]),
         ]
         for run in runs
     ]
-    print(options.table(rows, ["run", "pipeline", "status", "took", "settings"], right=[3]))
+    print(options.table(rows, ["run", "pipeline", "status", "took", "settings, name, tags"], right=[3]))
     return 0
+
+
+def _called(labels: Any) -> list[str]:
+    return [] if labels is None else [*filter(None, [labels.name]), *(f"#{key}={value}" for key, value in labels.tags.items())]

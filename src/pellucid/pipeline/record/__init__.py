@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.artifact import Artifact, collection, path_of, present
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.run_history import stored_run, stored_runs
+    from pellucid.pipeline.record.run_labels import RunLabels, labels_of_runs, write_labels
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.user_folder import (
@@ -32,6 +33,7 @@ __all__ = [
     "Progress",
     "Record",
     "Run",
+    "RunLabels",
     "StepRecord",
     "StepReport",
     "accounts_elsewhere",
@@ -39,6 +41,7 @@ __all__ = [
     "collection",
     "keys_folder",
     "known_states",
+    "labels_of_runs",
     "metrics_of",
     "note_account",
     "note_run",
@@ -48,6 +51,7 @@ __all__ = [
     "state_run_from_here",
     "stored_run",
     "stored_runs",
+    "write_labels",
 ]
 
 __getattr__ = lazy_names(
@@ -60,6 +64,7 @@ __getattr__ = lazy_names(
             "present",
         ),
         "garbage_collection": ("collect",),
+        "run_labels": ("RunLabels", "labels_of_runs", "write_labels"),
         "run_record": (
             "IN_PROCESS",
             "Record",

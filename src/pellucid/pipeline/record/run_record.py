@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
+from pellucid.pipeline.record import run_labels
 from pellucid.pipeline.record.artifact import Artifact
 from pellucid.pipeline.record.use_lock import in_use
 from pellucid.store import connect, transaction
@@ -74,7 +75,7 @@ class Record:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.db = connect(home, DDL)
+        self.db = connect(home, DDL + run_labels.DDL)
         self._pending: list[tuple[Any, ...]] = []
         self._lock: int | None = None
         self._use: int | None = None
@@ -172,15 +173,14 @@ class Record:
     def close(self) -> None:
         self.db.close()
 
-    # reading -------------------------------------------------------------------------------------------------------------
-
     def runs(self, limit: int = 50) -> list[dict[str, Any]]:
         """The latest runs, newest first."""
         rows = self.db.execute("SELECT * FROM runs ORDER BY started DESC, run DESC LIMIT ?", (limit,)).fetchall()
         return [self._run(row) for row in rows]
 
     def find(self, wanted: str = "last") -> dict[str, Any]:
-        """A run by its name, the start of its name, "last", or "last~N" (N before it). UsageError when none or several fit."""
+        """A run by its id or the start of it, its name (the newest), "last", or "last~N". UsageError when none or several fit."""
+        wanted = run_labels.newest_named(self.db, wanted) or wanted
         back = re.fullmatch(r"last(?:~(\d{1,6}))?", wanted)
         if back:
             query = "SELECT * FROM runs ORDER BY started DESC, run DESC LIMIT 1 OFFSET ?"
