@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +120,32 @@ def test_unusable_input_is_refused() -> None:
     empty = split(table({}), "u", "i")
     assert empty.train.num_rows == empty.holdout.num_rows == 0
     assert per_person(fixed_model(), empty.holdout, "u", "i").num_rows == 0
+
+
+def test_two_hold_outs_stand_in_one_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "visits.csv").write_text(
+        "u,i\n" + "".join(f"u{who},i{(who * step) % 9}\n" for who in range(60) for step in range(1, 5))
+    )
+    (tmp_path / "two.py").write_text(
+        """
+import pellucid as pl
+
+visits = pl.source("visits.csv", label="private", unit="u")
+people = pl.evaluation.hold_out(visits, item="i", share=0.2, seed=1)
+others = pl.evaluation.hold_out(visits, item="i", share=0.5, seed=2, name="others")
+inner = pl.evaluation.hold_out(others.train, item="i", share=0.5, seed=3, name="inner")
+
+
+@pl.step
+def sizes(train: pl.Table, others_train: pl.Table, inner_train: pl.Table) -> pl.Metrics:
+    return {"train": train.num_rows, "others": others_train.num_rows, "inner": inner_train.num_rows}
+
+
+pipeline = pl.Pipeline("two", [visits, people, others, inner, sizes])
+"""
+    )
+    command = [sys.executable, "-m", "pellucid", "run", "two.py", "--json", "--private"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["steps"]["sizes"]["metrics"]
+    assert found["train"] > found["others"] > found["inner"] > 0

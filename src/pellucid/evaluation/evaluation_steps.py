@@ -39,10 +39,12 @@ def hold_out(
 ) -> Step:
     """A step that holds out a `share` of the people and hides the share `hide` of each one's items; outputs train and holdout.
 
+    With another `name` its outputs bear it too (`<name>_train`, `<name>_holdout`), so that two can stand in one pipeline.
     `of` is a private table with a unit. `seed` is public; `order` names a column by which the last items are hidden.
     """
     settings = {"item": item, "split_seed": seed, "share": share, "hide": hide, "order": order}
-    outputs = (Output("train", "table"), Output("holdout", "table"))
+    own = name != "people"
+    outputs = (Output("train", "table", prefixed=own), Output("holdout", "table", prefixed=own))
     return Step(split_people, name, outputs, {"visits": of}, settings, per_unit=True, kind="features")
 
 

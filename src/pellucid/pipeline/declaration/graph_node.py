@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pellucid.pipeline.declaration.nodes import Node, Source
+from pellucid.pipeline.declaration.nodes import Node, Output, Source, Step
 from pellucid.store import OPEN, Label
 
 
@@ -52,8 +52,13 @@ class Bound:
         """(artifact name, kind, whether a collection) for each output; a step's only output bears the step's name."""
         if isinstance(self.node, Source):
             return ((self.name, "file" if self.node.format == "file" else "table", False),)
-        prefix = f"{self.name}_" if self.node.gate is not None else ""
         return tuple(
-            (f"{prefix}{output.name}" if output.name else self.name, output.kind, output.many or self.fanned)
-            for output in self.node.outputs
+            (artifact_name(self.node, self.name, output), output.kind, output.many or self.fanned) for output in self.node.outputs
         )
+
+
+def artifact_name(step: Step, name: str, output: Output) -> str:
+    """The name of what a step called `name` gives as one of its outputs."""
+    if not output.name:
+        return name
+    return f"{name}_{output.name}" if step.gate is not None or output.prefixed else output.name

@@ -19,11 +19,13 @@ from pellucid.store import Label
 
 @dataclass(frozen=True)
 class Output:
-    """One value a step gives: its name ("" for a step's only output), its kind, and whether it is a list of them."""
+    """One value a step gives: its name ("" for a step's only output), its kind, whether it is a list of them, and whether the step's name
+    comes before its own, so that two steps of a kind can stand in one pipeline."""
 
     name: str
     kind: str
     many: bool = False
+    prefixed: bool = False
 
 
 @dataclass(frozen=True, eq=False)

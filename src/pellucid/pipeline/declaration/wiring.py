@@ -10,7 +10,7 @@ from typing import Any
 from pellucid.errors import UsageError, suggest
 from pellucid.pipeline.declaration import settings as values
 from pellucid.pipeline.declaration.declare_step import hints_of
-from pellucid.pipeline.declaration.graph_node import Bound, Edge
+from pellucid.pipeline.declaration.graph_node import Bound, Edge, artifact_name
 from pellucid.pipeline.declaration.nodes import Node, OutputOf, Source, Step
 from pellucid.pipeline.declaration.own_code import proved_per_unit
 from pellucid.store import kind_of
@@ -114,8 +114,9 @@ def _edge(
             raise UsageError(
                 f'the input of parameter "{parameter}" is not in the pipeline', where=where, fix="Add it to the list"
             )
-        if isinstance(wired, OutputOf):  # the outputs of a release bear its name
-            wired = f"{names[id(maker)]}_{wired.output}" if wired.step.gate is not None else wired.output
+        if isinstance(wired, OutputOf):
+            given = next(output for output in wired.step.outputs if output.name == wired.output)
+            wired = artifact_name(wired.step, names[id(maker)], given)
         else:
             wired = names[id(maker)]
     if wired not in provided:
