@@ -1,9 +1,9 @@
 """Notebook: a pipeline that is written over the cells of a notebook runs as a file does.
 
 `executed_cells` asks the kernel what was executed, `cell_slice` finds the statements that the pipeline is made of, `written_file`
-writes them as a pipeline file, and `child_run` runs it in a process of its own, as `pellucid run` does. So the kernel never reads a
-private row, and the notebook's pipeline has the keys, the labels and the sandbox of a file. May import every other room of the pipeline;
-`Pipeline.run` calls it in a kernel.
+writes them as a pipeline file, and `child_run` runs it in a process of its own, as `pellucid run` does. So the kernel reads no private
+row to run it, and the notebook's pipeline has the keys, the labels and the sandbox of a file. May import every other room of the
+pipeline; `Pipeline.run` calls it in a kernel.
 """
 
 from __future__ import annotations

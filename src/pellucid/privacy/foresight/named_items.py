@@ -45,7 +45,7 @@ class Naming:
         return min(float(self.at_most), people * self.mass * best)
 
     def fewest_people(self) -> int:
-        """The fewest people for which one item can be expected, for the kindest data."""
+        """The fewest people for which one item can be expected, if the data suit it best."""
         low, high = 0, MOST_PEOPLE
         while high - low > 1:
             middle = (low + high) // 2

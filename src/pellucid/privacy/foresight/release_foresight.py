@@ -85,7 +85,7 @@ def _named(
     fewest = naming.fewest_people()
     sigma = mechanism.numbers(epsilon, delta, relation).get("sigma")
     lines = [f"noise of standard deviation {sigma:.3g} on each count"] if sigma else []
-    lines.append(f"it can name one of its {thing} from {fewest:,} people on, for the kindest data")
+    lines.append(f"it can name one of its {thing} from {fewest:,} people on, if the data suit it")
     if numbers.people is None:
         return [*lines, "say how many people there are, and it is compared with that"], ""
     most = naming.most_expected(numbers.people)
