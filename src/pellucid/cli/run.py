@@ -56,10 +56,10 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
 
 def call(arguments: argparse.Namespace) -> int:
     """Run, or plan, or check determinism."""
-    from pellucid.pipeline.record import RunLabels
+    from pellucid.pipeline.record import RunTags
 
     settings = parse_settings(arguments.set)
-    labels = RunLabels(arguments.name, tags_of(arguments.tag), arguments.note)
+    tags = RunTags(arguments.name, tags_of(arguments.tag), arguments.note)
     pipeline = options.load(arguments.file)
     if arguments.dry_run:
         return _dry_run(pipeline, settings, arguments)
@@ -82,7 +82,7 @@ def call(arguments: argparse.Namespace) -> int:
             check=False,
             progress=shown,
             git_status=True,
-            labels=labels if labels != RunLabels() else None,
+            tags=tags if tags != RunTags() else None,
         )
     finally:
         if shown is not None:

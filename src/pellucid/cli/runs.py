@@ -18,16 +18,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """List runs, newest first."""
-    from pellucid.pipeline.record import Record, RunLabels, labels_of_runs
+    from pellucid.pipeline.record import Record, RunTags, tags_of_runs
 
     record = Record(state_folder.home_of(arguments))
     runs, tags = record.runs(10_000 if arguments.tag else arguments.limit), tags_of(arguments.tag)
-    labels = labels_of_runs(record.db, [run["run"] for run in runs])
-    runs = [run for run in runs if tags.items() <= labels.get(run["run"], RunLabels()).tags.items()][: arguments.limit]
+    called = tags_of_runs(record.db, [run["run"] for run in runs])
+    runs = [run for run in runs if tags.items() <= called.get(run["run"], RunTags()).tags.items()][: arguments.limit]
     if arguments.json:
         keep = ("run", "pipeline", "status", "started", "seconds", "seed", "settings", "git")
-        called = {run["run"]: vars(labels.get(run["run"], RunLabels())) for run in runs}
-        options.print_json({"runs": [{**{name: run[name] for name in keep}, **called[run["run"]]} for run in runs]})
+        options.print_json(
+            {"runs": [{**{name: run[name] for name in keep}, **vars(called.get(run["run"], RunTags()))} for run in runs]}
+        )
         return 0
     if not runs:
         print("no run has these tags" if tags else "no runs yet: pellucid run FILE")
@@ -38,7 +39,7 @@ def call(arguments: argparse.Namespace) -> int:
             run["pipeline"],
             run["status"],
             options.seconds(run["seconds"]) if run["seconds"] is not None else "",
-            " ".join([*(f"{name}={value}" for name, value in run["settings"].items()), *_called(labels.get(run["run"]))]),
+            " ".join([*(f"{name}={value}" for name, value in run["settings"].items()), *_called(called.get(run["run"]))]),
         ]
         for run in runs
     ]
@@ -46,5 +47,5 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _called(labels: Any) -> list[str]:
-    return [] if labels is None else [*filter(None, [labels.name]), *(f"#{key}={value}" for key, value in labels.tags.items())]
+def _called(tags: Any) -> list[str]:
+    return [] if tags is None else [*filter(None, [tags.name]), *(f"#{key}={value}" for key, value in tags.tags.items())]

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Show a run, or one step's log."""
-    from pellucid.pipeline.record import RunLabels, labels_of_runs
+    from pellucid.pipeline.record import RunTags, tags_of_runs
 
     record, (run,) = state_folder.find_run(arguments, arguments.run, step=arguments.log)
     home, steps = record.home, record.steps(run["run"])
@@ -32,14 +32,14 @@ def call(arguments: argparse.Namespace) -> int:
     described = _described(home, steps, arguments.private)
     if arguments.json:
         keep = ("run", "pipeline", "file", "status", "started", "seconds", "seed", "settings", "environment", "git")
-        words = vars(labels_of_runs(record.db, [run["run"]]).get(run["run"], RunLabels()))
+        words = vars(tags_of_runs(record.db, [run["run"]]).get(run["run"], RunTags()))
         options.print_json({**{name: run[name] for name in keep}, **words, "steps": described})
         return 0
     environment = run["environment"]
     print(
         f"{run['run']}  {run['pipeline']}  {run['status']}" + (f" in {options.seconds(run['seconds'])}" if run["seconds"] else "")
     )
-    called = labels_of_runs(record.db, [run["run"]]).get(run["run"])
+    called = tags_of_runs(record.db, [run["run"]]).get(run["run"])
     if called is not None:
         print(options.wrapped(f"  called:  {tag.shown('', called.name, dict(called.tags), called.note).removeprefix(': ')}"))
     print(f"  file:    {run['file'] or 'none: run from Python'}" + (f", commit {run['git'][:20]}" if run["git"] else ""))

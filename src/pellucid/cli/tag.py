@@ -31,14 +31,14 @@ def tags_of(pairs: list[str]) -> dict[str, str]:
 
 def call(arguments: argparse.Namespace) -> int:
     """Write it down, and say what the run is called now."""
-    from pellucid.pipeline.record import RunLabels, labels_of_runs, write_labels
+    from pellucid.pipeline.record import RunTags, tags_of_runs, write_tags
 
-    labels = RunLabels(arguments.name, tags_of(arguments.tags), arguments.note)
-    if labels == RunLabels():
+    given = RunTags(arguments.name, tags_of(arguments.tags), arguments.note)
+    if given == RunTags():
         raise UsageError("nothing is given", where="tag", fix="Give a tag (KEY=VALUE), --name NAME or --note TEXT")
     record, (run,) = state_folder.find_run(arguments, arguments.run)
-    write_labels(record.db, run["run"], labels)
-    now = labels_of_runs(record.db, [run["run"]])[run["run"]]
+    write_tags(record.db, run["run"], given)
+    now = tags_of_runs(record.db, [run["run"]])[run["run"]]
     record.close()
     state_folder.say(record.home, run)
     if arguments.json:

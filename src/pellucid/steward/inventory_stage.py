@@ -77,19 +77,17 @@ def _proposed_anew(folder: Folder, before: Inventory, after: Inventory, correcte
     if not changed or earlier is None or _units(before) != _units(after):
         return []  # whose the rows are is for the steward to say in the pipeline too: the next step asks for it
     data, proposal, digest = earlier
-    if proposal.statistic is None or "unit" in corrected.values() or "item" in corrected.values():
-        item = next((name for name, role in corrected.items() if role == "item"), None)
-        text, name = proposal.pipeline(data, folder.path, after, item), shown(folder.pipeline)
-        now = folder.pipeline.read_text(encoding="utf-8")
-        if text == now:
-            return []
-        if digest_of(now) != digest:
-            return [f"{name} was changed by hand, so it stays as it is: see that it still fits the roles"]
-        folder.pipeline.write_text(text, encoding="utf-8")
-        numbers = declared(folder)
-        declare(made(folder.path, folder.pipeline, folder.kept_home, (data, proposal, text)), numbers)
-        return [f"{name}: proposed anew, since the role of {', '.join(changed)} is another"]
-    return []
+    item = next((name for name, role in corrected.items() if role == "item"), None)
+    text, name = proposal.pipeline(data, folder.path, after, item), shown(folder.pipeline)
+    now = folder.pipeline.read_text(encoding="utf-8")
+    if text == now:
+        return []
+    if digest_of(now) != digest:
+        return [f"{name} was changed by hand, so it stays as it is: see that it still fits the roles"]
+    folder.pipeline.write_text(text, encoding="utf-8")
+    numbers = declared(folder)
+    declare(made(folder.path, folder.pipeline, folder.kept_home, (data, proposal, text)), numbers)
+    return [f"{name}: proposed anew, since the role of {', '.join(changed)} is another"]
 
 
 def _with_unit(unit: str, name: str, column: ColumnRole) -> ColumnRole:

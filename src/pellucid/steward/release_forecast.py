@@ -58,7 +58,8 @@ def forecast_lines(evidence: dict[str, Any]) -> list[str]:
     for one in evidence["releases"]:
         for line in (*one["lines"], *((f"PROBLEM: {one['problem']}",) if one["problem"] else ())):
             told += textwrap.wrap(f"{one['release']}: {line}", 80, initial_indent="  ", subsequent_indent="    ")
-        told += [f"    would help: {line}" for advice in one["advice"] for line in textwrap.wrap(advice, 62)[:1]]
+        for advice in one["advice"]:
+            told += textwrap.wrap(f"would help: {advice}", 80, initial_indent="    ", subsequent_indent="      ")
     if not evidence["declared"]:
         told += textwrap.wrap("Say it without looking: pellucid steward protect --people N --items N --per-person N", 80)
     return told

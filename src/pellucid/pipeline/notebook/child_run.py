@@ -18,7 +18,7 @@ from pellucid.pipeline.declaration import Pipeline
 from pellucid.pipeline.notebook import written_file
 from pellucid.pipeline.notebook.cell_slice import slice_of
 from pellucid.pipeline.notebook.executed_cells import executed, kernel, namespace
-from pellucid.pipeline.record import Run, RunLabels, stored_run
+from pellucid.pipeline.record import Run, RunTags, stored_run
 from pellucid.store import home_for
 
 
@@ -33,7 +33,7 @@ def run(
     jobs: int | None = None,
     check: bool = True,
     quiet: bool = False,
-    labels: RunLabels | None = None,
+    tags: RunTags | None = None,
 ) -> Run:
     """Write the pipeline's file from the executed cells, and run it; its run. The options are those of `pellucid.pipeline.running.run`;
     `quiet` shows no progress.
@@ -53,7 +53,7 @@ def run(
     command += [word for name in _listed(only) for word in ("--only", name)]
     command += [word for name in _listed(again) for word in ("--from", name)]
     command += [] if seed is None else ["--seed", str(seed)]
-    command += _as_words(labels or RunLabels())
+    command += _as_words(tags or RunTags())
     command += [] if jobs is None else ["--jobs", str(jobs)]
     code, out, said = _child(command, written, quiet)
     told = _json(out)
@@ -68,9 +68,9 @@ def run(
     return done
 
 
-def _as_words(labels: RunLabels) -> list[str]:
-    words = [f"--tag={key}={value}" for key, value in labels.tags.items()]
-    return words + [f"--{word}={text}" for word, text in (("name", labels.name), ("note", labels.note)) if text]
+def _as_words(tags: RunTags) -> list[str]:
+    words = [f"--tag={key}={value}" for key, value in tags.tags.items()]
+    return words + [f"--{word}={text}" for word, text in (("name", tags.name), ("note", tags.note)) if text]
 
 
 def _listed(names: Iterable[str] | str) -> list[str]:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.artifact import Artifact, collection, path_of, present
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.run_history import stored_run, stored_runs
-    from pellucid.pipeline.record.run_labels import RunLabels, labels_of_runs, write_labels
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
+    from pellucid.pipeline.record.run_tags import RunTags, tags_of_runs, write_tags
     from pellucid.pipeline.record.user_folder import (
         accounts_elsewhere,
         keys_folder,
@@ -33,7 +33,7 @@ __all__ = [
     "Progress",
     "Record",
     "Run",
-    "RunLabels",
+    "RunTags",
     "StepRecord",
     "StepReport",
     "accounts_elsewhere",
@@ -41,7 +41,6 @@ __all__ = [
     "collection",
     "keys_folder",
     "known_states",
-    "labels_of_runs",
     "metrics_of",
     "note_account",
     "note_run",
@@ -51,7 +50,8 @@ __all__ = [
     "state_run_from_here",
     "stored_run",
     "stored_runs",
-    "write_labels",
+    "tags_of_runs",
+    "write_tags",
 ]
 
 __getattr__ = lazy_names(
@@ -64,7 +64,7 @@ __getattr__ = lazy_names(
             "present",
         ),
         "garbage_collection": ("collect",),
-        "run_labels": ("RunLabels", "labels_of_runs", "write_labels"),
+        "run_tags": ("RunTags", "tags_of_runs", "write_tags"),
         "run_record": (
             "IN_PROCESS",
             "Record",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
-from pellucid.pipeline.record import run_labels
+from pellucid.pipeline.record import run_tags
 from pellucid.pipeline.record.artifact import Artifact
 from pellucid.pipeline.record.use_lock import in_use
 from pellucid.store import connect, transaction
@@ -75,7 +75,7 @@ class Record:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.db = connect(home, DDL + run_labels.DDL)
+        self.db = connect(home, DDL + run_tags.DDL)
         self._pending: list[tuple[Any, ...]] = []
         self._lock: int | None = None
         self._use: int | None = None
@@ -180,7 +180,7 @@ class Record:
 
     def find(self, wanted: str = "last") -> dict[str, Any]:
         """A run by its id or the start of it, its name (the newest), "last", or "last~N". UsageError when none or several fit."""
-        wanted = run_labels.newest_named(self.db, wanted) or wanted
+        wanted = run_tags.newest_named(self.db, wanted) or wanted
         back = re.fullmatch(r"last(?:~(\d{1,6}))?", wanted)
         if back:
             query = "SELECT * FROM runs ORDER BY started DESC, run DESC LIMIT 1 OFFSET ?"

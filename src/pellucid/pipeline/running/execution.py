@@ -11,7 +11,7 @@ from typing import Any
 from pellucid.errors import PellucidError, StepError, UsageError, suggest
 from pellucid.pipeline.declaration import Pipeline, Step
 from pellucid.pipeline.keys import environment
-from pellucid.pipeline.record import Artifact, Progress, Record, Run, RunLabels, note_run, write_labels
+from pellucid.pipeline.record import Artifact, Progress, Record, Run, RunTags, note_run, write_tags
 from pellucid.pipeline.running import source_labels
 from pellucid.pipeline.running.executors import Engine, InProcess
 from pellucid.pipeline.running.pipeline_file import environment_of, private_files
@@ -36,7 +36,7 @@ def run(
     engine: Engine | None = None,
     git_status: bool = False,
     given: Mapping[str, Artifact] | None = None,
-    labels: RunLabels | None = None,
+    tags: RunTags | None = None,
 ) -> Run:
     """Run `pipeline` and return its run; see `Run` for what it tells.
 
@@ -46,7 +46,7 @@ def run(
     otherwise steps run in this process. `given` names artifacts (present in the store) that every step takes as they are,
     instead of waiting for the step that makes them; a step that is chosen runs all the same. `check` raises StepError when
     a step failed. Other errors (UsageError, DataError, BudgetError, StoreError) are raised before or instead of the step
-    they stand for. `labels` is what people call the run.
+    they stand for. `tags` is what people call the run.
     """
     pipeline = pipeline.with_settings(settings or {})
     folder = pipeline.file.parent if pipeline.file else Path.cwd()
@@ -75,8 +75,8 @@ def run(
         git=environment.git_commit(folder, status=git_status),
         graph=described(pipeline),
     )
-    if labels is not None:
-        write_labels(record.db, name, labels)
+    if tags is not None:
+        write_tags(record.db, name, tags)
     note_run(place)
     source_labels.note_private_sources(pipeline.steps.values(), record)
     scheduler = Scheduler(pipeline, record, plan, engine, name, wanted=wanted, forced=forced, progress=progress, given=given)

@@ -12,7 +12,7 @@ from typing import Any
 from pellucid.errors import UsageError
 
 DDL = """
-CREATE TABLE IF NOT EXISTS run_labels (
+CREATE TABLE IF NOT EXISTS run_tags (
     run TEXT PRIMARY KEY REFERENCES runs ON DELETE CASCADE, name TEXT NOT NULL, tags TEXT NOT NULL, note TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 """
@@ -21,7 +21,7 @@ MOST_TEXT = 10_000
 
 
 @dataclass(frozen=True)
-class RunLabels:
+class RunTags:
     """`name`: letters, digits, `_`, `.` and `-`, beginning with a letter; `tags`: text by such a name; `note`: any text.
 
     Raises UsageError.
@@ -40,27 +40,27 @@ class RunLabels:
             raise UsageError(f"a note or a tag has at most {MOST_TEXT:,} characters")
 
 
-def write_labels(db: sqlite3.Connection, run: str, labels: RunLabels) -> None:
+def write_tags(db: sqlite3.Connection, run: str, given: RunTags) -> None:
     """Add to what the run is called: what is given now replaces what was there, other tags stay."""
-    before = labels_of_runs(db, [run]).get(run, RunLabels())
-    tags = {**before.tags, **labels.tags}
-    row = (run, labels.name or before.name, json.dumps(tags, sort_keys=True), labels.note or before.note)
-    db.execute("INSERT OR REPLACE INTO run_labels VALUES (?, ?, ?, ?)", row)
+    before = tags_of_runs(db, [run]).get(run, RunTags())
+    tags = {**before.tags, **given.tags}
+    row = (run, given.name or before.name, json.dumps(tags, sort_keys=True), given.note or before.note)
+    db.execute("INSERT OR REPLACE INTO run_tags VALUES (?, ?, ?, ?)", row)
 
 
-def labels_of_runs(db: sqlite3.Connection, runs: Iterable[str]) -> dict[str, RunLabels]:
-    """The labels of those of the runs that have any."""
-    found: dict[str, RunLabels] = {}
+def tags_of_runs(db: sqlite3.Connection, runs: Iterable[str]) -> dict[str, RunTags]:
+    """The tags of those of the runs that have any."""
+    found: dict[str, RunTags] = {}
     for run in runs:
-        row: Any = db.execute("SELECT name, tags, note FROM run_labels WHERE run = ?", (run,)).fetchone()
+        row: Any = db.execute("SELECT name, tags, note FROM run_tags WHERE run = ?", (run,)).fetchone()
         if row is not None:
-            found[run] = RunLabels(row["name"], json.loads(row["tags"]), row["note"])
+            found[run] = RunTags(row["name"], json.loads(row["tags"]), row["note"])
     return found
 
 
 def newest_named(db: sqlite3.Connection, name: str) -> str | None:
     """The newest run of that name."""
     row = db.execute(
-        "SELECT run FROM run_labels JOIN runs USING (run) WHERE name = ? ORDER BY started DESC, run DESC LIMIT 1", (name,)
+        "SELECT run FROM run_tags JOIN runs USING (run) WHERE name = ? ORDER BY started DESC, run DESC LIMIT 1", (name,)
     ).fetchone()
     return str(row["run"]) if row else None
