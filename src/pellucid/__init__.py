@@ -22,9 +22,9 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid import evaluation, models, privacy
     from pellucid.errors import PellucidError
-    from pellucid.packages import load, runs
+    from pellucid.packages import load
     from pellucid.pipeline.declaration import About, Budget, Pipeline, Row, UserDay, source, step
-    from pellucid.pipeline.record import Run
+    from pellucid.pipeline.record import Run, runs
     from pellucid.privacy import release
     from pellucid.privacy.transforms import protect
     from pellucid.store import Array, File, Metrics, Model, Table
@@ -40,9 +40,9 @@ __getattr__ = lazy_names(
     __name__,
     {
         "errors": ("PellucidError",),
-        "packages": ("load", "runs"),
+        "packages": ("load",),
         "pipeline.declaration": ("About", "Budget", "Pipeline", "Row", "UserDay", "source", "step"),
-        "pipeline.record": ("Run",),
+        "pipeline.record": ("Run", "runs"),
         "privacy": ("release",),
         "privacy.transforms": ("protect",),
         "store": ("Array", "File", "Metrics", "Model", "Table"),

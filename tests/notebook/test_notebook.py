@@ -223,6 +223,22 @@ def test_the_cells_are_the_packages_code(folder: Path, notebook: Notebook) -> No
     assert pellucid(folder, "check", "out").returncode == 0
 
 
+def test_what_comes_of_a_run_stays_out_or_is_refused(folder: Path, notebook: Notebook) -> None:
+    """A chart of a run's result next to a setting of the pipeline does not make the run a part of it; a step that needs it is told."""
+    limits = "LIMITS = {'low': 1}\n\n\ndef chart(limits, value):\n    print('charted', sorted(limits), value)"
+    step = "@pl.step\ndef low(rows: pl.Table) -> pl.Metrics:\n    return {'low': LIMITS['low']}"
+    pipeline = 'pipeline = pl.Pipeline("charts", [rows, low])'
+    use = 'found = [run[name]["low"] for name in ("low",)][0]\nchart(LIMITS, found)'
+    needs = "@pl.step\ndef low(rows: pl.Table) -> pl.Metrics:\n    return {'low': found}"
+    shown = notebook(START, ROWS, limits, step, pipeline, RUN, use, 'chart(LIMITS, run["low"])', RUN, needs, RUN)
+    assert [one.error for one in shown[:9]] == [""] * 9
+    written = (folder / "charts.py").read_text()
+    assert "chart(LIMITS" not in written
+    assert "pipeline.run" not in written
+    assert "which comes from running a pipeline. Make it in a step" in shown[10].error
+    assert shown[10].error.startswith("UsageError: cell [")
+
+
 @pytest.mark.parametrize("name", ["statistics", "polars"])
 def test_a_pipeline_named_like_a_module_stands_in_no_ones_way(name: str, folder: Path, notebook: Notebook) -> None:
     shown = notebook(*OPEN[:5], f'pipeline = pl.Pipeline("{name}", [rows, mean, model])', "import statistics, polars", RUN, RUN)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import keyword
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,8 +90,10 @@ def call(arguments: argparse.Namespace) -> int:
         said = "data about people go the steward's way, which leads to a release"
         raise UsageError(said, where="init", fix=f"pellucid steward init {arguments.data}")
     read = reader_options(arguments.option)
+    from pellucid.steward import variable_name
+
     suspects = _suspects(arguments.data, arguments.format, read)
-    name = _name(arguments.data.stem)
+    name = variable_name(arguments.data.stem, "rows")
     out = arguments.out or Path(
         f"{name}_pipeline.py" if name in {*sys.stdlib_module_names, "pellucid", "polars"} else f"{name}.py"
     )
@@ -139,28 +139,19 @@ def _suspects(data: Path, format: str | None, read: dict[str, Any]) -> list[str]
 
 def _text(arguments: argparse.Namespace, out: Path, name: str, read: dict[str, Any]) -> str:
     from pellucid.pipeline.declaration import checked_licence
+    from pellucid.steward import as_literal
 
     licence = None if arguments.licence is None else checked_licence(arguments.licence, "--licence")
     given = {"format": arguments.format, "licence": licence, **read}
-    more = "".join(f", {key}={_literal(value)}" for key, value in given.items() if value is not None)
+    more = "".join(f", {key}={as_literal(value)}" for key, value in given.items() if value is not None)
     source = f"{name}_rows" if name in TAKEN else name
     return PIPELINE.format(
         file=arguments.data.name,
         script=out.name,
         source=source,
-        path=_literal(os.path.relpath(arguments.data, out.absolute().parent).replace(os.sep, "/")),
+        path=as_literal(os.path.relpath(arguments.data, out.absolute().parent).replace(os.sep, "/")),
         more=more,
-        title=_literal(f"A look at {arguments.data.name}"),
-        licence=_literal(licence or "CC-BY-4.0"),
+        title=as_literal(f"A look at {arguments.data.name}"),
+        licence=as_literal(licence or "CC-BY-4.0"),
         name=source.replace("_", "-"),
     )
-
-
-def _literal(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
-
-
-def _name(text: str) -> str:
-    """A name that Python takes for a variable."""
-    found = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or "rows"
-    return f"rows_{found}" if found[0].isdigit() or keyword.iskeyword(found) else found

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.packages.artifact_access import load, runs
+    from pellucid.packages.artifact_access import load
     from pellucid.packages.artifact_import import take
     from pellucid.packages.checking import Checked, check
     from pellucid.packages.format import Manifest
@@ -33,7 +33,6 @@ __all__ = [
     "load",
     "publish",
     "reproduce",
-    "runs",
     "take",
     "tally",
 ]
@@ -41,7 +40,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "artifact_access": ("load", "runs"),
+        "artifact_access": ("load",),
         "artifact_import": ("take",),
         "checking": (
             "Checked",

@@ -10,13 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import DamagedError, LabelError, UsageError, suggest
-from pellucid.pipeline.record import Run, stored_run, stored_runs
+from pellucid.pipeline.record import Run, stored_run
 from pellucid.store import Table, home_for, kinds
-
-
-def runs(home: Path | str | None = None, limit: int = 20) -> list[Run]:
-    """The latest runs of a state folder, newest first: of `home`, else of PELLUCID_HOME, else of .pellucid in the working folder."""
-    return stored_runs(Path(home) if home is not None else home_for(None), limit)
 
 
 def load(where: Run | Path | str, name: str, *, home: Path | str | None = None, private: bool = False) -> Any:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pellucid.steward.decision_policy import Refused, check_lines, decide, decision_lines
     from pellucid.steward.initialization import begin
     from pellucid.steward.inventory_stage import inventory_lines, take
-    from pellucid.steward.proposed_pipeline import DataFile, Proposal
+    from pellucid.steward.proposed_pipeline import DataFile, Proposal, as_literal, variable_name
     from pellucid.steward.protection_stage import protect, protection_lines
     from pellucid.steward.release_stage import release, release_lines
     from pellucid.steward.report import write
@@ -32,6 +32,7 @@ __all__ = [
     "Folder",
     "Proposal",
     "Refused",
+    "as_literal",
     "assess",
     "assessment_lines",
     "attack",
@@ -48,6 +49,7 @@ __all__ = [
     "release_lines",
     "shown",
     "take",
+    "variable_name",
     "write",
 ]
 
@@ -77,6 +79,8 @@ __getattr__ = lazy_names(
         "proposed_pipeline": (
             "DataFile",
             "Proposal",
+            "as_literal",
+            "variable_name",
         ),
         "protection_stage": (
             "protect",

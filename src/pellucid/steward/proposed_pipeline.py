@@ -7,7 +7,7 @@ import json
 import keyword
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EPSILON = 1.0
 ROW = "row"  # the unit of data in which each row is another person's: the column that numbers them
+TAKEN = ("about", "pipeline", "pl")  # names that the file uses itself
 TRIES = 2  # how often the release fits into the account's cap: the first try need not be the last
 
 PIPELINE = '''\
@@ -100,8 +101,8 @@ class Proposal:
         """
         people = unit_of(found, str(data.path))
         column, kind = _statistic(data, found, people, item, self.statistic)
-        source = _name(data.path.stem, "rows")
-        release = _name(column, "counts") + ("_pairs" if kind == "gram" else "_counts")
+        source = variable_name(data.path.stem, "rows", TAKEN)
+        release = variable_name(column, "counts", TAKEN) + ("_pairs" if kind == "gram" else "_counts")
         what = _WHAT[kind].format(column=column)
         options = {**({"format": data.format} if data.format else {}), **data.options}
         return PIPELINE.format(
@@ -111,7 +112,7 @@ class Proposal:
             name=source.replace("_", "-"),
             path=_quoted(os.path.relpath(data.path, folder).replace(os.sep, "/")),
             unit=_quoted(people),
-            options="".join(f"\n    {name}={_literal(value)}," for name, value in options.items()),
+            options="".join(f"\n    {name}={as_literal(value)}," for name, value in options.items()),
             cap=_plain(TRIES * self.epsilon),
             epsilon=_plain(self.epsilon),
             what=what,
@@ -171,7 +172,8 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _literal(value: Any) -> str:
+def as_literal(value: Any) -> str:
+    """A value as a pipeline file writes it."""
     return _quoted(value) if isinstance(value, str) else repr(value)
 
 
@@ -179,9 +181,9 @@ def _plain(value: float) -> str:
     return repr(float(value))
 
 
-def _name(text: str, fallback: str) -> str:
-    """A name that Python takes for a variable."""
+def variable_name(text: str, fallback: str, taken: Collection[str] = ()) -> str:
+    """A name that Python takes for a variable, and that is not taken."""
     name: Any = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower() or fallback
-    if name[0].isdigit() or keyword.iskeyword(name) or name in ("pl", "pipeline", "about"):
+    if name[0].isdigit() or keyword.iskeyword(name) or name in taken:
         name = f"{fallback}_{name}"
     return str(name)

@@ -88,19 +88,14 @@ class Pipeline:
 
         In a notebook it runs in a process of its own, as `pellucid run` does: see `pellucid.pipeline.notebook.run`.
         """
-        if self.file is None and in_kernel():
-            from pellucid.pipeline.notebook import run as run_cells
+        if self.file is None and "IPython" in sys.modules:
+            from pellucid.pipeline import notebook
 
-            return run_cells(self, **options)
+            if notebook.kernel() is not None:
+                return notebook.run(self, **options)
         from pellucid.pipeline.running import run
 
         return run(self, **options)
-
-
-def in_kernel() -> bool:
-    """Whether this process runs the cells of a notebook."""
-    module = sys.modules.get("IPython")
-    return module is not None and module.get_ipython() is not None
 
 
 def _named(pipeline: str, nodes: Sequence[Node], scopes: Sequence[Mapping[str, Any]]) -> dict[str, Node]:

@@ -14,7 +14,8 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.pipeline.notebook.child_run import run
+    from pellucid.pipeline.notebook.executed_cells import kernel
 
-__all__ = ["run"]
+__all__ = ["kernel", "run"]
 
-__getattr__ = lazy_names(__name__, {"child_run": ("run",)})
+__getattr__ = lazy_names(__name__, {"child_run": ("run",), "executed_cells": ("kernel",)})

@@ -47,6 +47,7 @@ class _Slice:
     statements: Sequence[CellStatement]
     names: list[Names]
     live: Mapping[str, Any]
+    after_runs: set[int]
     kept: set[int] = field(default_factory=set)
     seen: set[tuple[str, int]] = field(default_factory=set)
 
@@ -63,7 +64,7 @@ class _Slice:
         first = next((i for i in range(at - 1, -1, -1) if name in self.names[i].binds and self.names[i].whole), 0)
         for i in range(first, at):
             found = self.names[i]
-            if name in found.binds or name in found.changes or found.star:
+            if name in found.binds or found.star or (name in found.changes and i not in self.after_runs):
                 self.kept.add(i)
                 yield from ((read, i) for read in found.reads | found.binds - {name} if read != name or not found.whole)
                 yield from ((read, at) for read in found.later)
@@ -85,10 +86,11 @@ def slice_of(pipeline: Pipeline, statements: Sequence[CellStatement], live: Mapp
             why="its file is written from the cells that make it",
             fix='Give it one, in a cell: pipeline = pl.Pipeline("name", [...])',
         )
-    work, end = _Slice(statements, names, live), len(statements)
+    work, end = _Slice(statements, names, live, _after_runs(names, live)), len(statements)
     for read in sorted(names[own].reads | names[own].later):
         work.need(read, end)
     work.kept.discard(own)
+    _refuse_results(work)
     _refuse_outdated(work, own)
     future = [i for i, one in enumerate(statements) if one.text.startswith("from __future__ ")]
     chosen = [statements[i] for i in sorted({*work.kept, *future})] + [statements[own]]
@@ -98,6 +100,29 @@ def slice_of(pipeline: Pipeline, statements: Sequence[CellStatement], live: Mapp
             fix = "Write it in Python: a pipeline file has neither"
             raise UsageError(said, where=statement.place, why=statement.text.splitlines()[0][:80], fix=fix)
     return chosen
+
+
+def _after_runs(names: Sequence[Names], live: Mapping[str, Any]) -> set[int]:
+    """The statements that use a pipeline or what came of running one: they cannot be a part of it."""
+    used = {name for name, value in live.items() if isinstance(value, Pipeline)}
+    found = set()
+    for i, one in enumerate(names):
+        if one.reads & used:
+            found.add(i)
+            used |= one.binds
+        elif one.whole:
+            used -= {name for name in one.binds if not isinstance(live.get(name), Pipeline)}
+    return found
+
+
+def _refuse_results(work: _Slice) -> None:
+    """A pipeline that needs what came of running one would have to run it while its file loads."""
+    for i in sorted(work.kept & work.after_runs):
+        raise UsageError(
+            f"the pipeline needs {', '.join(sorted(work.names[i].binds)) or 'what this makes'}, which comes from running a pipeline",
+            where=work.statements[i].place,
+            fix="Make it in a step, or write it to a file and take that as a source",
+        )
 
 
 def _refuse_outdated(work: _Slice, own: int) -> None:

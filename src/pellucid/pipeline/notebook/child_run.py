@@ -17,7 +17,7 @@ from pellucid.errors import PellucidError, StepError, UsageError
 from pellucid.pipeline.declaration import Pipeline
 from pellucid.pipeline.notebook import written_file
 from pellucid.pipeline.notebook.cell_slice import slice_of
-from pellucid.pipeline.notebook.executed_cells import executed, kernel, namespace
+from pellucid.pipeline.notebook.executed_cells import executed, kernel
 from pellucid.pipeline.record import Run, RunTags, stored_run
 from pellucid.store import home_for
 
@@ -42,7 +42,7 @@ def run(
     where the cells do not say what the kernel holds, and what a run raises.
     """
     shell = kernel()
-    live, statements = namespace(shell), executed(shell)
+    live, statements = shell.user_ns, executed(shell)
     chosen = slice_of(pipeline, statements, live)
     written = written_file.write(pipeline.name, chosen, Path.cwd())
     written_file.check(chosen, statements, live)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +44,6 @@ def executed(shell: Any) -> list[CellStatement]:
     for number, source in enumerate(shell.user_ns.get("In", ())):
         found += _statements(number, str(source))
     return found
-
-
-def namespace(shell: Any) -> Mapping[str, Any]:
-    """The names of the kernel's main module."""
-    names: Mapping[str, Any] = shell.user_ns
-    return names
 
 
 def _statements(number: int, source: str) -> Iterator[CellStatement]:

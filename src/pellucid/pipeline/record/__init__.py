@@ -13,7 +13,7 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.pipeline.record.artifact import Artifact, collection, path_of, present
     from pellucid.pipeline.record.garbage_collection import collect
-    from pellucid.pipeline.record.run_history import stored_run, stored_runs
+    from pellucid.pipeline.record.run_history import runs, stored_run
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.run_tags import RunTags, tags_of_runs, write_tags
@@ -47,9 +47,9 @@ __all__ = [
     "notes_folder",
     "path_of",
     "present",
+    "runs",
     "state_run_from_here",
     "stored_run",
-    "stored_runs",
     "tags_of_runs",
     "write_tags",
 ]
@@ -77,8 +77,8 @@ __getattr__ = lazy_names(
             "metrics_of",
         ),
         "run_history": (
+            "runs",
             "stored_run",
-            "stored_runs",
         ),
         "user_folder": (
             "accounts_elsewhere",

@@ -7,7 +7,7 @@ from typing import Any
 
 from pellucid.pipeline.record.run_record import Record
 from pellucid.pipeline.record.run_report import Run, StepReport
-from pellucid.store import Label, Level
+from pellucid.store import Label, Level, home_for
 
 
 def stored_run(home: Path, wanted: str = "last") -> Run:
@@ -19,9 +19,9 @@ def stored_run(home: Path, wanted: str = "last") -> Run:
         record.close()
 
 
-def stored_runs(home: Path, limit: int = 20) -> list[Run]:
-    """The latest runs of a state folder, newest first."""
-    record = Record(home)
+def runs(home: Path | str | None = None, limit: int = 20) -> list[Run]:
+    """The latest runs of a state folder, newest first: of `home`, else of PELLUCID_HOME, else of .pellucid in the working folder."""
+    record = Record(Path(home) if home is not None else home_for(None))
     try:
         return [_opened(record, found) for found in record.runs(limit)]
     finally:
