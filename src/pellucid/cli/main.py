@@ -38,6 +38,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upload": ("upload", "put a package as a draft into Zenodo, InvenioRDM or CKAN"),
     "import": ("import_", "take an open artifact of a package as a source, with where it comes from"),
     "adopt": ("adopt", "make a plain script or notebook a pipeline and a package"),
+    "evaluate": ("evaluate", "how well a ranking answers judged queries, with intervals and paired tests"),
+    "search": ("search", "rank the documents of a collection for queries"),
     "export": ("export", "send a run's open side to an MLflow server"),
     "gc": ("gc", "remove stored files that no kept run needs"),
 }

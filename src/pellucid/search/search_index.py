@@ -1,0 +1,94 @@
+"""The search index: one model of plain arrays that holds the documents, their terms in order, and the tables that ranking needs.
+
+It is an artifact like any other: its digest is that of its documents and settings, and building it twice gives the same bytes. The
+full-text index that a server asks (`full_text`) is built from it and never kept as an artifact, because the engine names its files at
+random.
+
+Arrays, for n documents in the order of their ids and v terms:
+- `id` (text, n); `title`, `text` and each other column c as UTF-8 bytes one after the other, with n + 1 offsets in `title.ends`, ...;
+- `terms` (text, v, sorted), `terms.documents` (int32, v: in how many documents each stands);
+- `tokens` (int32: terms by number, title before text, document after document), `tokens.ends` (int64, 2 n + 1: where each title and each
+  text begins);
+- `lsa` (float32, n x k, rows of length 1), `lsa.terms` (float32, v x k): see `latent_semantics`;
+- `neighbours` (int32, n x 5), `neighbours.weights` (float32, n x 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import UsageError
+from pellucid.search.documents import Documents
+from pellucid.search.text_analysis import analyser, checked_language
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pellucid.store import Model
+
+KIND = "search-index"
+FIELDS = ("title", "text")
+
+
+def build(documents: Documents, *, language: str = "english", facets: Sequence[str] = ()) -> Model:
+    """The index of documents. `facets`: columns that results are counted and filtered by; they must be among the documents' own."""
+    import numpy as np
+
+    from pellucid.search import latent_semantics
+    from pellucid.store import Model
+
+    language = checked_language(language)
+    others = [name for name in documents.table.column_names if name not in ("id", *FIELDS)]
+    for name in facets:
+        if name not in others:
+            raise UsageError(f'the facet "{name}" is no column of the documents', fix=f"Keep it: its columns are {', '.join(others)}")
+    arrays: dict[str, NDArray[Any]] = {"id": np.array(documents.table.column("id").to_pylist(), dtype=str)}
+    for name in (*FIELDS, *others):
+        arrays[name], arrays[f"{name}.ends"] = pack(["" if one is None else str(one) for one in documents.table.column(name).to_pylist()])
+    arrays |= _tokens([documents.table.column(name).to_pylist() for name in FIELDS], language)
+    arrays |= latent_semantics.fit(arrays["tokens"], arrays["tokens.ends"], len(arrays["terms"]))
+    settings = {
+        "language": language,
+        "columns": others,
+        "facets": list(facets),
+        "left_out": [f"{count} {kind}" for kind, count in sorted(documents.left_out.items())],
+    }
+    return Model(KIND, arrays, settings)
+
+
+def pack(texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Texts as one array of UTF-8 bytes, and where each begins and ends (n + 1 offsets)."""
+    import numpy as np
+
+    parts = [text.encode() for text in texts]
+    ends = np.concatenate([[0], np.cumsum([len(part) for part in parts], dtype=np.int64)]).astype(np.int64)
+    return np.frombuffer(b"".join(parts), dtype=np.uint8), ends
+
+
+def unpack(model: Model, column: str, document: int) -> str:
+    """The text of a document's column."""
+    ends = model.arrays[f"{column}.ends"]
+    return model.arrays[column][ends[document] : ends[document + 1]].tobytes().decode(errors="replace")
+
+
+def _tokens(fields: Sequence[Sequence[str]], language: str) -> dict[str, NDArray[Any]]:
+    """`terms`, `terms.documents`, `tokens`, `tokens.ends`; terms are numbered in their sorted order."""
+    import numpy as np
+
+    analyse, seen = analyser(language).analyze, {}
+    numbers: list[int] = []
+    ends = [0]
+    for texts in zip(*fields, strict=True):
+        for text in texts:
+            numbers += [seen.setdefault(term, len(seen)) for term in analyse(text)] if text else []
+            ends.append(len(numbers))
+    terms = np.array(sorted(seen), dtype=str) if seen else np.array([], dtype="U1")
+    place = np.empty(len(seen), dtype=np.int32)
+    place[[seen[term] for term in terms.tolist()]] = np.arange(len(seen), dtype=np.int32)
+    tokens = place[np.array(numbers, dtype=np.int64)] if numbers else np.zeros(0, np.int32)
+    bounds = np.array(ends, dtype=np.int64)
+    documents = np.repeat(np.arange(len(bounds) // 2), np.diff(bounds[::2]))
+    pairs = np.unique(documents * max(1, len(terms)) + tokens) if len(tokens) else np.zeros(0, np.int64)
+    counts = np.bincount(pairs % max(1, len(terms)), minlength=len(terms)).astype(np.int32)
+    return {"terms": terms, "terms.documents": counts, "tokens": tokens, "tokens.ends": bounds}
