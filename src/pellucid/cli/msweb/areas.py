@@ -44,6 +44,9 @@ def neighbours(recommender: pl.Model, areas: pl.Table) -> pl.Table:
     return polars.DataFrame(rows)
 
 
+# The areas as a search index: with the recommender it is what `pellucid serve` answers from.
+index = pl.search.index(areas, id="area_id", title="title")
+
 # Scores of held-out people are private: each row depends on one person, so their bounded mean can be released.
 scores = pl.evaluation.score(people.holdout, {"recommender": recommender, "popular": popular}, item="area_id")
 quality = pl.release(
@@ -63,7 +66,7 @@ def ceiling(train: pl.Table, holdout: pl.Table) -> pl.Metrics:
 
 pipeline = pl.Pipeline(
     "areas",
-    [visits, areas, people, matrix, recommender, popular, neighbours, scores, quality, ceiling],
+    [visits, areas, people, matrix, recommender, popular, neighbours, index, scores, quality, ceiling],
     seed=1998,
     about=pl.About(
         title="Areas of a web site that people visit together",

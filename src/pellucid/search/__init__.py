@@ -1,0 +1,37 @@
+"""Search: documents, the index, the default ranking that needs no judgement, and the engine that a server asks.
+
+`index` is a step for a pipeline: documents in, a search index out, a model of plain arrays (`search_index`). `Engine` answers queries on
+one index: words, phrases, filters, facets, snippets, completion. `rank_file` ranks a whole file of queries as a TREC run.
+May import models, evaluation, pipeline, store and data. numpy, scipy and tantivy load on use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pellucid.front_page import lazy_names
+
+if TYPE_CHECKING:
+    from pellucid.search.batch_ranking import rank_file
+    from pellucid.search.documents import Documents, documents_of, read_documents, read_queries
+    from pellucid.search.engine import Answer, Engine, Hit
+    from pellucid.search.index_step import index
+    from pellucid.search.label_free import Ranker
+    from pellucid.search.search_index import KIND, build
+
+__all__ = [
+    "KIND", "Answer", "Documents", "Engine", "Hit", "Ranker", "build", "documents_of", "index", "rank_file", "read_documents",
+    "read_queries",
+]  # fmt: skip
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "batch_ranking": ("rank_file",),
+        "documents": ("Documents", "documents_of", "read_documents", "read_queries"),
+        "engine": ("Answer", "Engine", "Hit"),
+        "index_step": ("index",),
+        "label_free": ("Ranker",),
+        "search_index": ("KIND", "build"),
+    },
+)

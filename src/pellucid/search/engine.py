@@ -1,0 +1,135 @@
+"""The search engine of one index: what the service and Python ask.
+
+A query's documents are those that share a word with it, or that its syntax asks for (quotes, +, -, AND, OR, NOT, title:word). They are
+ranked by `label_free` or, when asked, by words alone. Equal scores come in the order of ids. What cannot be understood is taken as words,
+and the answer says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pellucid.errors import UsageError
+from pellucid.search.full_text import FullText, Snippet, asked_words, checked_query, uses_syntax
+from pellucid.search.label_free import FEATURES, POOL, Ranker
+from pellucid.search.search_index import unpack
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pellucid.store import Model
+
+RANKINGS = ("label-free", "bm25f")
+DEEPEST_PAGE = 1000  # results that can be paged through
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One result. `why`: what each feature added to the score; `columns`: what the index keeps beside it, empty ones left out."""
+
+    id: str
+    title: str
+    score: float
+    snippet: Snippet
+    title_marks: tuple[tuple[int, int], ...]
+    why: Mapping[str, float]
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `Engine.search` found. `total`: how many documents match; `facets`: by name, values and counts among them."""
+
+    query: str
+    total: int
+    hits: tuple[Hit, ...]
+    facets: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    did_you_mean: str | None = None
+
+
+class Engine:
+    """Answers queries on one search index. Many threads may ask at once."""
+
+    def __init__(self, index: Model) -> None:
+        self.index = index
+        self.ranker = Ranker(index)
+        self.text = FullText(index)
+        self._numbers = {name: number for number, name in enumerate(index.arrays["id"].tolist())}
+
+    @property
+    def count(self) -> int:
+        """How many documents there are."""
+        return self.ranker.count
+
+    def search(
+        self, query: str, k: int = 10, offset: int = 0, filters: Mapping[str, Sequence[str]] | None = None, ranking: str = "label-free"
+    ) -> Answer:
+        """The best `k` documents from place `offset` on. An empty query matches all documents, in the order of their ids.
+
+        `filters`: by facet the values of which a document must have one. Raises UsageError for a query that is too long, a ranking, facet
+        or page that there is not.
+        """
+        if ranking not in RANKINGS:
+            raise UsageError(f'there is no ranking "{ranking}"', fix=f"It is one of {', '.join(RANKINGS)}")
+        if not 1 <= k <= 100 or not 0 <= offset <= DEEPEST_PAGE:
+            raise UsageError("k must be 1 to 100, and offset 0 to 1000")
+        query = checked_query(query)
+        parsed, notes = self.text.parsed(query, filters or {})
+        asked = asked_words(query)
+        if query and not uses_syntax(query) and not len(self.ranker.terms(asked)):
+            said = "no document has a word of the query" if asked else "the query has no words"
+            return Answer(query, 0, (), notes=(*notes, said), did_you_mean=self.text.did_you_mean(query))
+        matches = self.text.matches(parsed, POOL if query else DEEPEST_PAGE + 100)
+        order, scores, parts = self._ranked(asked, matches.documents, ranking)
+        hits = []
+        for place in range(offset, min(offset + k, len(order))):
+            number = int(order[place])
+            names = [*FEATURES, "neighbours"] if ranking == "label-free" else ["words"]
+            why = {name: round(float(value), 4) for name, value in zip(names, parts[place], strict=True)} if asked else {}
+            hits.append(self._hit(number, float(scores[place]), parsed, why))
+        did_you_mean = self.text.did_you_mean(query) if query else None
+        return Answer(query, matches.total, tuple(hits), self.text.counts(parsed), notes, did_you_mean)
+
+    def title_of(self, id: str) -> str | None:
+        """The title of a document (its id where it has none), or None where there is no such document."""
+        number = self._numbers.get(id)
+        return None if number is None else unpack(self.index, "title", number) or id
+
+    def document(self, id: str) -> dict[str, str] | None:
+        """All that the index keeps of a document, or None."""
+        number = self._numbers.get(id)
+        if number is None:
+            return None
+        names = ["title", "text", *map(str, self.index.settings["columns"])]
+        return {"id": id, **{name: text for name in names if (text := unpack(self.index, name, number))}}
+
+    def _ranked(self, query: str, matched: NDArray[Any], ranking: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        import numpy as np
+
+        if not query or not len(matched):
+            return matched, np.zeros(len(matched)), np.zeros((len(matched), 1))
+        whole = self.count <= POOL
+        rank = self.ranker.rank if ranking == "label-free" else self.ranker.by_words
+        found = rank(query, None if whole else matched)
+        kept = np.isin(found.documents, matched) if whole else np.ones(len(found.documents), dtype=bool)
+        order, scores, parts = found.documents[kept], found.scores[kept], found.parts[kept]
+        missing = np.setdiff1d(matched, order)  # matched by syntax alone, such as a facet's value: last, by id
+        width = parts.shape[1] if parts.size else (len(FEATURES) + 1 if ranking == "label-free" else 1)
+        least = float(scores.min()) if len(scores) else 0.0
+        return (
+            np.concatenate([order, missing]).astype(np.int64),
+            np.concatenate([scores, np.full(len(missing), least)]),
+            np.concatenate([parts.reshape(-1, width), np.zeros((len(missing), width))]),
+        )
+
+    def _hit(self, number: int, score: float, parsed: Any, why: Mapping[str, float]) -> Hit:
+        id = str(self.index.arrays["id"][number])
+        title = unpack(self.index, "title", number)
+        columns = {str(name): text for name in self.index.settings["columns"] if (text := unpack(self.index, str(name), number))}
+        marked = self.text.snippet(parsed, number, "title", 1000)
+        begin = title.find(marked.text)
+        marks = tuple((begin + a, begin + b) for a, b in marked.marks) if begin >= 0 else ()
+        return Hit(id, title or id, score, self.text.snippet(parsed, number), marks, why, columns)
