@@ -29,7 +29,7 @@ def call(arguments: argparse.Namespace) -> int:
     started = time.perf_counter()
     folder: Path = arguments.folder.absolute()
     say = (lambda *_: None) if arguments.json else _say
-    _copy(folder)
+    copy_files(folder)
     place = os.path.relpath(folder)
     say(f"1  Private data go in: {place}/visits.csv, one week of real people's visits to the areas of a web site")
     run = _run(folder / "areas.py", quiet=arguments.json)
@@ -59,7 +59,7 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _copy(folder: Path) -> None:
+def copy_files(folder: Path) -> None:
     """The example's files; those that are there stay as they are, so that a newcomer's edits survive."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,8 @@ Done in {took:.0f} s: {verdict.to_json()["verdict"]}. Look at
    {place}/package/README.md   what a stranger gets
 Try next
    {_command()} run {place}/areas.py --set matrix.max_contributions=3 --dry-run
-   {_command()} ledger --home {place}/.pellucid""")
+   {_command()} ledger --home {place}/.pellucid
+   {_command()} serve --demo           search and suggestions in a browser, from these models""")
 
 
 def _command() -> str:

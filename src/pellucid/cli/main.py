@@ -40,6 +40,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "adopt": ("adopt", "make a plain script or notebook a pipeline and a package"),
     "evaluate": ("evaluate", "how well a ranking answers judged queries, with intervals and paired tests"),
     "search": ("search", "rank the documents of a collection for queries"),
+    "serve": ("serve", "the search service: pages and API over deployed open models"),
+    "deploy": ("deploy", "put an open model of a run behind an alias of the service"),
     "export": ("export", "send a run's open side to an MLflow server"),
     "gc": ("gc", "remove stored files that no kept run needs"),
 }

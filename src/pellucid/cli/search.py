@@ -16,9 +16,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     said = "of both files (default: told from each file)"
     parser.add_argument("--format", choices=("smart", "trec", "jsonl", "csv", "parquet"), help=said)
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run to write")
-    parser.add_argument("--method", choices=("label-free", "bm25f"), default="label-free", help="the ranking (default: %(default)s)")
+    parser.add_argument(
+        "--method", choices=("label-free", "bm25f"), default="label-free", help="the ranking (default: %(default)s)"
+    )
     parser.add_argument("--language", default="english", help="of the documents (default: %(default)s)")
-    parser.add_argument("--depth", type=options.whole(1), default=1000, metavar="K", help="documents a query (default: %(default)s)")
+    parser.add_argument(
+        "--depth", type=options.whole(1), default=1000, metavar="K", help="documents a query (default: %(default)s)"
+    )
 
 
 def call(arguments: argparse.Namespace) -> int:
@@ -30,7 +34,12 @@ def call(arguments: argparse.Namespace) -> int:
         method=arguments.method, depth=arguments.depth,
     )  # fmt: skip
     if arguments.json:
-        told = {"documents": done.documents, "queries": done.queries, "left_out": done.left_out, "unanswered": list(done.unanswered)}
+        told = {
+            "documents": done.documents,
+            "queries": done.queries,
+            "left_out": done.left_out,
+            "unanswered": list(done.unanswered),
+        }
         options.print_json({"run": str(arguments.out), "method": arguments.method, **told})
         return 0
     print(f"{arguments.out}: {done.queries} queries over {done.documents} documents, ranking {arguments.method}")

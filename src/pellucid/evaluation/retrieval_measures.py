@@ -61,9 +61,7 @@ class Evaluation:
         """All of it as JSON values."""
         told: dict[str, Any] = {
             "queries": self.queries,
-            "measures": {
-                name: {"mean": self.means[name], "interval_95": list(self.intervals[name])} for name in MEASURES
-            },
+            "measures": {name: {"mean": self.means[name], "interval_95": list(self.intervals[name])} for name in MEASURES},
             "queries_left_out_by_the_run": list(self.left_out),
             "queries_without_relevant_documents": list(self.unjudged),
             "per_query": {name: dict(values) for name, values in self.per_query.items()},

@@ -28,7 +28,9 @@ def read_run(path: Path) -> dict[str, list[str]]:
     scored: dict[str, dict[str, float]] = {}
     for at, cells in _lines(path, "a run"):
         if len(cells) != 6:
-            raise DataError(f"line {at}: not a line of a run", where=str(path), fix="Lines hold: query Q0 document rank score tag")
+            raise DataError(
+                f"line {at}: not a line of a run", where=str(path), fix="Lines hold: query Q0 document rank score tag"
+            )
         query, document = cells[0], cells[2]
         try:
             score = float(cells[4])
@@ -75,10 +77,10 @@ def read_judgements(path: Path, format: str | None = None, minus_one: int = 1) -
         raise UsageError(f'there is no format "{format}" of judgements', fix=f"It is one of {', '.join(QRELS_FORMATS)}")
     if minus_one not in range(5):
         raise UsageError(f"the grade of code -1 must be 0 to 4, not {minus_one}")
-    format = format or format_of(path)
+    kind = format or format_of(path)
     judged: dict[str, dict[str, int]] = {}
     for at, cells in _lines(path, "judgements"):
-        query, document, grade = _judgement(cells, format, minus_one, path, at)
+        query, document, grade = _judgement(cells, kind, minus_one, path, at)
         found = judged.setdefault(query, {})
         if found.get(document, grade) != grade:
             raise DataError(f"line {at}: document {document} is judged again, differently", where=str(path), why=f"query {query}")

@@ -14,14 +14,14 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.search.batch_ranking import rank_file
     from pellucid.search.documents import Documents, documents_of, read_documents, read_queries
-    from pellucid.search.engine import Answer, Engine, Hit
+    from pellucid.search.engine import DEEPEST_PAGE, Answer, Engine, Hit
     from pellucid.search.index_step import index
     from pellucid.search.label_free import Ranker
     from pellucid.search.search_index import KIND, build
 
 __all__ = [
-    "KIND", "Answer", "Documents", "Engine", "Hit", "Ranker", "build", "documents_of", "index", "rank_file", "read_documents",
-    "read_queries",
+    "DEEPEST_PAGE", "KIND", "Answer", "Documents", "Engine", "Hit", "Ranker", "build", "documents_of", "index", "rank_file",
+    "read_documents", "read_queries",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -29,7 +29,7 @@ __getattr__ = lazy_names(
     {
         "batch_ranking": ("rank_file",),
         "documents": ("Documents", "documents_of", "read_documents", "read_queries"),
-        "engine": ("Answer", "Engine", "Hit"),
+        "engine": ("DEEPEST_PAGE", "Answer", "Engine", "Hit"),
         "index_step": ("index",),
         "label_free": ("Ranker",),
         "search_index": ("KIND", "build"),

@@ -48,7 +48,9 @@ def documents_of(
     title_column, text_column = _column(rows, title, TITLE, "title"), _column(rows, text, TEXT, "text")
     if id_column is None or (title_column is None and text_column is None):
         lacks = "an id" if id_column is None else "a title or a text"
-        raise DataError(f"the table has no column for {lacks}", fix=f"Say which of its columns it is: {', '.join(rows.column_names)}")
+        raise DataError(
+            f"the table has no column for {lacks}", fix=f"Say which of its columns it is: {', '.join(rows.column_names)}"
+        )
     reserved = {"id", "title", "text"}
     for name in others:
         if name not in rows.column_names:
@@ -87,28 +89,28 @@ def read_documents(path: Path, format: str | None = None, others: Sequence[str] 
     """The documents of a file: `jsonl`, `csv`, `parquet`, `smart`, `trec`, or None to tell it from the file."""
     import pyarrow as pa
 
-    format = format or detect_format(path)
-    if format == "trec":
+    kind = format or detect_format(path)
+    if kind == "trec":
         from pellucid.search.trec_collection import documents
 
         return documents_of(pa.Table.from_pylist(list(documents(path))), others=others)
-    if format == "smart":
+    if kind == "smart":
         return documents_of(_read(path, "smart", {"part": "docs"}), others=others)
-    return documents_of(_read(path, FORMATS[format], {}), others=others)
+    return documents_of(_read(path, FORMATS[kind], {}), others=others)
 
 
 def read_queries(path: Path, format: str | None = None) -> list[tuple[str, str]]:
     """The queries of a file, `(id, text)` in its order. A query that is given twice is refused."""
-    format = format or detect_format(path)
-    if format == "trec":
+    kind = format or detect_format(path)
+    if kind == "trec":
         from pellucid.search.trec_collection import topics
 
         found = list(topics(path))
-    elif format == "smart":
+    elif kind == "smart":
         rows = _read(path, "smart", {"part": "queries"})
         found = list(zip(_strings(rows, "query_id"), _strings(rows, "text"), strict=True))
     else:
-        rows = _read(path, FORMATS[format], {})
+        rows = _read(path, FORMATS[kind], {})
         id_column = _column(rows, None, ("query_id", "qid", "num", *ID), "id")
         text_column = _column(rows, None, ("query", "title", *TEXT), "text")
         if id_column is None or text_column is None:
@@ -135,9 +137,9 @@ def detect_format(path: Path) -> str:
     if not path.exists():
         raise UsageError("there is no such file", where=str(path))
     reader = detect(path)
-    for format, name in FORMATS.items():
+    for known, name in FORMATS.items():
         if reader == name:
-            return format
+            return known
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(4096).lstrip()
@@ -179,7 +181,7 @@ def _clean(text: str) -> str:
     """Without control characters, which no page can show; and without halves of surrogate pairs, which no file can hold."""
     if text.isprintable():
         return text
-    return "".join(" " if not one.isprintable() and ord(one) < 0xA0 or 0xD800 <= ord(one) < 0xE000 else one for one in text)
+    return "".join(" " if (not one.isprintable() and ord(one) < 0xA0) or 0xD800 <= ord(one) < 0xE000 else one for one in text)
 
 
 def _without_title(text: str, title: str) -> str:
@@ -189,4 +191,3 @@ def _without_title(text: str, title: str) -> str:
 
 def _said(left_out: dict[str, int]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in left_out.items() if count) or "it has no rows"
-

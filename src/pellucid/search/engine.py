@@ -65,7 +65,12 @@ class Engine:
         return self.ranker.count
 
     def search(
-        self, query: str, k: int = 10, offset: int = 0, filters: Mapping[str, Sequence[str]] | None = None, ranking: str = "label-free"
+        self,
+        query: str,
+        k: int = 10,
+        offset: int = 0,
+        filters: Mapping[str, Sequence[str]] | None = None,
+        ranking: str = "label-free",
     ) -> Answer:
         """The best `k` documents from place `offset` on. An empty query matches all documents, in the order of their ids.
 
@@ -126,10 +131,10 @@ class Engine:
         )
 
     def _hit(self, number: int, score: float, parsed: Any, why: Mapping[str, float]) -> Hit:
-        id = str(self.index.arrays["id"][number])
+        name_of = str(self.index.arrays["id"][number])
         title = unpack(self.index, "title", number)
         columns = {str(name): text for name in self.index.settings["columns"] if (text := unpack(self.index, str(name), number))}
         marked = self.text.snippet(parsed, number, "title", 1000)
         begin = title.find(marked.text)
         marks = tuple((begin + a, begin + b) for a, b in marked.marks) if begin >= 0 else ()
-        return Hit(id, title or id, score, self.text.snippet(parsed, number), marks, why, columns)
+        return Hit(name_of, title or name_of, score, self.text.snippet(parsed, number), marks, why, columns)

@@ -111,7 +111,9 @@ class FullText:
         parts = [(tantivy.Occur.Must, asked)]
         for name, values in filters.items():
             if name not in self.facets:
-                raise UsageError(f'there is no filter "{name}"', fix=suggest(name, self.facets) if self.facets else "This index has none")
+                raise UsageError(
+                    f'there is no filter "{name}"', fix=suggest(name, self.facets) if self.facets else "This index has none"
+                )
             field = f"facet_{self.facets.index(name)}"
             either = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, field, value)) for value in values]
             parts.append((tantivy.Occur.Must, tantivy.Query.boolean_query(either)))
@@ -127,12 +129,12 @@ class FullText:
         """The documents that match, the best `most` of them by words."""
         import numpy as np
 
-        found = self._searcher.search(parsed, limit=most + 1, count=True)
+        found: Any = self._searcher.search(parsed, limit=most + 1, count=True)
         hits = found.hits
         if len(hits) > most:  # equal scores at the edge come in an order of chance: none of them is taken
             edge = hits[-1][0]
             hits = [hit for hit in hits if hit[0] > edge] or hits[:most]
-        numbers = self._searcher.fast_field_values("number", [address for _, address in hits])
+        numbers: Any = self._searcher.fast_field_values("number", [address for _, address in hits])
         return Matches(np.array(sorted(numbers), dtype=np.int64), int(found.count), ())
 
     def counts(self, parsed: Any, most: int = 50) -> dict[str, list[tuple[str, int]]]:

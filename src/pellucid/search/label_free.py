@@ -90,7 +90,9 @@ class Ranker:
         if not len(terms):
             return Ranked(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, len(FEATURES) + 1)))
         held = self._pool(pool)
-        raw = np.stack([self._words(held, terms), self._meaning(held, terms), self._title(held, terms), self._near(held, terms)], axis=1)
+        raw = np.stack(
+            [self._words(held, terms), self._meaning(held, terms), self._title(held, terms), self._near(held, terms)], axis=1
+        )
         parts = np.stack([_comparable(column) for column in raw.T], axis=1) * np.array(WEIGHTS)
         sums = parts.sum(axis=1)
         smooth = SMOOTHING * self._neighbours(held.documents, sums)
@@ -105,7 +107,11 @@ class Ranker:
         terms = self.terms(query)
         held = self._pool(pool)
         names, counts = np.unique(terms, return_counts=True)
-        scores = np.round(self._saturated(held, names) @ counts.astype(np.float64), _DIGITS) if len(names) else np.zeros(len(held.documents))
+        scores = (
+            np.round(self._saturated(held, names) @ counts.astype(np.float64), _DIGITS)
+            if len(names)
+            else np.zeros(len(held.documents))
+        )
         order = np.argsort(-scores, kind="stable")
         order = order[scores[order] > 0]
         return Ranked(held.documents[order], scores[order], scores[order][:, None])
@@ -119,11 +125,13 @@ class Ranker:
 
     def _saturated(self, pool: _Pool, terms: NDArray[Any]) -> NDArray[Any]:
         """BM25F's part of each term in each document: documents x terms."""
+        import numpy as np
+
         title, text = pool.counts(terms)
         title_norm = 1 - TITLE_B + TITLE_B * self._title_lengths[pool.documents] / self._title_mean
         text_norm = 1 - TEXT_B + TEXT_B * self._text_lengths[pool.documents] / self._text_mean
         frequency = TITLE_WEIGHT * title / title_norm[:, None] + text / text_norm[:, None]
-        return frequency / (frequency + K1) * self._idf[terms]
+        return np.asarray(frequency / (frequency + K1) * self._idf[terms])
 
     def _words(self, pool: _Pool, query: NDArray[Any]) -> NDArray[Any]:
         import numpy as np

@@ -100,7 +100,9 @@ def _partial_order(cosines: NDArray[Any], kept: int) -> NDArray[Any]:
 
     pool = np.argpartition(-cosines, kept * 4, axis=1)[:, : kept * 4]
     pool.sort(axis=1)
-    return np.take_along_axis(pool, np.argsort(-np.take_along_axis(cosines, pool, axis=1), axis=1, kind="stable")[:, :kept], axis=1)
+    return np.take_along_axis(
+        pool, np.argsort(-np.take_along_axis(cosines, pool, axis=1), axis=1, kind="stable")[:, :kept], axis=1
+    )
 
 
 def _cells(points: NDArray[Any]) -> list[tuple[NDArray[Any], NDArray[Any]]]:

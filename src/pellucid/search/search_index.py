@@ -42,10 +42,14 @@ def build(documents: Documents, *, language: str = "english", facets: Sequence[s
     others = [name for name in documents.table.column_names if name not in ("id", *FIELDS)]
     for name in facets:
         if name not in others:
-            raise UsageError(f'the facet "{name}" is no column of the documents', fix=f"Keep it: its columns are {', '.join(others)}")
+            raise UsageError(
+                f'the facet "{name}" is no column of the documents', fix=f"Keep it: its columns are {', '.join(others)}"
+            )
     arrays: dict[str, NDArray[Any]] = {"id": np.array(documents.table.column("id").to_pylist(), dtype=str)}
     for name in (*FIELDS, *others):
-        arrays[name], arrays[f"{name}.ends"] = pack(["" if one is None else str(one) for one in documents.table.column(name).to_pylist()])
+        arrays[name], arrays[f"{name}.ends"] = pack(
+            ["" if one is None else str(one) for one in documents.table.column(name).to_pylist()]
+        )
     arrays |= _tokens([documents.table.column(name).to_pylist() for name in FIELDS], language)
     arrays |= latent_semantics.fit(arrays["tokens"], arrays["tokens.ends"], len(arrays["terms"]))
     settings = {
@@ -76,14 +80,15 @@ def _tokens(fields: Sequence[Sequence[str]], language: str) -> dict[str, NDArray
     """`terms`, `terms.documents`, `tokens`, `tokens.ends`; terms are numbered in their sorted order."""
     import numpy as np
 
-    analyse, seen = analyser(language).analyze, {}
+    analyse = analyser(language).analyze
+    seen: dict[str, int] = {}
     numbers: list[int] = []
     ends = [0]
     for texts in zip(*fields, strict=True):
         for text in texts:
             numbers += [seen.setdefault(term, len(seen)) for term in analyse(text)] if text else []
             ends.append(len(numbers))
-    terms = np.array(sorted(seen), dtype=str) if seen else np.array([], dtype="U1")
+    terms: NDArray[Any] = np.array(sorted(seen) or [], dtype=np.str_)
     place = np.empty(len(seen), dtype=np.int32)
     place[[seen[term] for term in terms.tolist()]] = np.arange(len(seen), dtype=np.int32)
     tokens = place[np.array(numbers, dtype=np.int64)] if numbers else np.zeros(0, np.int32)

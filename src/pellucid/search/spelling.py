@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-
-
 SHORTEST = 4  # letters: shorter words are near to too many others
 _WORD = re.compile(r"\w+", re.UNICODE)
 

@@ -31,7 +31,7 @@ ourselves out over own per perhaps put quite rather re s same see seem seemed se
 something still such t take than that the their theirs them themselves then there therefore these they thing this those though through
 thus to together too toward towards under until up upon us ve very was we well were what whatever when where whether which while who
 whole whom whose why will with within without would yet you your yours yourself yourselves
-""".split()
+"""
 
 
 def checked_language(language: str) -> str:
@@ -51,7 +51,7 @@ def analyser(language: str) -> tantivy.TextAnalyzer:
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     builder = builder.filter(Filter.remove_long(LONGEST)).filter(Filter.lowercase())
     if language == "english":
-        builder = builder.filter(Filter.ascii_fold()).filter(Filter.custom_stopword(_ENGLISH))
+        builder = builder.filter(Filter.ascii_fold()).filter(Filter.custom_stopword(_ENGLISH.split()))
     elif language not in _WITHOUT_STOP_WORDS:
         builder = builder.filter(Filter.stopword(language))
     builder = builder.filter(Filter.stemmer(language))
@@ -64,4 +64,9 @@ def plain_analyser() -> tantivy.TextAnalyzer:
     import tantivy
     from tantivy import Filter
 
-    return tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple()).filter(Filter.remove_long(LONGEST)).filter(Filter.lowercase()).build()
+    return (
+        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+        .filter(Filter.remove_long(LONGEST))
+        .filter(Filter.lowercase())
+        .build()
+    )

@@ -67,13 +67,17 @@ def _entries(path: Path, tag: str) -> Iterator[tuple[int, str]]:
                         raise DataError(f"line {started}: a document of more than {LONGEST:,} characters", where=str(path))
                     held.append(line)
                 elif mark:
-                    raise DataError(f"line {at}: text outside {begin}", where=str(path), fix=f"Entries stand between {begin} and {end}")
+                    raise DataError(
+                        f"line {at}: text outside {begin}", where=str(path), fix=f"Entries stand between {begin} and {end}"
+                    )
         except (OSError, EOFError) as error:
             raise DataError("cannot be read to its end", where=str(path), why=str(error)) from error
         except UnicodeDecodeError as error:
             raise DataError("is not UTF-8 text", where=str(path), why=str(error)) from error
     if held is not None:
-        raise DataError(f"line {started}: the file ends inside this entry", where=str(path), fix=f"{end} is missing: is it cut off?")
+        raise DataError(
+            f"line {started}: the file ends inside this entry", where=str(path), fix=f"{end} is missing: is it cut off?"
+        )
 
 
 def _opened(path: Path) -> IO[str]:

@@ -1,0 +1,160 @@
+"""Deployments: an alias of a service, and the output of a run that stands behind it from some moment on.
+
+The table only grows: what was served when can be read from it at any time. Only open models can be deployed: the label is looked up in the
+run's record, and the stored bytes are held against their digest.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import LabelError, UsageError, suggest
+from pellucid.pipeline.record import Artifact, Record, path_of
+from pellucid.store import Model, Objects, connect, kinds
+
+DDL = """
+CREATE TABLE IF NOT EXISTS deployments (
+    version INTEGER PRIMARY KEY AUTOINCREMENT, alias TEXT NOT NULL, run TEXT NOT NULL, output TEXT NOT NULL, digest TEXT NOT NULL,
+    artifact TEXT NOT NULL, package TEXT NOT NULL, since REAL NOT NULL
+) STRICT;
+"""
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "search": ("search-index",),
+    "recommend": ("ease", "popularity", "item-neighbours", "als", "rp3beta", "markov"),
+}
+"""What a service asks for by name, and the kinds of model that can stand behind each."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """`version` counts over all aliases; `package`: the folder of the published package that holds the model, or ""."""
+
+    version: int
+    alias: str
+    run: str
+    output: str
+    digest: str
+    artifact: Artifact
+    package: str
+    since: float
+
+    def to_json(self) -> dict[str, Any]:
+        """All but where the bytes are."""
+        return {
+            "alias": self.alias, "version": self.version, "run": self.run, "output": self.output, "digest": self.digest,
+            "package": self.package or None, "since": self.since,
+        }  # fmt: skip
+
+
+class Deployments:
+    """The deployments of one state folder. Each call opens the state file anew, so that any thread may ask."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def deploy(self, alias: str, run: str, output: str, package: Path | None = None) -> Deployment:
+        """Put an output of a run behind an alias; the newest deployment counts.
+
+        Raises UsageError (no such alias, run or output; a model of another kind), LabelError for what is not open, DamagedError.
+        """
+        import json
+
+        if alias not in ALIASES:
+            raise UsageError(f'there is no alias "{alias}"', fix=suggest(alias, ALIASES))
+        record = Record(self.home)
+        try:
+            found = record.find(run)
+            outputs = {name: (step.label, value) for step in record.steps(found["run"]) for name, value in step.outputs.items()}
+        finally:
+            record.close()
+        if output not in outputs:
+            raise UsageError(f'run {found["run"]} has no output "{output}"', fix=suggest(output, outputs))
+        label, artifact = outputs[output]
+        if label != "open":
+            raise LabelError(
+                f'"{output}" is {label}', why="a service is public", fix="Only open models can be deployed: release first"
+            )
+        if artifact.kind != "model" or artifact.items is not None:
+            raise UsageError(f'"{output}" is a {artifact.kind}, not a model', fix=f"Behind {alias} stands {_said(alias)}")
+        kind = self.load(artifact).kind
+        if kind not in ALIASES[alias]:
+            raise UsageError(f'"{output}" is a model of kind {kind}', fix=f"Behind {alias} stands {_said(alias)}")
+        if package is not None and not (package / "ro-crate-metadata.json").is_file():
+            raise UsageError("it is no package", where=str(package), fix="Name the folder that pellucid publish wrote")
+        held = json.dumps(artifact.to_json(), sort_keys=True)
+        place = str(package.absolute()) if package is not None else ""
+        db = connect(self.home, DDL, durable=True)
+        try:
+            values = (alias, found["run"], output, artifact.digest, held, place, time.time())
+            db.execute(
+                "INSERT INTO deployments (alias, run, output, digest, artifact, package, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+        finally:
+            db.close()
+        return self.current()[alias]
+
+    def current(self) -> dict[str, Deployment]:
+        """The newest deployment of each alias."""
+        return {one.alias: one for one in self.history()}
+
+    def history(self) -> list[Deployment]:
+        """All deployments, oldest first."""
+        import json
+
+        db = connect(self.home, DDL)
+        try:
+            rows = db.execute("SELECT * FROM deployments ORDER BY version").fetchall()
+        finally:
+            db.close()
+        return [
+            Deployment(
+                row["version"], row["alias"], row["run"], row["output"], row["digest"], Artifact.from_json(json.loads(row["artifact"])),
+                row["package"], row["since"],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def load(self, artifact: Artifact) -> Model:
+        """The model, its bytes verified. Raises DamagedError."""
+        found: Model = kinds.load(path_of(Objects(self.home), artifact), "model")
+        return found
+
+
+def newest_open(home: Path, alias: str) -> tuple[str, str] | None:
+    """The run and output of the newest open model that can stand behind an alias; None where the last fifty runs have none."""
+    record = Record(home)
+    try:
+        runs = [run["run"] for run in record.runs(50)]
+    finally:
+        record.close()
+    for run in runs:
+        if fitting := outputs_for(home, run, alias):
+            return run, fitting[0]
+    return None
+
+
+def outputs_for(home: Path, run: str, alias: str) -> list[str]:
+    """The open models of a run that can stand behind an alias: in the order of kinds in `ALIASES`, then by name."""
+    if alias not in ALIASES:
+        raise UsageError(f'there is no alias "{alias}"', fix=suggest(alias, ALIASES))
+    deployments, record = Deployments(home), Record(home)
+    found = []
+    try:
+        for step in record.steps(run):
+            for name, artifact in step.outputs.items():
+                if step.label == "open" and artifact.kind == "model" and artifact.items is None:
+                    kind = deployments.load(artifact).kind
+                    if kind in ALIASES[alias]:
+                        found.append((ALIASES[alias].index(kind), name))
+    finally:
+        record.close()
+    return [name for _, name in sorted(found)]
+
+
+def _said(alias: str) -> str:
+    return f"a model of kind {' or '.join(ALIASES[alias])}"

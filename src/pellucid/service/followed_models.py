@@ -1,0 +1,131 @@
+"""The models that are being served: each alias is followed to its newest deployment, without a restart and without a failed request.
+
+A new deployment is taken up when it loads and stands the trial: it answers its own canary queries no worse and not much slower than what is
+served now. Otherwise the last good one stays, and why is said on the health and model pages.
+"""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pellucid.errors import DataError, PellucidError
+from pellucid.models import recommend
+from pellucid.registry import Deployment, Deployments
+from pellucid.search import Engine
+from pellucid.store import Model
+
+SECONDS = 0.5  # between two looks at the deployments
+CANARIES = 20  # titles or items asked
+WORSE = 0.2  # share of the canaries by which a new model may answer fewer
+SLOWER, SLACK = 3.0, 0.05  # times the served model's median, and seconds
+
+
+@dataclass(frozen=True)
+class Served:
+    """One model at work. `answered`: the share of its canaries that it answers; `seconds`: the median of one."""
+
+    deployment: Deployment
+    model: Model
+    engine: Engine | None
+    answered: float
+    seconds: float
+
+
+class FollowedModels:
+    """The served models of one state folder. Reading is free of locks: `current` is replaced, never changed."""
+
+    def __init__(self, home: Path) -> None:
+        self.deployments = Deployments(home)
+        self.current: Mapping[str, Served] = {}
+        self.refused: Mapping[str, tuple[int, str]] = {}
+        self.trouble = ""
+        self._stop = threading.Event()
+        self._turn = threading.Lock()
+        self._thread = threading.Thread(target=self._follow, name="follow-deployments", daemon=True)
+
+    def start(self) -> None:
+        """Take up what is deployed now, then keep looking."""
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._stop.set()
+
+    def look(self) -> None:
+        """Take up new deployments, once."""
+        with self._turn:
+            try:
+                wanted = self.deployments.current()
+                self.trouble = ""
+            except PellucidError as error:
+                self.trouble = str(error)
+                return
+            for alias, deployment in wanted.items():
+                served = self.current.get(alias)
+                tried = self.refused.get(alias, (0, ""))[0]
+                if deployment.version > max(tried, served.deployment.version if served else 0):
+                    self._take_up(alias, deployment, served)
+
+    def _follow(self) -> None:
+        while not self._stop.wait(SECONDS):
+            self.look()
+
+    def _take_up(self, alias: str, deployment: Deployment, served: Served | None) -> None:
+        try:
+            found = tried(deployment, self.deployments.load(deployment.artifact))
+            if served is not None:
+                _no_worse(found, served)
+        except PellucidError as error:
+            self.refused = {**self.refused, alias: (deployment.version, str(error))}
+        except Exception as error:  # noqa: BLE001 - whatever a damaged model does, the last good one stays
+            self.refused = {**self.refused, alias: (deployment.version, f"{type(error).__name__}: {error}")}
+        else:
+            self.current = {**self.current, alias: found}
+            self.refused = {name: why for name, why in self.refused.items() if name != alias}
+
+
+def tried(deployment: Deployment, model: Model) -> Served:
+    """The model made ready and asked its canaries. Raises DataError for one that answers none."""
+    engine = Engine(model) if deployment.alias == "search" else None
+    answered, times = 0, []
+    names = model.arrays["id"] if engine is not None else model.arrays["items"]
+    if not len(names):
+        raise DataError("the model knows nothing", fix="Deploy one that does")
+    places = sorted({place * len(names) // CANARIES for place in range(CANARIES)})
+    for place in places:
+        name = names[place].item()
+        begun = time.perf_counter()
+        answered += _found_by_title(engine, name) if engine is not None else _recommends(model, name)
+        times.append(time.perf_counter() - begun)
+    if not answered:
+        raise DataError("it answers none of its canary queries")
+    return Served(deployment, model, engine, answered / len(places), statistics.median(times))
+
+
+def _found_by_title(engine: Engine, name: str) -> bool:
+    """Whether a document is among the first ten for its own title."""
+    title = " ".join((engine.title_of(name) or "").split()[:20])
+    return any(hit.id == name for hit in engine.search(title[:500], 10).hits)
+
+
+def _recommends(model: Model, name: Any) -> bool:
+    found = recommend(model, [name], 5)
+    return bool(found) or len(model.arrays["items"]) == 1
+
+
+def _no_worse(found: Served, served: Served) -> None:
+    if found.answered < served.answered - WORSE:
+        raise DataError(
+            "it is worse on its canary queries",
+            why=f"it answers {found.answered:.0%} of them, the served one {served.answered:.0%}",
+        )
+    if found.seconds > SLOWER * served.seconds + SLACK:
+        why = f"{found.seconds * 1000:.0f} ms a query, the served one {served.seconds * 1000:.0f} ms"
+        raise DataError("it is slower on its canary queries", why=why)

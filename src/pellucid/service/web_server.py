@@ -1,0 +1,53 @@
+"""Running the service: bind first, say where it answers once it does, end cleanly on SIGTERM and Ctrl-C."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from pellucid.errors import UsageError
+
+LIMIT = 200  # connections at once
+
+
+def serve(home: Path, *, host: str = "127.0.0.1", port: int = 8080, started: Callable[[str], None]) -> None:
+    """Serve the state folder until interrupted. `started` is told the address; port 0 takes a free one.
+
+    Raises UsageError for an address that cannot be had.
+    """
+    import uvicorn
+
+    from pellucid.service.application import create_app
+
+    bound = _bound(host, port)
+    address = f"http://[{host}]" if ":" in host else f"http://{host}"
+    app = create_app(home, on_start=lambda: started(f"{address}:{bound.getsockname()[1]}/"))
+    config = uvicorn.Config(
+        app,
+        access_log=False,  # it would hold addresses and queries
+        log_level="warning",
+        server_header=False,
+        date_header=False,
+        limit_concurrency=LIMIT,
+        h11_max_incomplete_event_size=1 << 16,
+        timeout_graceful_shutdown=5,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[bound])
+    finally:
+        bound.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((host, port))
+        found.listen(LIMIT)  # from here on callers wait instead of being refused
+    except (OSError, OverflowError) as error:
+        found.close()
+        raise UsageError(
+            "it cannot be served there", where=f"{host}:{port}", why=str(error)[:200], fix="Name another with --port"
+        ) from None
+    return found
