@@ -47,7 +47,8 @@ def call(arguments: argparse.Namespace) -> int:
             }  # fmt: skip
         options.print_json(told)
         return 0
-    print(f"{arguments.run} on {arguments.qrels} ({kind}): means over {found.queries} queries, with 95 % intervals")
+    said = f"{arguments.run.name} on {arguments.qrels.name} ({kind}): means over {found.queries} queries, with 95 % intervals"
+    print(options.wrapped(said))
     rows = [[name, f"{found.means[name]:.4f}", _interval(found.intervals[name])] for name in MEASURES]
     head = ["measure", "mean", "95 %"]
     if other is not None:
