@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from pellucid.cli.main import parse
 from pellucid.errors import DataError, UsageError
-from pellucid.evaluation import MEASURES, evaluate, format_of, holm, interval, minus_ones, randomisation, read_judgements, read_run, write_run
+from pellucid.evaluation import (
+    MEASURES,
+    evaluate,
+    format_of,
+    holm,
+    interval,
+    minus_ones,
+    randomisation,
+    read_judgements,
+    read_run,
+    write_run,
+)
 
 DOCUMENTS = [f"d{n}" for n in range(12)]
 RUNS = st.dictionaries(st.sampled_from("abcd"), st.lists(st.sampled_from(DOCUMENTS), unique=True, max_size=12), max_size=4)
@@ -78,7 +89,8 @@ def test_ties_are_broken_as_trec_eval_does(tmp_path):
 def test_a_written_run_is_read_in_the_same_order_in_single_precision_too(tmp_path_factory, scores):
     path = tmp_path_factory.mktemp("run") / "run"
     rows = [
-        (f"q{n}", [(f"d{place:02}", score) for place, score in enumerate(sorted(one, reverse=True))]) for n, one in enumerate(scores)
+        (f"q{n}", [(f"d{place:02}", score) for place, score in enumerate(sorted(one, reverse=True))])
+        for n, one in enumerate(scores)
     ]
     write_run(path, rows)
     order = {query: [document for document, _ in ranked] for query, ranked in rows if ranked}
@@ -92,7 +104,9 @@ def test_a_written_run_is_read_in_the_same_order_in_single_precision_too(tmp_pat
 def test_the_exact_test_is_the_share_of_signs():
     a, b = [0.9, 0.4, 0.7, 0.6, 0.5], [0.5, 0.5, 0.2, 0.1, 0.5]
     parts = [x - y for x, y in zip(a, b, strict=True) if x != y]
-    sums = [abs(sum(sign * part for sign, part in zip(signs, parts, strict=True))) for signs in itertools.product((1, -1), repeat=4)]
+    sums = [
+        abs(sum(sign * part for sign, part in zip(signs, parts, strict=True))) for signs in itertools.product((1, -1), repeat=4)
+    ]
     wanted = sum(one >= abs(sum(parts)) - 1e-9 for one in sums) / 16
     assert randomisation(a, b) == pytest.approx(wanted)
     assert randomisation(a, a) == 1.0

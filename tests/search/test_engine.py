@@ -51,7 +51,11 @@ def test_words_phrases_signs_and_fields(engine):
 
 
 def test_a_query_without_a_known_word_finds_nothing_and_says_so(engine):
-    for query, said in (("zebra", "no document has a word of the query"), ("the of", "no document has a word of the query"), ("!!!", "no words")):
+    for query, said in (
+        ("zebra", "no document has a word of the query"),
+        ("the of", "no document has a word of the query"),
+        ("!!!", "no words"),
+    ):
         answer = engine.search(query)
         assert answer.total == 0 and any(said in note for note in answer.notes)
     everything = engine.search("")
@@ -109,7 +113,12 @@ def test_a_query_too_long_is_refused():
 
 
 def test_what_is_excluded_does_not_rank():
-    assert asked_words('shock -wave "boundary layer" -"heat flow" NOT slab title:wing').split() == ["shock", "boundary", "layer", "wing"]
+    assert asked_words('shock -wave "boundary layer" -"heat flow" NOT slab title:wing').split() == [
+        "shock",
+        "boundary",
+        "layer",
+        "wing",
+    ]
 
 
 @pytest.mark.parametrize("bad", [{"k": 0}, {"k": 101}, {"offset": -1}, {"offset": 5000}, {"ranking": "magic"}])
@@ -130,7 +139,10 @@ def test_edits_are_the_distance_of_damerau(a, b):
     assert _edits(a, b, 2) == table[-1][-1] if table[-1][-1] <= 2 else _edits(a, b, 2) > 2
 
 
-@given(st.dictionaries(st.text("abcdef", min_size=3, max_size=8), st.integers(1, 9), min_size=1, max_size=30), st.text("abcdef", min_size=4, max_size=8))
+@given(
+    st.dictionaries(st.text("abcdef", min_size=3, max_size=8), st.integers(1, 9), min_size=1, max_size=30),
+    st.text("abcdef", min_size=4, max_size=8),
+)
 def test_the_nearest_word_is_the_nearest(words, asked):
     found = Spelling(list(words.items())).nearest(asked)
     most = 1 if len(asked) <= 5 else 2

@@ -61,7 +61,10 @@ def test_words_alone_are_bm25f_as_written(cranfield):
     arrays = cranfield.index.arrays
     terms, tokens, ends = arrays["terms"].tolist(), arrays["tokens"], arrays["tokens.ends"]
     count = len(arrays["id"])
-    titles, texts = [[terms[t] for t in tokens[ends[2 * d + f] : ends[2 * d + f + 1]]] for d in range(count) for f in (0, 1)], None
+    titles, texts = (
+        [[terms[t] for t in tokens[ends[2 * d + f] : ends[2 * d + f + 1]]] for d in range(count) for f in (0, 1)],
+        None,
+    )
     titles, texts = titles[0::2], titles[1::2]
     query = ["shock", "wave", "wing"]
     mean_title, mean_text = sum(map(len, titles)) / count, sum(map(len, texts)) / count
@@ -90,7 +93,10 @@ def test_a_pool_ranks_its_own_documents_only(cranfield, seed, size):
 
 @pytest.fixture
 def small(tmp_path: Path) -> tuple[Path, Path]:
-    documents = [{"id": f"d{n}", "title": t, "text": x} for n, (t, x) in enumerate([("Wing", "shock wave"), ("Heat", "slab of heat"), ("", "")])]
+    documents = [
+        {"id": f"d{n}", "title": t, "text": x}
+        for n, (t, x) in enumerate([("Wing", "shock wave"), ("Heat", "slab of heat"), ("", "")])
+    ]
     queries = [{"query_id": "q1", "text": "shock"}, {"query_id": "q2", "text": "zebra"}, {"query_id": "q3", "text": "the of"}]
     for name, rows in (("documents", documents), ("queries", queries)):
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -77,7 +77,9 @@ print(kinds.save(index, "model", pathlib.Path(sys.argv[1]), "index").sha256)
         folder = tmp_path / seed
         folder.mkdir()
         environment = {"PYTHONHASHSEED": seed, "PATH": "/usr/bin"}
-        made = subprocess.run([sys.executable, "-c", program, folder], env=environment, capture_output=True, text=True, check=True)
+        made = subprocess.run(
+            [sys.executable, "-c", program, folder], env=environment, capture_output=True, text=True, check=True
+        )
         found.add(made.stdout)
     assert len(found) == 1
 
@@ -108,7 +110,9 @@ def test_many_documents_find_nearly_all_of_their_nearest(monkeypatch):
 
 
 def test_what_cannot_be_taken_is_counted():
-    rows = pa.table({"id": ["a", "a", "b", None, "c", " d "], "title": ["x", "y", "", "z", None, "w"], "text": ["", "", "", "q", None, "v"]})
+    rows = pa.table(
+        {"id": ["a", "a", "b", None, "c", " d "], "title": ["x", "y", "", "z", None, "w"], "text": ["", "", "", "q", None, "v"]}
+    )
     found = documents_of(rows)
     assert found.table.column("id").to_pylist() == ["a", "d"]
     assert found.table.column("title").to_pylist() == ["x", "w"]
@@ -144,7 +148,9 @@ def test_every_language_has_an_analyser(language):
 
 
 def test_an_index_is_kept_as_it_is(tmp_path):
-    index = build(documents_of(pa.table({"id": ["1"], "title": ["Wing"], "text": [""], "year": [1958]}), others=["year"]), facets=["year"])
+    index = build(
+        documents_of(pa.table({"id": ["1"], "title": ["Wing"], "text": [""], "year": [1958]}), others=["year"]), facets=["year"]
+    )
     saved = kinds.save(index, "model", tmp_path, "index")
     again = kinds.load(saved.path, "model")
     assert again.settings["facets"] == ["year"] and unpack(again, "year", 0) == "1958"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -33,9 +34,13 @@ def serve(home: Path, *, host: str = "127.0.0.1", port: int = 8080, started: Cal
         h11_max_incomplete_event_size=1 << 16,
         timeout_graceful_shutdown=5,
     )
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # the server ends by itself, then raises the signal again
     try:
         uvicorn.Server(config).run(sockets=[bound])
+    except KeyboardInterrupt:
+        pass
     finally:
+        signal.signal(signal.SIGTERM, before)
         bound.close()
 
 

@@ -1,0 +1,216 @@
+"""The API: the contract, what is refused, what is kept, and swaps under way."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.parse
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import Serving, end, start
+from pellucid.errors import LabelError, UsageError
+from pellucid.models import recommend
+from pellucid.registry import Deployments, guarantees_behind, newest_open
+from pellucid.service import browser_model
+
+HOSTILE = [
+    "(" * 20_000, "x" * 60_000, "%00", "\x01\x02", "\u202e\u2066", "a" * 900 + "!", "(a+)+$", '"' * 900, "é" * 999, "😀" * 200, "../../etc/passwd",
+]  # fmt: skip
+
+
+def test_search_answers_the_contract(serving: Serving):
+    told = serving.ask("/search?q=windows&k=3").json
+    assert set(told) >= {"query", "total", "took_ms", "results"} and told["query"] == "windows"
+    assert 0 < len(told["results"]) <= 3
+    first = told["results"][0]
+    assert set(first) >= {"id", "title", "score", "snippet", "why"}
+    assert "windows" in first["title"].lower()
+    assert first["score"] == pytest.approx(sum(first["why"].values()), abs=1e-3)
+    assert first["columns"]["url"] == f"https://example.org/{first['id']}"
+    again = serving.ask("/search?q=windows&k=3").json
+    assert again["results"] == told["results"]
+
+
+def test_pages_follow_each_other_and_filters_hold(serving: Serving):
+    whole = serving.ask("/search?q=area&k=20").json
+    parts = [one for page in (1, 2, 3, 4) for one in serving.ask(f"/search?q=area&k=5&page={page}").json["results"]]
+    assert [one["id"] for one in parts] == [one["id"] for one in whole["results"]]
+    held = serving.ask("/search?q=area&k=100&f.letter=S").json
+    assert held["results"] and all(one["title"][0] in "sS" for one in held["results"])
+    assert held["total"] == next(one["count"] for one in whole["facets"]["letter"] if one["value"] == "S")
+    refused = serving.ask("/search?q=x&f.colour=red")
+    assert refused.status == 400 and "there is no filter" in refused.json["error"]
+
+
+def test_recommendations_are_those_of_the_open_model(serving: Serving, shop: Path):
+    deployed = Deployments(shop).current()["recommend"]
+    model = Deployments(shop).load(deployed.artifact)
+    items = [item for item in model.arrays["items"].tolist()[:3]]
+    asked = ",".join(map(str, items))
+    told = serving.ask(f"/recommend?items={asked}&k=5").json
+    assert [(one["id"], one["score"]) for one in told["results"]] == [
+        (str(item), score) for item, score in recommend(model, items, 5)
+    ]
+    assert told["model"] == {"name": "recommender", "version": deployed.version, "digest": deployed.digest, "package": None}
+    assert all(one["title"] != one["id"] for one in told["results"])
+    posted = serving.ask("/recommend", body={"items": items, "k": 5}).json
+    assert posted == told
+    assert serving.ask("/recommend?items=nothing,1").json["unknown"] == ["nothing"]
+    assert len(serving.ask("/recommend").json["results"]) == 10
+
+
+def test_formats(serving: Serving):
+    rows = serving.ask("/search?q=windows&format=csv").text.splitlines()
+    assert rows[0].startswith("rank,id,title,score,snippet") and len(rows) > 2
+    ris = serving.ask("/search?q=windows&format=ris")
+    assert ris.text.count("TY  - GEN") == ris.text.count("ER  - ") > 0
+    assert "attachment" in ris.headers["Content-Disposition"]
+    assert serving.ask("/search?q=windows&format=xml").status == 400
+    one = serving.ask("/search?q=windows&k=1").json["results"][0]["id"]
+    assert serving.ask(f"/documents/{one}").json["licence"] == "CC-BY-4.0"
+    assert serving.ask("/documents/none").status == 404
+
+
+@pytest.mark.parametrize("query", HOSTILE)
+def test_hostile_queries(serving: Serving, query: str):
+    begun = time.perf_counter()
+    answer = serving.ask(f"/search?q={urllib.parse.quote(query, errors='surrogatepass')}")
+    assert time.perf_counter() - begun < 5  # a bound on hanging, not a measurement
+    assert answer.status in (200, 400, 414, 431)
+    assert serving.ask(f"/suggest?q={urllib.parse.quote(query[:900], errors='surrogatepass')}").status in (200, 422)
+    assert serving.ask("/health").json["status"] == "ok"
+
+
+def test_hostile_bodies(serving: Serving):
+    deep = b'{"items": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    for body in (deep, b"\xff\xfe", b'{"items": ["a"' * 100, b"x" * 2_000_000, b'{"items": {"a": 1}}', b'{"items": [1e999]}'):
+        try:
+            assert serving.ask("/recommend", body=body).status in (200, 400, 413, 422)
+        except (ConnectionError, OSError):  # the server may hang up on a body that it has refused
+            pass
+    assert serving.ask("/recommend", body={"items": ["x"] * 5000}).status == 422
+    assert serving.ask("/search?q=x&k=0").status == 422 and serving.ask("/search?q=x&k=9999999999999999999999").status == 422
+    assert serving.ask("/nothing").status == 404 and serving.ask("/search", method="DELETE").status == 405
+    assert serving.ask("/health").json["status"] == "ok"
+
+
+def test_no_query_and_no_address_is_kept(shop: Path):
+    started = start(shop)
+    words = ["xylophonesecret", "zzhistoryzz"]
+    for _ in range(3):
+        started.ask(f"/search?q={words[0]}")
+        started.ask("/recommend", body={"items": [words[1]]})
+        started.ask(f"/suggest?q={words[0]}")
+    shown = started.ask("/metrics").text
+    assert 'route="/search",status="200"} 3' in shown
+    assert not any(word in shown for word in [*words, "127.0.0.1"])
+    started.process.send_signal(15)
+    out, errors = started.process.communicate(timeout=20)
+    assert started.process.returncode == 0
+    assert not any(word in out + errors for word in words)
+    for path in shop.rglob("*"):
+        if path.is_file():
+            assert not any(word.encode() in path.read_bytes() for word in words), path
+
+
+def test_headers_keep_a_page_to_itself(serving: Serving):
+    headers = serving.ask("/", accept="text/html").headers
+    assert "default-src 'self'" in headers["Content-Security-Policy"]
+    assert headers["Referrer-Policy"] == "no-referrer" and headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Set-Cookie"] is None and headers["Server"] is None
+
+
+def test_only_what_is_open_is_deployed(shop: Path):
+    deployments = Deployments(shop)
+    with pytest.raises(LabelError, match='"secret" is private'):
+        deployments.deploy("search", "last", "secret")
+    with pytest.raises(UsageError, match="model of kind ease"):
+        deployments.deploy("search", "last", "recommender")
+    with pytest.raises(UsageError, match="is a table"):
+        deployments.deploy("recommend", "last", "matrix")
+    with pytest.raises(UsageError, match='Did you mean "recommend"'):
+        deployments.deploy("recomend", "last", "recommender")
+    with pytest.raises(UsageError, match='no output "recomender"'):
+        deployments.deploy("recommend", "last", "recomender")
+    with pytest.raises(UsageError, match="is no package"):
+        deployments.deploy("recommend", "last", "recommender", shop)
+    assert newest_open(shop, "recommend") == (newest_open(shop, "search")[0], "recommender")  # by kind, then by name
+
+
+def test_a_model_leads_to_its_guarantees(serving: Serving, shop: Path):
+    told = serving.ask("/models/recommend").json
+    (one,) = told["guarantees"]
+    assert (one["release"], one["epsilon"], one["delta"]) == ("matrix", 1.0, 1e-6)
+    assert serving.ask("/models/search").json["guarantees"] == []
+    assert {model["alias"] for model in serving.ask("/models").json["models"]} == {"search", "recommend"}
+    assert [found.step for found in guarantees_behind(shop, told["run"], "recommender")] == ["matrix"]
+
+
+def test_the_browsers_model_is_the_open_one(serving: Serving, shop: Path):
+    model = Deployments(shop).load(Deployments(shop).current()["recommend"].artifact)
+    held = browser_model.packed(model, None, "d")
+    length = int.from_bytes(held[:4], "little")
+    head = json.loads(held[4 : 4 + length])
+    count, row = len(head["items"]), head["row"]
+    columns = np.frombuffer(held, "<u4", count * row, 4 + length).reshape(count, row)
+    weights = np.frombuffer(held, np.int8, count * row, 4 + length + 4 * count * row).reshape(count, row)
+    whole = np.zeros((count, count))
+    np.put_along_axis(whole, columns.astype(np.int64), weights * np.array(head["scale"])[:, None], axis=1)
+    off = np.abs(whole - model.arrays["weights"])
+    assert (off <= np.abs(model.arrays["weights"]).max(axis=1, keepdims=True) / 254 * 1.001 + 1e-9).all()
+    assert serving.ask("/models/recommend/browser").status == 200
+
+
+@pytest.mark.slow
+def test_swaps_while_it_answers(shop: Path):
+    """Twenty new deployments, good and bad, while four clients ask without a pause: no request fails, and a bad one never serves."""
+    started = start(shop)
+    deployments, stop, statuses = Deployments(shop), threading.Event(), []
+    run = deployments.current()["recommend"].run
+
+    def client(path: str) -> None:
+        while not stop.is_set():
+            statuses.append(started.ask(path).status)
+
+    paths = ("/search?q=windows", "/recommend?items=18,17", "/search?q=office&format=csv", "/models")
+    clients = [threading.Thread(target=client, args=(path,)) for path in paths]
+    for one in clients:
+        one.start()
+    try:
+        for turn in range(20):
+            alias, output = [("recommend", "popular"), ("search", "index"), ("recommend", "void"), ("recommend", "recommender")][
+                turn % 4
+            ]
+            version = deployments.deploy(alias, run, output).version
+            end_at = time.monotonic() + 20
+            while time.monotonic() < end_at:
+                health = started.ask("/health").json
+                seen = health["refused"].get(alias, {"version": 0})["version"] if output == "void" else health["models"][alias]
+                if seen == version:
+                    break
+                time.sleep(0.02)
+            assert seen == version, (output, health)
+            if output == "void":
+                assert "knows nothing" in health["refused"]["recommend"]["why"] and health["models"]["recommend"] < version
+    finally:
+        stop.set()
+        for one in clients:
+            one.join()
+        code = end(started)
+    assert code == 0
+    assert len(statuses) > 100 and set(statuses) == {200}
+
+
+def test_nothing_to_serve_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    from pellucid.cli.main import main
+    from pellucid.pipeline.record import Record
+
+    Record(tmp_path / ".pellucid").close()
+    with pytest.raises(SystemExit) as done:
+        main(["serve", "--home", str(tmp_path / ".pellucid")])
+    assert done.value.code == 2
+    assert "no open search index or recommender" in capfd.readouterr().err

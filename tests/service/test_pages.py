@@ -1,0 +1,188 @@
+"""The pages in a real browser: wide and narrow, light and dark, with and without JavaScript; read by axe; and what leaves the browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import Serving
+from pellucid.registry import Deployments
+from pellucid.service import browser_model
+
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "build" / "screenshots"
+PAGES = {
+    "home": "/",
+    "results": "/search?q=windows+suport",
+    "filtered": "/search?q=area&f.letter=W&page=2&k=5",
+    "nothing": "/search?q=zzqqxx",
+    "document": "/documents/18",
+    "recommend": "/recommend?items=18,17,nothing",
+    "models": "/models",
+    "model": "/models/recommend",
+    "about": "/about",
+}
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def axe(tool: Callable[[str], Path]) -> str:
+    """The source of axe-core, which reads a page as its rules on accessibility say."""
+    (found,) = tool("axe").parents[1].rglob("axe_playwright_python/axe.min.js")
+    return found.read_text()
+
+
+def view(browser: Any, width: int, scheme: str) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_reads_well(serving: Serving, chromium: Any, axe: str, name: str):
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for width in (1280, 360):
+        for scheme in ("light", "dark"):
+            view(chromium, width, scheme)
+            chromium.get(serving.address.rstrip("/") + PAGES[name])
+            chromium.execute_script(axe)
+            told = chromium.execute_async_script("const done = arguments[0]; axe.run().then(done)")
+            bad = [(one["id"], one["nodes"][0]["html"]) for one in told["violations"] if one["impact"] in ("serious", "critical")]
+            assert bad == [], (width, scheme)
+            wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert chromium.execute_script(wide) <= 0, (width, scheme)
+            assert chromium.get_log("browser") == []
+            chromium.save_screenshot(PICTURES / f"search-{name}-{width}-{scheme}.png")
+
+
+def arrived(browser: Any, at: Callable[[str], bool]) -> None:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 20).until(lambda _: at(browser.current_url))
+
+
+def test_plain_search_needs_no_script(serving: Serving, chromium: Any):
+    view(chromium, 1280, "light")
+    chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        chromium.get(serving.address)
+        chromium.find_element("id", "q").send_keys("windows")
+        chromium.find_element("css selector", "form button").click()
+        arrived(chromium, lambda url: "q=windows" in url)
+        assert len(chromium.find_elements("css selector", ".hits > li")) > 2
+        chromium.find_element("css selector", ".facet a").click()
+        arrived(chromium, lambda url: "f.letter=" in url)
+        assert chromium.find_elements("css selector", ".chips a")
+        chromium.find_element("css selector", ".chips a").click()
+        arrived(chromium, lambda url: "f.letter=" not in url)
+    finally:
+        chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_keys_walk_the_page(serving: Serving, chromium: Any):
+    from selenium.webdriver import ActionChains, Keys
+
+    view(chromium, 1280, "light")
+    chromium.get(serving.address + "search?q=windows")
+    focused = "return document.activeElement.id || document.activeElement.className"
+    ActionChains(chromium).send_keys("/").perform()
+    assert chromium.execute_script(focused) == "q"
+    ActionChains(chromium).send_keys(Keys.ARROW_DOWN).perform()
+    assert chromium.execute_script(focused) == "hit"
+    ActionChains(chromium).send_keys(Keys.ARROW_UP).perform()
+    assert chromium.execute_script(focused) == "q"
+
+
+def waited(browser: Any, script: str) -> Any:
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 20).until(lambda _: browser.execute_script(f"return {script}"))
+
+
+def kept(browser: Any, store: str, holds: Callable[[list[str]], bool]) -> None:
+    """Wait until the browser's own storage holds it: a page that is left too soon writes nothing."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    script = """
+        const [store, done] = arguments;
+        indexedDB.open("pellucid").onsuccess = (opened) => {
+          const asked = opened.target.result.transaction(store).objectStore(store).getAllKeys();
+          asked.onsuccess = () => { opened.target.result.close(); done(asked.result); };
+        };
+    """
+    WebDriverWait(browser, 20).until(lambda _: holds(browser.execute_async_script(script, store)))
+
+
+def test_suggestions_are_computed_here_and_nothing_is_sent(serving: Serving, shop: Path, chromium: Any):
+    """A whole session: on, open documents, see suggestions, dismiss, export, erase. The log of requests holds no history."""
+    view(chromium, 1280, "light")
+    chromium.execute_cdp_cmd("Network.enable", {})
+    chromium.get(serving.address + "about")
+    waited(chromium, "!document.getElementById('privacy-panel').hidden")
+    chromium.find_element("id", "personal-on").click()
+    model = Deployments(shop).load(Deployments(shop).current()["recommend"].artifact)
+    items = [str(item) for item in model.arrays["items"].tolist()]
+    opened = [items[3], items[10]]
+    kept(chromium, "settings", lambda keys: "on" in keys)
+    for item in opened:
+        chromium.get(f"{serving.address}documents/{item}")
+        kept(chromium, "history", lambda keys, item=item: item in keys)
+    chromium.get_log("performance")
+    chromium.get(serving.address + "search?q=windows")
+    waited(chromium, "!document.getElementById('personal').hidden")
+    shown = [link.get_attribute("data-id") for link in chromium.find_elements("css selector", "#personal-list a")]
+    assert len(shown) == 5 and not set(shown) & set(opened)
+    assert "because you opened" in chromium.find_element("id", "personal-list").text
+    requests = []
+    for entry in chromium.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            requests.append((message["params"]["request"]["method"], message["params"]["request"]["url"]))
+    assert requests and {method for method, _ in requests} == {"GET"}
+    known = ("search?q=windows", "assets/", "models/recommend/browser")
+    assert all(url.removeprefix(serving.address).startswith(known) for _, url in requests), requests
+    chromium.find_element("css selector", "#personal-list button").click()
+    waited(chromium, "document.querySelectorAll('#personal-list a').length === 4")
+    chromium.get(serving.address + "search?q=office")
+    waited(chromium, "!document.getElementById('personal').hidden")
+    again = [link.get_attribute("data-id") for link in chromium.find_elements("css selector", "#personal-list a")]
+    assert shown[0] not in again
+    chromium.get(serving.address + "about")
+    waited(chromium, "document.getElementById('history-list').children.length === 2")
+    chromium.save_screenshot(PICTURES / "search-history-1280-light.png")
+    chromium.find_element("id", "history-erase").click()
+    waited(chromium, "document.getElementById('history-list').children.length === 0")
+    chromium.get(serving.address + "search?q=office")
+    assert chromium.find_element("id", "personal").get_attribute("hidden")
+    assert chromium.get_log("browser") == []
+
+
+def test_scores_in_the_browser_are_those_of_its_file(serving: Serving, shop: Path, chromium: Any):
+    model = Deployments(shop).load(Deployments(shop).current()["recommend"].artifact)
+    held = browser_model.packed(model, None, "d")
+    length = int.from_bytes(held[:4], "little")
+    head = json.loads(held[4 : 4 + length])
+    count, row = len(head["items"]), head["row"]
+    columns = np.frombuffer(held, "<u4", count * row, 4 + length).reshape(count, row)
+    weights = np.frombuffer(held, np.int8, count * row, 4 + length + 4 * count * row).reshape(count, row)
+    chromium.get(serving.address)
+    random = np.random.Generator(np.random.PCG64(4))
+    for _ in range(20):
+        history = random.choice(count, int(random.integers(0, 8)), replace=False).tolist()
+        sums = np.zeros(count)
+        for at in history:
+            np.add.at(sums, columns[at].astype(np.int64), weights[at] * head["scale"][at])
+        order = sorted((at for at in range(count) if at not in history), key=lambda at: (-sums[at], -head["popularity"][at], at))
+        script = """
+            const [history, done] = arguments;
+            Promise.all([import("/assets/scoring.js"), fetch("/models/recommend/browser").then((one) => one.arrayBuffer())])
+              .then(([scoring, held]) => done(scoring.score(scoring.read(held), history, 10).map((one) => [one.id, one.score])));
+        """
+        found = chromium.execute_async_script(script, [head["items"][at] for at in history])
+        assert [one for one, _ in found] == [head["items"][at] for at in order[:10]]
+        assert [score for _, score in found] == pytest.approx([sums[at] for at in order[:10]])
