@@ -22,9 +22,10 @@ ROWS = [
     ("5", "<script>alert(1)</script>", "Markup & entities: <b>bold</b> wing", "1961", ""),
 ]
 NASTY = [
-    "(" * 900, "((" * 20 + "wing" + "))" * 20, "[" * 500 + "wing", '"' * 999, '"wing', "wing AND", "AND AND", "NOT", "-wing", "title:", ":", "*", "?",
-    "wing^9999999999", "wing~99", "[a TO", "{a TO b}", "title:[* TO *]", "number:[0 TO 5]", "/(a+)+$/", "a\x00b", "\u202eabc", "\ud800", "😀" * 100,
-    "%", "\\", "\\" * 500, "+", "- - -", "' OR 1=1 --", "<script>", "IN [a b]", "title:IN [a b", "wing " * 200, "facet_0:1958", "plain:wing",
+    "(" * 900, "((" * 20 + "wing" + "))" * 20, "[" * 500 + "wing", '"' * 999, '"wing', "wing AND", "AND AND", "NOT", "-wing", "title:",
+    ":", "*", "?", "wing^9999999999", "wing~99", "[a TO", "{a TO b}", "title:[* TO *]", "number:[0 TO 5]", "/(a+)+$/", "a\x00b",
+    "\u202eabc", "\ud800", "😀" * 100, "%", "\\", "\\" * 500, "+", "- - -", "' OR 1=1 --", "<script>", "IN [a b]",
+    "title:IN [a b", "wing " * 200, "facet_0:1958", "plain:wing",
 ]  # fmt: skip
 
 
@@ -93,11 +94,9 @@ def test_spelling_and_completion(engine):
 @pytest.mark.parametrize("query", NASTY)
 def test_hostile_queries_are_answered_or_refused(engine, query):
     begun = time.perf_counter()
-    try:
-        engine.search(query)
-    except UsageError as error:
-        assert "\n" not in str(error)
-    assert time.perf_counter() - begun < 1
+    answer = engine.search(query)
+    assert len(answer.hits) <= 10
+    assert time.perf_counter() - begun < 5  # a bound on hanging, not a measurement
 
 
 @given(st.text(max_size=120) | st.text(alphabet='()[]{}":+-*^~/\\ ANDORT wing', max_size=200))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -18,7 +19,8 @@ from pellucid.registry import Deployments, guarantees_behind, newest_open
 from pellucid.service import browser_model
 
 HOSTILE = [
-    "(" * 20_000, "x" * 60_000, "%00", "\x01\x02", "\u202e\u2066", "a" * 900 + "!", "(a+)+$", '"' * 900, "é" * 999, "😀" * 200, "../../etc/passwd",
+    "(" * 20_000, "x" * 60_000, "%00", "\x01\x02", "\u202e\u2066", "a" * 900 + "!", "(a+)+$", '"' * 900, "é" * 999, "😀" * 200,
+    "../../etc/passwd",
 ]  # fmt: skip
 
 
@@ -49,7 +51,7 @@ def test_pages_follow_each_other_and_filters_hold(serving: Serving):
 def test_recommendations_are_those_of_the_open_model(serving: Serving, shop: Path):
     deployed = Deployments(shop).current()["recommend"]
     model = Deployments(shop).load(deployed.artifact)
-    items = [item for item in model.arrays["items"].tolist()[:3]]
+    items = model.arrays["items"].tolist()[:3]
     asked = ",".join(map(str, items))
     told = serving.ask(f"/recommend?items={asked}&k=5").json
     assert [(one["id"], one["score"]) for one in told["results"]] == [
@@ -88,10 +90,8 @@ def test_hostile_queries(serving: Serving, query: str):
 def test_hostile_bodies(serving: Serving):
     deep = b'{"items": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
     for body in (deep, b"\xff\xfe", b'{"items": ["a"' * 100, b"x" * 2_000_000, b'{"items": {"a": 1}}', b'{"items": [1e999]}'):
-        try:
+        with contextlib.suppress(ConnectionError):  # the server may hang up on a body that it has refused
             assert serving.ask("/recommend", body=body).status in (200, 400, 413, 422)
-        except (ConnectionError, OSError):  # the server may hang up on a body that it has refused
-            pass
     assert serving.ask("/recommend", body={"items": ["x"] * 5000}).status == 422
     assert serving.ask("/search?q=x&k=0").status == 422 and serving.ask("/search?q=x&k=9999999999999999999999").status == 422
     assert serving.ask("/nothing").status == 404 and serving.ask("/search", method="DELETE").status == 405
