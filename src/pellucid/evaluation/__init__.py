@@ -18,7 +18,7 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.evaluation.evaluation_steps import hold_out, score
-    from pellucid.evaluation.hold_out_split import Split, split
+    from pellucid.evaluation.hold_out_split import Split, split, split_by_time
     from pellucid.evaluation.paired_tests import holm, interval, randomisation
     from pellucid.evaluation.ranking_measures import mean, per_person
     from pellucid.evaluation.retrieval_measures import MEASURES, Comparison, Evaluation, evaluate
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEASURES", "Comparison", "Evaluation", "Split", "evaluate", "format_of", "hold_out", "holm", "interval", "mean", "minus_ones",
-    "per_person", "randomisation", "read_judgements", "read_run", "score", "split", "write_run",
+    "per_person", "randomisation", "read_judgements", "read_run", "score", "split", "split_by_time",
+    "write_run",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -39,6 +40,7 @@ __getattr__ = lazy_names(
         "hold_out_split": (
             "Split",
             "split",
+            "split_by_time",
         ),
         "paired_tests": ("holm", "interval", "randomisation"),
         "ranking_measures": (

@@ -68,6 +68,37 @@ def split(
     return Split(train, holdout)
 
 
+def split_by_time(table: Any, unit: str, item: str, order: str, hide: float = 0.2) -> Split:
+    """Everyone's last items hidden from a model that is fitted on everyone's earlier ones.
+
+    Of each person's distinct items, by their first time (equal times by item), the last share `hide` is hidden, rounded down, at least one;
+    somebody with one item is in training alone. `train`: the rows that are not hidden (unit, item, order); `holdout`: as in `split`.
+    A person's rows depend on their own alone; but a model fitted on `train` has seen the people it is scored on, so its scores cannot be
+    released as those of `split` can.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(hide, bool) or not isinstance(hide, int | float) or not 0 < hide < 1:
+        raise UsageError(f"hide must lie between 0 and 1, both excluded, not {hide!r}")
+    rows = (
+        as_table(table, [unit, item, order])
+        .group_by([unit, item])
+        .aggregate([(order, "min")])
+        .rename_columns([unit, item, order])
+    )
+    rows = rows.sort_by([(unit, "ascending"), (order, "ascending"), (item, "ascending")]).combine_chunks()
+    codes = np.asarray(rows.column(unit).combine_chunks().dictionary_encode().indices) if rows.num_rows else np.zeros(0, int)
+    sizes = np.bincount(codes) if len(codes) else np.zeros(0, int)
+    place = np.arange(len(codes)) - (np.cumsum(sizes) - sizes)[codes]
+    last = np.minimum(np.maximum(1, np.floor(sizes * hide).astype(int)), np.maximum(sizes - 1, 0))
+    hidden = pa.array(place >= (sizes - last)[codes])
+    holdout = pa.table({unit: rows.column(unit), item: rows.column(item), HIDDEN: hidden})
+    holdout = holdout.filter(pa.array(sizes[codes] >= 2)).sort_by([(unit, "ascending"), (item, "ascending")])
+    return Split(rows.filter(pc.invert(hidden)), holdout)
+
+
 def as_table(table: Any, columns: list[str]) -> pa.Table:
     """Those columns of anything that speaks the Arrow PyCapsule interface, dictionaries decoded, without nulls; or DataError."""
     import pyarrow as pa

@@ -1,8 +1,11 @@
 """Models: recommenders fitted on open data, kept as plain arrays.
 
-A kind of model is one file with `fit` (which returns a `pellucid.store.kinds.Model`) and `scores(model, histories)`, and a
-line in `KINDS`; `ease` and `popularity` are here. Every model has the array `items` (sorted); its file can be used with numpy
-alone. May import store, data and privacy. numpy and scipy load when a model is fitted or used.
+A kind of model is one file and a line in `KINDS`: `scores(model, histories)` and at least one of `fit(gram, ...)`, on counts that may be
+released with noise (`ease`, `item_neighbours`, `popularity`), and a fit on who holds what: `fit_people` of the same three, `fit` of `rp3beta`,
+`als` and `markov`. What is fitted on a private table is private. Each returns a `Model` with the array `items` (sorted), whose file
+can be used with numpy alone; `recommend` and `explain` work on all of them.
+
+May import store, data and privacy. numpy and scipy load when a model is fitted or used.
 """
 
 from __future__ import annotations
@@ -13,9 +16,9 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.models.interaction_matrix import private_gram
-    from pellucid.models.recommendation import KINDS, recommend, scores
+    from pellucid.models.recommendation import KINDS, explain, recommend, scores
 
-__all__ = ["KINDS", "private_gram", "recommend", "scores"]
+__all__ = ["KINDS", "explain", "private_gram", "recommend", "scores"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -23,6 +26,7 @@ __getattr__ = lazy_names(
         "interaction_matrix": ("private_gram",),
         "recommendation": (
             "KINDS",
+            "explain",
             "recommend",
             "scores",
         ),

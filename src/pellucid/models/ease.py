@@ -40,6 +40,7 @@ LEAST = 10.0
 BY_CHANCE = 0.00135  # of pairs that nobody holds, by Gaussian noise above three standard deviations
 NO_BETTER = "no better than popularity: hardly a pair of items stands out of the noise"
 TIE_BREAK = 1e-6
+BLOCK_ITEMS = 128
 
 
 def fit(gram: Any, regularization: float | None = None, noise: float | None = None) -> Model:
@@ -69,6 +70,36 @@ def fit(gram: Any, regularization: float | None = None, noise: float | None = No
         {"items": items, "weights": weights, "popularity": popularity / max(1.0, float(popularity.max()))},
         {"regularization": lam, "noise": sigma, "reach": REACH, "tie_break": TIE_BREAK, **says},
     )
+
+
+def fit_people(table: Any, item: str, unit: str, regularization: float = 200.0) -> Model:
+    """Fit on a table of who holds what, without noise, as private as the table; `regularization` is lambda > 0.
+
+    Where there are fewer people than items, by the dual form: with M = X' (X X' + lambda I)^-1 X the inverse that EASE needs is
+    P = (I - M) / lambda (Woodbury), so the weights are M_ij / (1 - M_jj) and only a matrix of people x people is solved.
+    """
+    import numpy as np
+
+    from pellucid.models.interaction_matrix import histories_of
+    from pellucid.store import Model
+
+    lam = _checked("regularization", regularization)
+    items, held = histories_of(table, item, unit)
+    people, count = held.shape
+    if people < count:
+        inner = np.linalg.solve((held @ held.T).toarray() + lam * np.eye(people), held.toarray())
+        own = np.asarray(held.multiply(inner).sum(axis=0)).ravel()  # the diagonal of M
+        inner /= 1 - own
+        by_item = held.T.tocsr()
+        weights: NDArray[Any] = np.empty((count, count))
+        for start in range(0, count, BLOCK_ITEMS):  # so that a block of `inner` stays in the processor's cache
+            weights[:, start : start + BLOCK_ITEMS] = by_item @ np.ascontiguousarray(inner[:, start : start + BLOCK_ITEMS])
+        np.fill_diagonal(weights, 0.0)
+    else:
+        weights = _weights((held.T @ held).toarray(), lam)
+    popularity = np.asarray(held.sum(axis=0)).ravel()
+    arrays = {"items": items, "weights": weights, "popularity": popularity / max(1.0, float(popularity.max()))}
+    return Model("ease", arrays, {"regularization": lam, "noise": 0.0, "reach": REACH, "tie_break": TIE_BREAK})
 
 
 def scores(model: Model, histories: Any) -> NDArray[Any]:

@@ -23,7 +23,7 @@ def matrix_of(gram: Any) -> Matrix:
     """The matrix in a long-form table (anything that speaks the Arrow PyCapsule interface); DataError if it is not one."""
     import numpy as np
 
-    table = _arrow(gram)
+    table = arrow_of(gram)
     for column in ("item_a", "item_b", "count"):
         if column not in table.column_names:
             raise DataError(f"a Gram table has the columns item_a, item_b and count; {column!r} is missing")
@@ -62,7 +62,7 @@ def private_gram(table: Any, item: str, unit: str) -> pa.Table:
     import pyarrow as pa
     from scipy.sparse import csr_array, triu
 
-    rows = _arrow(table).select([unit, item]).group_by([unit, item]).aggregate([]).combine_chunks()
+    rows = arrow_of(table).select([unit, item]).group_by([unit, item]).aggregate([]).combine_chunks()
     for column in (unit, item):
         if rows.column(column).null_count:
             raise DataError(f"column {column!r} has rows without a value", fix="Drop or fill them while ingesting")
@@ -77,7 +77,34 @@ def private_gram(table: Any, item: str, unit: str) -> pa.Table:
     return pa.table({"item_a": items.take(first), "item_b": items.take(second), "count": cells.data[order]})
 
 
-def _arrow(table: Any) -> pa.Table:
+def histories_of(table: Any, item: str, unit: str) -> tuple[NDArray[Any], Any]:
+    """`items`, sorted, and who holds which: people (in order of their ids) x items, float64 ones (scipy `csr_array`). As private as the table."""
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    rows = arrow_of(table).select([unit, item])
+    for column in (unit, item):
+        if rows.column(column).null_count:
+            raise DataError(f"column {column!r} has rows without a value", fix="Drop or fill them while ingesting")
+    if not rows.num_rows:
+        raise DataError("the table has no rows", fix="Fit on the people's interactions")
+    rows = rows.group_by([unit, item]).aggregate([]).combine_chunks()
+    items, places = item_places(rows.column(item))
+    _, people = np.unique(_keys(rows.column(unit)), return_inverse=True)
+    held = csr_array((np.ones(len(places)), (people, places)), shape=(int(people.max()) + 1, len(items)))
+    held.sort_indices()
+    return items, held
+
+
+def item_places(column: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The items of a column, sorted, and the place of each row's."""
+    import numpy as np
+
+    items, places = np.unique(_keys(column), return_inverse=True)
+    return items, places
+
+
+def arrow_of(table: Any) -> pa.Table:
     import pyarrow as pa
 
     return table if isinstance(table, pa.Table) else pa.table(table.arrow() if hasattr(table, "arrow") else table)

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from pellucid.store import Model
 
-KINDS = {"ease": "pellucid.models.ease", "popularity": "pellucid.models.popularity"}
+KINDS = {
+    "als": "pellucid.models.als",
+    "ease": "pellucid.models.ease",
+    "item-neighbours": "pellucid.models.item_neighbours",
+    "markov": "pellucid.models.markov",
+    "popularity": "pellucid.models.popularity",
+    "rp3beta": "pellucid.models.rp3beta",
+}
 
 
 def scores(model: Model, histories: Any) -> NDArray[Any]:
@@ -23,24 +30,84 @@ def scores(model: Model, histories: Any) -> NDArray[Any]:
     `histories` is a sparse 0/1 matrix (scipy `csr_array`) of people by the model's items. A person's scores depend on their
     own row and the model alone, to the last bit.
     """
-    if model.kind not in KINDS:
-        raise UsageError(f"there is no model kind {model.kind!r}", fix=f"Known kinds: {', '.join(sorted(KINDS))}")
-    scored: NDArray[Any] = import_module(KINDS[model.kind]).scores(model, histories)
+    scored: NDArray[Any] = _module(model).scores(model, histories)
     return scored
 
 
-def recommend(model: Model, history: Sequence[Any], count: int = 10) -> list[tuple[Any, float]]:
-    """The best `count` items for one history (a list of items), best first, with scores; known items are left out.
+def recommend(
+    model: Model, history: Sequence[Any], count: int = 10, *, without: Collection[Any] = (), only: Collection[Any] | None = None
+) -> list[tuple[Any, float]]:
+    """The best `count` items for one history (a list of items, the latest last), best first, with scores; known items are left out.
 
-    Items the model does not know are ignored; equal scores are ordered by item.
+    `without`: items that are not to be shown (sold out, blocked); `only`: where given, the items that may be. Items the model does not know
+    are ignored; equal scores are ordered by popularity where the model has it, then by item. An empty history gets what is popular.
     """
+    import numpy as np
+
+    place = _places(model)
+    known, row = _history(model, place, history)
+    score = scores(model, row)[0]
+    popularity = model.arrays.get("popularity", np.zeros(len(place)))
+    shown = np.ones(len(place), dtype=bool) if only is None else np.isin(np.arange(len(place)), _known(place, only))
+    shown[[*known, *_known(place, without)]] = False
+    order = np.lexsort((-popularity, -score))
+    best = [index for index in order.tolist() if shown[index] and np.isfinite(score[index])][:count]
+    return [(model.arrays["items"][index].item(), float(score[index])) for index in best]
+
+
+def explain(model: Model, history: Sequence[Any], item: Any) -> list[tuple[Any, float]]:
+    """What each item of a history adds to the score of an item, most first; they add up to the score but for a tie-break.
+
+    Nothing for a model that looks at no history (popularity). Raises UsageError for an item the model does not know.
+    """
+    import numpy as np
+
+    place = _places(model)
+    if item not in place:
+        raise UsageError(f"the model does not know the item {item!r}")
+    known, row = _history(model, place, history)
+    module = _module(model)
+    if hasattr(module, "contributions"):
+        parts = module.contributions(model, row, place[item])
+    elif model.kind == "popularity" or not known:
+        return []
+    else:  # scores are sums over the history: each item's part is its score alone, above that of an empty history
+        each, nothing = (
+            _rows(model, [[(one, weight)] for one, weight in zip(row.indices, row.data, strict=True)]),
+            _rows(model, [[]]),
+        )
+        parts = scores(model, each)[:, place[item]] - scores(model, nothing)[0, place[item]]
+    found = [(model.arrays["items"][one].item(), float(part)) for one, part in zip(row.indices, np.asarray(parts), strict=True)]
+    return sorted(found, key=lambda one: (-one[1], str(one[0])))
+
+
+def _module(model: Model) -> Any:
+    if model.kind not in KINDS:
+        raise UsageError(f"there is no model kind {model.kind!r}", fix=f"Known kinds: {', '.join(sorted(KINDS))}")
+    return import_module(KINDS[model.kind])
+
+
+def _places(model: Model) -> dict[Any, int]:
+    return {item: index for index, item in enumerate(model.arrays["items"].tolist())}
+
+
+def _known(place: Mapping[Any, int], items: Collection[Any]) -> list[int]:
+    return sorted({place[item] for item in items if item in place})
+
+
+def _history(model: Model, place: Mapping[Any, int], history: Sequence[Any]) -> tuple[list[int], Any]:
+    """The places of the history's items, and the history as one row: ones, or what the kind of model makes of its order."""
+    latest = list(dict.fromkeys(place[item] for item in reversed(history) if item in place))[::-1]
+    module = _module(model)
+    weights = module.history_weights(latest) if hasattr(module, "history_weights") else [1.0] * len(latest)
+    return latest, _rows(model, [list(zip(latest, weights, strict=True))])
+
+
+def _rows(model: Model, histories: Sequence[Sequence[tuple[int, float]]]) -> Any:
     import numpy as np
     from scipy.sparse import csr_array
 
-    place = {item: index for index, item in enumerate(model.arrays["items"].tolist())}
-    known = sorted({place[item] for item in history if item in place})
-    row = csr_array((np.ones(len(known)), (np.zeros(len(known), dtype=np.int32), known)), shape=(1, len(place)))
-    score = scores(model, row)[0]
-    score[known] = -np.inf
-    best = [index for index in np.argsort(-score, kind="stable")[:count].tolist() if np.isfinite(score[index])]
-    return [(model.arrays["items"][index].item(), float(score[index])) for index in best]
+    cells = [(row, at, weight) for row, history in enumerate(histories) for at, weight in sorted(history)]
+    rows, columns, weights = (np.array([cell[part] for cell in cells]) for part in range(3))
+    shape = (len(histories), len(model.arrays["items"]))
+    return csr_array((weights.astype(float), (rows.astype(int), columns.astype(int))), shape=shape)
