@@ -1,8 +1,8 @@
 """Every recommender on MovieLens (610 people, 9,724 films): each one's last fifth by time hidden, all films not seen before ranked.
 
-The bars are the figures of the libraries that researchers use, measured on the same split; popularity is the floor. EASE by its dual form is
-also held against the form it is derived from. Settings were chosen beforehand, from the papers and the libraries' defaults, except where the
-model's own file says otherwise. Exits 1 where a bar is missed.
+The bars are the figures of the libraries that researchers use, measured on the same split; popularity is the floor. EASE by its dual form
+is also held against the form it is derived from. Settings were chosen beforehand, from the papers and the libraries' defaults, except
+where the model's own file says otherwise. Exits 1 where a bar is missed.
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ pipeline = pl.Pipeline(
     [
         visits, people, asked,
         pl.release(p.gram("area", max_contributions=3), of=visits, epsilon=0.5, delta=1e-6, name="gram"),
+        pl.release(p.gram("area", max_contributions=4, norm="equal"), of=visits, epsilon=0.5, delta=1e-6, name="weights"),
         pl.release(p.histogram("area", public_keys=AREAS, other="other", noise="laplace"), of=visits, epsilon=0.5, delta=0.0, name="known"),
         pl.release(p.partitions("area", max_contributions=2), of=visits, epsilon=0.5, delta=1e-6, name="partitions"),
         pl.release(p.top_k("area", public_keys=AREAS, k=3), of=visits, epsilon=0.5, delta=0.0, name="top"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,10 @@ from scipy import stats
 
 import pellucid as pl
 from pellucid.privacy import MECHANISMS, secret_keys
-from pellucid.privacy.mechanisms import bounding
-from pellucid.privacy.mechanisms.public_partitions import counts_of_public_keys, only_public_keys
 from pellucid.privacy.noise.laplace import DiscreteLaplace, _table
 from pellucid.privacy.noise.stream import Stream
+from pellucid.privacy.private_tables import bounding
+from pellucid.privacy.private_tables.public_partitions import counts_of_public_keys, only_public_keys
 from pellucid.store.labels import Unit
 
 KEY = checks.KEY
@@ -77,6 +78,18 @@ def of_gram(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, i
     return {(names[i], names[j]): v for (i, j), v in found.items()} | dict(zip(names, map(int, counts), strict=True))
 
 
+def of_equal_norm_gram(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
+    module = sys.modules["pellucid.privacy.mechanisms.equal_norm_gram"]
+    relation = unit.relation if isinstance(unit, Unit) else "add-remove"
+    weights = mechanism.plan(1.0, 1e-6, relation).weights
+    held = bounding.bounded_pairs(path, unit, mechanism.item, mechanism.max_contributions, KEY, scratch)
+    items, sums = module.weighted_diagonal(held, weights)
+    kept = items.filter(pa.array([name != "c" for name in items.to_pylist()]))  # as a release does, which names some items only
+    cells, names = module.weighted_cells(held, kept, weights), kept.to_pylist()
+    found = {(names[i], names[j]): int(cells[i, j]) for i in range(len(kept)) for j in range(i + 1, len(kept))}
+    return found | dict(zip(items.to_pylist(), map(int, sums), strict=True))
+
+
 def of_histogram(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
     if mechanism.public_keys:
         path = only_public_keys(path, unit, mechanism.key, mechanism.public_keys, mechanism.other, scratch)
@@ -94,8 +107,6 @@ def of_keys(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, i
 
 
 def of_clicks(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
-    import sys
-
     module = sys.modules["pellucid.privacy.mechanisms.clicks"]
     held = bounding.bounded_pairs(path, unit, mechanism.query, mechanism.queries, KEY, scratch)
     items, counts = checks.GRAM.diagonal(held)
@@ -106,8 +117,6 @@ def of_clicks(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any,
 
 
 def of_pairs(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
-    import sys
-
     held = bounding.bounded_pairs(path, unit, mechanism.item, mechanism.max_contributions, KEY, scratch)
     items, _ = checks.GRAM.diagonal(held)
     names = items.to_pylist()
@@ -131,8 +140,6 @@ def of_choose(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any,
 
 
 def of_quantiles(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
-    import sys
-
     counts = mechanism.counts(path, unit, KEY, scratch)
     scores = sys.modules["pellucid.privacy.mechanisms.quantiles"].scores
     return {(part, at): int(v) for part in mechanism.parts for at, v in enumerate(scores(counts, part))}
@@ -221,8 +228,23 @@ def sample_gram(mechanism: Any, more: bool, count: int, scratch: Path) -> tuple[
     return checks.sums_of_cells(10_000 + more, count, 1.0, 0.01, f"gram{more}"), 1.0, 0.01
 
 
+def sample_equal_norm_gram(mechanism: Any, more: bool, count: int, scratch: Path) -> tuple[np.ndarray[Any, Any], float, float]:
+    """A pair of items that 200 people hold, or one more: the sum of its three released cells, each times what a person adds to it."""
+    epsilon, delta = 1.0, 0.01
+    chosen, people = mechanism.plan(epsilon, delta), 200 + more
+    own, both = chosen.weights[1]
+    cells, found = np.array([[0, both * people], [both * people, 0]], dtype=np.int64), []
+    for run in range(count):
+        stream = Stream(secret_keys.derive(KEY, f"equal{more}{run}"))
+        out = checks.GRAM.protected(pa.array(["a", "b"]), np.full(2, own * people), lambda kept: cells, chosen, stream, 2)
+        told = out.column("count").to_numpy()
+        found.append(int(told[0] * own + told[1] * both + told[2] * own) if len(told) == 3 else -(10**9))
+    return np.array(found), epsilon, delta
+
+
 P: dict[str, Any] = dict(MECHANISMS)
 CASES: dict[str, list[Case]] = {
+    "equal_norm_gram": [Case(P["equal_norm_gram"](item="item", max_contributions=3), of_equal_norm_gram, sample_equal_norm_gram)],
     "gram": [Case(P["gram"](item="item", max_contributions=2), of_gram, sample_gram)],
     "histogram": [
         Case(P["histogram"](key="item", max_contributions=1), of_histogram, by_key(12, 1.0, 0.01)),
@@ -316,9 +338,19 @@ def sensitivity_breaches(case: Case, scratch: Path, relation: str = "add-remove"
         too_far = len(moved) > cells or any(abs(move) > by for move in moved)
         if case.mechanism.name == "mean":  # its bound is one of lengths
             too_far = sum(move * move for move in moved) > cells * by * by
+        if case.mechanism.name == "equal_norm_gram":  # so is its; the 16 are the pads of its proof
+            too_far = too_long(case.mechanism, moved, cells, relation)
         if too_far or mixed:
             breaches.append(f"{HISTORIES[one]} and {HISTORIES[two]}: {moved}")
     return breaches[:limit]
+
+
+def too_long(mechanism: Any, moved: list[int], cells: int, relation: str) -> bool:
+    """Whether a unit moved an equal-norm matrix further than its guarantee says: in length, in any cell, or in how many cells."""
+    twice = 2 if relation == "replace" else 1
+    length = sum(move * move for move in moved) > cells - 16
+    wide = any(abs(move) > mechanism.guarantee(1.0, 1e-6, relation)["scale"] for move in moved)
+    return length or wide or len(moved) > twice * mechanism.cells
 
 
 def day_breaches(case: Case, scratch: Path) -> list[str]:
@@ -332,7 +364,10 @@ def day_breaches(case: Case, scratch: Path) -> list[str]:
             rest = [row for row in history if row[3] != day]
             less = case.statistic(case.mechanism, table([*CROWD, rest], scratch), unit, scratch)
             moved = [move for cell in {*full, *less} if (move := full.get(cell, 0) - less.get(cell, 0))]
-            if len(moved) > cells or any(abs(move) > by for move in moved):
+            too_far = len(moved) > cells or any(abs(move) > by for move in moved)
+            if case.mechanism.name == "equal_norm_gram":
+                too_far = too_long(case.mechanism, moved, cells, "add-remove")
+            if too_far:
                 breaches.append(f"{history} without day {day}: {moved}")
     return breaches
 
@@ -445,8 +480,6 @@ def monotone_neighbours(size: int, shift: int) -> list[tuple[list[int], list[int
 
 def quantile_neighbours(mechanism: Any, part: int, relation: str, size: int = 3) -> list[tuple[list[int], list[int]]]:
     """The scores of small counts, and of the same with one unit more (or, replaced, elsewhere)."""
-    import sys
-
     scores = sys.modules["pellucid.privacy.mechanisms.quantiles"].scores
     found = []
     for counts in itertools.product(range(4), repeat=size):

@@ -21,12 +21,12 @@ from scipy import stats
 
 from pellucid.privacy import secret_keys
 from pellucid.privacy.mechanisms import gram, mean
-from pellucid.privacy.mechanisms.bounding import bounded_pairs
 from pellucid.privacy.noise.gaussian import DiscreteGaussian
 from pellucid.privacy.noise.stream import Stream
+from pellucid.privacy.private_tables.bounding import bounded_pairs
 
 KEY = bytes(range(32))
-GRAM = sys.modules["pellucid.privacy.mechanisms.gram"]  # by its full name: the room shows the function of that name
+GRAM = sys.modules["pellucid.privacy.mechanisms.gram_matrix"]  # by its full name: the room shows the function of that name
 ITEMS = ("a", "b", "c")
 
 

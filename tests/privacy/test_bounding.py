@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.mechanisms import bounding, gram, histogram, mean, private_columns
+from pellucid.privacy.mechanisms import gram, histogram, mean
+from pellucid.privacy.private_tables import bounding, private_columns
 
 KEY = bytes(range(32))
 ROWS = st.lists(

@@ -17,10 +17,13 @@ from mechanism_checks import KEY, Case, sensitivity_breaches
 
 from pellucid.errors import PrivacyError
 from pellucid.privacy import MECHANISMS
-from pellucid.privacy.mechanisms import bounding
-from pellucid.privacy.mechanisms.public_partitions import counts_of_public_keys, only_declared
+from pellucid.privacy.private_tables import bounding
+from pellucid.privacy.private_tables.public_partitions import counts_of_public_keys, only_declared
 
-MODULES = {name: __import__("sys").modules[f"pellucid.privacy.mechanisms.{name}"] for name in ("gram", "pairs")}
+MODULES = {
+    name: __import__("sys").modules[f"pellucid.privacy.mechanisms.{file}"]
+    for name, file in (("gram", "gram_matrix"), ("pairs", "pairs"))
+}
 KEYS = ("b", "c", "a")
 
 

@@ -153,7 +153,7 @@ def test_unusable_bounds_are_refused() -> None:
 
 def test_importing_the_room_loads_nothing_heavy_and_keeps_its_functions() -> None:
     code = (
-        "import sys, pellucid.privacy as p, pellucid.privacy.mechanisms.gram, pellucid.privacy.mechanisms.mean\n"
+        "import sys, pellucid.privacy as p, pellucid.privacy.mechanisms.gram_matrix, pellucid.privacy.mechanisms.mean\n"
         "p.gram('a'), p.mean(['x']), p.histogram('k')\n"
         "print([m for m in ('numpy', 'pyarrow', 'scipy', 'duckdb', 'cryptography') if m in sys.modules])"
     )

@@ -15,12 +15,13 @@ import privacy_checks as checks
 import pytest
 
 from pellucid.privacy import Gram, Mean, secret_keys
-from pellucid.privacy.mechanisms import bounding, threshold
+from pellucid.privacy.mechanisms import threshold
 from pellucid.privacy.noise.calibration import sigma_for_counts
 from pellucid.privacy.noise.gaussian import DiscreteGaussian
 from pellucid.privacy.noise.stream import Stream
+from pellucid.privacy.private_tables import bounding
 
-GRAM = sys.modules["pellucid.privacy.mechanisms.gram"]
+GRAM = sys.modules["pellucid.privacy.mechanisms.gram_matrix"]
 
 
 @pytest.fixture(autouse=True)

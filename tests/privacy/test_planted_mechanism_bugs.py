@@ -15,9 +15,10 @@ import pyarrow as pa
 import pytest
 
 from pellucid.privacy import Clicks, Histogram, Pairs, Quantiles, Sum
-from pellucid.privacy.mechanisms import bounding, private_columns, threshold
+from pellucid.privacy.mechanisms import threshold
 from pellucid.privacy.noise.laplace import DiscreteLaplace, laplace
 from pellucid.privacy.noise.stream import Stream
+from pellucid.privacy.private_tables import bounding, private_columns
 from pellucid.store.labels import Unit, unit_of
 
 

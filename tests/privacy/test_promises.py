@@ -12,7 +12,20 @@ import mechanism_checks as every
 import own_accounting as own
 import pytest
 
-from pellucid.privacy import MECHANISMS, Clicks, Gram, Histogram, Mean, Pairs, Partitions, Quantiles, SelectBest, Sum, TopK
+from pellucid.privacy import (
+    MECHANISMS,
+    Clicks,
+    EqualNormGram,
+    Gram,
+    Histogram,
+    Mean,
+    Pairs,
+    Partitions,
+    Quantiles,
+    SelectBest,
+    Sum,
+    TopK,
+)
 from pellucid.privacy.accounting.amounts import DELTA_UNIT, EPSILON_UNIT, RHO_UNIT
 from pellucid.privacy.accounting.composition import loss_epsilon, privacy_cost, zcdp_delta
 from pellucid.privacy.noise.stream import Stream
@@ -43,7 +56,7 @@ def described(mechanism: Any, epsilon: float, delta: float, relation: str) -> di
 
 
 def test_every_mechanism_is_held_by_one_of_these_tests() -> None:
-    held = {type(m) for m in COUNTS} | {Mean, Sum, Partitions, TopK, SelectBest, Quantiles}
+    held = {type(m) for m in COUNTS} | {EqualNormGram, Mean, Sum, Partitions, TopK, SelectBest, Quantiles}
     assert held == set(MECHANISMS.values())
 
 
@@ -95,6 +108,32 @@ def test_means_keep_what_they_declare(mechanism: Mean, relation: str, epsilon: f
     assert squared <= (replaced if relation == "replace" else removed)
     assert own.zcdp_delta(squared / (2 * float(sigma2)), epsilon) <= known["delta_parts"]["sums"] * own.MARGIN
     assert math.fsum(known["delta_parts"].values()) <= delta
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize(("epsilon", "delta"), BUDGETS)
+@given(
+    [EqualNormGram("item", 1), EqualNormGram("item"), EqualNormGram("item", 40), EqualNormGram("item", 5, public_keys=("a", "b"))]
+)
+def test_equal_norms_keep_what_they_declare(mechanism: EqualNormGram, relation: str, epsilon: float, delta: float) -> None:
+    known = described(mechanism, epsilon, delta, relation)
+    (event,) = known["events"]
+    squared, twice, cap = known["scale"] ** 2, 2 if relation == "replace" else 1, mechanism.max_contributions
+    assert (event["cells"], event["sensitivity"]) == (twice * squared + 16, 1)
+    sigma2, parts = float(Fraction(event["sigma2"])), known["delta_parts"]
+    assert own.gaussian_delta(math.sqrt(event["cells"] / sigma2), epsilon) <= parts["cells"] * own.MARGIN
+    beyond = math.sqrt(event["cells"] / 16) * math.exp(-3.99 * 16 * sigma2 / squared)
+    assert parts["lattice"] >= beyond / own.MARGIN and sigma2 >= 100**2
+    drawn = twice * cap * (cap + 1) // 2
+    assert parts["sampler"] >= (1 + math.exp(epsilon)) * drawn * 38 * math.sqrt(sigma2) * 2.0**-256
+    alone = 0.0
+    if not mechanism.public_keys:
+        weights = mechanism.plan(epsilon, delta, relation).weights
+        alone = max(m * own.gaussian_tail(sigma2, known["threshold"] - a) for m, (a, _) in enumerate(weights, 1))
+        assert math.isclose(alone, parts["threshold"], rel_tol=1e-5)
+    assert (known["threshold"] is None) == bool(mechanism.public_keys)
+    assert math.fsum(parts.values()) <= delta
+    assert known["extra_delta"] >= (alone + parts["lattice"]) / own.MARGIN
 
 
 SUMS = [

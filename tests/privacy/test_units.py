@@ -19,7 +19,7 @@ from pellucid.errors import PellucidError, PrivacyError, UsageError
 from pellucid.privacy.accounting.ledger import Ledger
 from pellucid.privacy.mechanisms import histogram, mean, quantiles, select_best
 from pellucid.privacy.mechanisms import sum as bounded_sum
-from pellucid.privacy.mechanisms.private_columns import batches
+from pellucid.privacy.private_tables.private_columns import batches
 from pellucid.store.labels import Unit
 
 KEY = bytes(range(32))

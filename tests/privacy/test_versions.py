@@ -21,6 +21,7 @@ from pellucid.privacy.mechanisms import sum as bounded_sum
 KEY = hashlib.sha256(b"a key for tests").digest()
 RELEASED = {
     ("gram", 1): "df5787dc03bb8e16",
+    ("equal_norm_gram", 1): "5cc683421682ea4a",
     ("histogram", 1): "d4ff9a482b38779c",
     ("mean", 1): "8e662712da5adbb9",
     ("sum", 2): "58e46ec1123acf69",
@@ -55,6 +56,7 @@ def digest(released: Any) -> str:
     ("mechanism", "table"),
     [
         (gram(item="item", max_contributions=3), visits()),
+        (gram(item="item", max_contributions=3, norm="equal"), visits()),
         (histogram(key="item", max_contributions=3), visits()),
         (mean(columns=("share",)), values()),
         (bounded_sum(columns=("share",)), values()),

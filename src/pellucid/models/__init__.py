@@ -1,9 +1,9 @@
 """Models: recommenders fitted on open data, kept as plain arrays.
 
-A kind of model is one file and a line in `KINDS`: `scores(model, histories)` and at least one of `fit(gram, ...)`, on counts that may be
-released with noise (`ease`, `item_neighbours`, `popularity`), and a fit on who holds what: `fit_people` of the same three, `fit` of `rp3beta`,
-`als` and `markov`. What is fitted on a private table is private. Each returns a `Model` with the array `items` (sorted), whose file
-can be used with numpy alone; `recommend` and `explain` work on all of them.
+A kind of model is one file and a line in `KINDS`: `scores(model, histories)`, and at least one of `fit(gram, ...)`, on counts that may be
+released with noise (`ease`, `item_neighbours`, `popularity`), and a fit on who holds what: `fit_people` of the same three, `fit` of
+`rp3beta`, `als` and `markov`. What is fitted on a private table is private. Each returns a `Model` with the array `items` (sorted), whose
+file can be used with numpy alone; `recommend` and `explain` work on all of them.
 
 May import store, data and privacy. numpy and scipy load when a model is fitted or used.
 """

@@ -2,8 +2,8 @@
 Feedback Datasets", 2008).
 
 What is held has preference 1 and confidence 1 + alpha, everything else preference 0 and confidence 1. Each turn solves every row exactly,
-(Y'Y + alpha Y_h'Y_h + regularization I) x = (1 + alpha) sum of Y_h, in the order of rows, so that with one thread the same data and seed give the same
-bytes. Only items are kept: a person's vector is solved from their history when they are scored, so the model holds no one.
+(Y'Y + alpha Y_h'Y_h + regularization I) x = (1 + alpha) sum of Y_h, in the order of rows, so that with one thread the same data and
+seed give the same bytes. Only items are kept: a person's vector is solved from their history when they are scored, so it holds no one.
 
 The defaults were chosen on MovieLens among nine settings, by each person's earlier ratings alone (the last fifth of what comes before the
 hold-out that benchmarks/recommenders.py reports on).

@@ -1,4 +1,7 @@
-"""The Gram matrix in long form: columns `item_a`, `item_b` (a <= b) and `count`, exact or released with noise."""
+"""The Gram matrix in long form: columns `item_a`, `item_b` (a <= b) and `count`, exact or released with noise; or `weight` in place of
+`count`, where every person's part was scaled to one length (equal_norm_gram.py). Then a cell of the diagonal is released at half the scale
+of a pair's, and is doubled here.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,14 @@ if TYPE_CHECKING:
 
 
 class Matrix(NamedTuple):
-    """`items`, sorted (integers or text), and the symmetric matrix of `counts` (float64); pairs not listed count 0."""
+    """`items`, sorted (integers or text), and the symmetric matrix of `counts` (float64); pairs not listed count 0.
+
+    `weighted`: the cells are sums of weights, not counts.
+    """
 
     items: NDArray[Any]
     counts: NDArray[Any]
+    weighted: bool = False
 
 
 def matrix_of(gram: Any) -> Matrix:
@@ -24,7 +31,8 @@ def matrix_of(gram: Any) -> Matrix:
     import numpy as np
 
     table = arrow_of(gram)
-    for column in ("item_a", "item_b", "count"):
+    weighted = "weight" in table.column_names and "count" not in table.column_names
+    for column in ("item_a", "item_b", "weight" if weighted else "count"):
         if column not in table.column_names:
             raise DataError(f"a Gram table has the columns item_a, item_b and count; {column!r} is missing")
         if table.column(column).null_count:
@@ -35,9 +43,11 @@ def matrix_of(gram: Any) -> Matrix:
     if len(np.unique(np.minimum(a, b) * len(items) + np.maximum(a, b))) != len(a):
         raise DataError("the Gram table lists a pair more than once")
     counts = np.zeros((len(items), len(items)))
-    counts[a, b] = np.asarray(table.column("count").to_numpy(), dtype=np.float64)
+    counts[a, b] = np.asarray(table.column("weight" if weighted else "count").to_numpy(), dtype=np.float64)
     counts[b, a] = counts[a, b]
-    return Matrix(items, counts)
+    if weighted:
+        counts[np.diag_indices(len(items))] *= 2
+    return Matrix(items, counts, weighted)
 
 
 def noise_level(counts: NDArray[Any]) -> float:
@@ -78,7 +88,10 @@ def private_gram(table: Any, item: str, unit: str) -> pa.Table:
 
 
 def histories_of(table: Any, item: str, unit: str) -> tuple[NDArray[Any], Any]:
-    """`items`, sorted, and who holds which: people (in order of their ids) x items, float64 ones (scipy `csr_array`). As private as the table."""
+    """`items`, sorted, and who holds which: people (in order of their ids) x items, ones (scipy `csr_array`, float64).
+
+    As private as the table.
+    """
     import numpy as np
     from scipy.sparse import csr_array
 
@@ -105,6 +118,7 @@ def item_places(column: Any) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def arrow_of(table: Any) -> pa.Table:
+    """The table in Arrow's form: of anything that speaks its PyCapsule interface, or has `.arrow()`."""
     import pyarrow as pa
 
     return table if isinstance(table, pa.Table) else pa.table(table.arrow() if hasattr(table, "arrow") else table)

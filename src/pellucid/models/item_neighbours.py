@@ -29,7 +29,7 @@ def fit(gram: Any, neighbours: int = 100, shrink: float = 10.0, noise: float | N
 
     from pellucid.models.interaction_matrix import matrix_of, noise_level
 
-    items, counts = matrix_of(gram)
+    items, counts, _ = matrix_of(gram)
     if not len(items):
         raise DataError("the Gram table names no items", fix="Raise epsilon, or release from more people")
     sigma = noise_level(counts) if noise is None else float(noise)

@@ -19,7 +19,7 @@ def fit(gram: Any) -> Model:
     from pellucid.models.interaction_matrix import matrix_of
     from pellucid.store import Model
 
-    items, counts = matrix_of(gram)
+    items, counts, _ = matrix_of(gram)
     if not len(items):
         raise DataError("the Gram table names no items", fix="Raise epsilon, or release from more people")
     return Model("popularity", {"items": items, "popularity": np.maximum(np.diag(counts), 0.0)}, {})

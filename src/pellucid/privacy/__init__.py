@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pellucid.privacy.mechanisms import (
         MECHANISMS,
         Clicks,
+        EqualNormGram,
         Gram,
         Histogram,
         Mean,
@@ -49,6 +50,7 @@ __all__ = [
     "MECHANISMS",
     "BudgetForecast",
     "Clicks",
+    "EqualNormGram",
     "Gram",
     "Histogram",
     "Ledger",
@@ -106,6 +108,7 @@ __getattr__ = lazy_names(
         "mechanisms": (
             "SelectBest",
             "Clicks",
+            "EqualNormGram",
             "Gram",
             "Histogram",
             "MECHANISMS",

@@ -25,6 +25,14 @@ def _of_counts(mechanism: Any, inside: Any, outside: Any, unit: str, released: A
     members, asked, reference = _three(inside, outside, unit, str(getattr(mechanism, "item", None) or mechanism.key))
     counts, columns = released_counts(mechanism, released, members)
     of = len(members.people)
+    if (
+        mechanism.name == "equal_norm_gram"
+    ):  # weights, not counts: brought to the size of the counts that the reference leads one to expect
+        from scipy.sparse import csr_array
+
+        held = csr_array(reference.matrix[:, columns])
+        expected = float((held.T @ held).sum()) * of / max(1, len(reference.people))
+        counts = counts * (expected / max(1.0, float(counts.sum())))
     first, second = (cell_scores(group, counts, columns, of, reference) for group in (members, asked))
     return first, second
 
@@ -106,6 +114,7 @@ def _of_choice(mechanism: Any, inside: Any, outside: Any, unit: str, released: A
 SCORES: dict[str, Scorer] = {
     "select_best": _of_choice,
     "clicks": _of_clicks,
+    "equal_norm_gram": _of_counts,
     "gram": _of_counts,
     "histogram": _of_counts,
     "mean": _of_means,
@@ -125,7 +134,8 @@ def released_counts(mechanism: Any, released: Any, every: Histories) -> tuple[An
     if mechanism.name == "histogram":
         return _vector(released.column(mechanism.key), released.column("count"), every)
     first, second = _places(released.column("item_a"), every), _places(released.column("item_b"), every)
-    values = np.asarray(released.column("count")).astype(np.float64)
+    column = "weight" if mechanism.name == "equal_norm_gram" else "count"
+    values = np.asarray(released.column(column)).astype(np.float64)
     columns = np.unique(np.concatenate([first, second]))
     a, b = np.searchsorted(columns, first), np.searchsorted(columns, second)
     if mechanism.name == "pairs":

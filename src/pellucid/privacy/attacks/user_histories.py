@@ -50,7 +50,7 @@ def histories(table: Any, unit: str, item: str, items: Any = None) -> Histories:
     import pyarrow.compute as pc
     from scipy.sparse import csr_array
 
-    from pellucid.privacy.mechanisms import plain_type
+    from pellucid.privacy.private_tables import plain_type
     from pellucid.store import rows_of
 
     data = rows_of(table.polars() if hasattr(table, "polars") and hasattr(table, "path") else table).read_all()

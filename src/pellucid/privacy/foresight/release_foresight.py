@@ -60,10 +60,19 @@ def _look(mechanism: Any, epsilon: float, delta: float, numbers: ExpectedNumbers
 # by threshold -----------------------------------------------------------------------------------------------------------------
 
 
+NAMING = ("clicks", "equal_norm_gram", "gram", "histogram", "pairs", "partitions")
+
+
 def _naming(mechanism: Any, epsilon: float, delta: float, relation: str) -> Naming | None:
     """How a mechanism names items; None for one whose items are declared, or that names none."""
-    if getattr(mechanism, "public_keys", ()) or mechanism.name not in ("gram", "histogram", "pairs", "clicks", "partitions"):
+    if getattr(mechanism, "public_keys", ()) or mechanism.name not in NAMING:
         return None
+    if mechanism.name == "equal_norm_gram":
+        # In eighths of what a person with one item adds to its cell; the eighth more makes up for what lies between two of them.
+        weighed = mechanism.plan(epsilon, delta, relation)
+        scale = 2**weighed.digits
+        mass = 1 - (-8 * max(m * own for m, (own, _) in enumerate(weighed.weights, 1)) // scale)
+        return Naming(lambda count: weighed.noise.tail(weighed.threshold - scale * count // 8), mass, 8, mechanism.max_items)
     if mechanism.name == "partitions":
         if mechanism.method == "geometric":
             chances = mechanism.probabilities(epsilon, delta, relation)
@@ -84,14 +93,20 @@ def _named(
     thing = "pairs" if mechanism.name == "pairs" else "items"
     fewest = naming.fewest_people()
     sigma = mechanism.numbers(epsilon, delta, relation).get("sigma")
-    lines = [f"noise of standard deviation {sigma:.3g} on each count"] if sigma else []
+    weights = mechanism.name == "equal_norm_gram"
+    if weights:
+        sigma = sigma / mechanism.numbers(epsilon, delta, relation)["scale"]
+    what = "cell, where a person with one item adds 1" if weights else "count"
+    lines = [f"noise of standard deviation {sigma:.3g} on each {what}"] if sigma else []
     lines.append(f"it can name one of its {thing} from {fewest:,} people on, if the data suit it")
     if numbers.people is None:
         return [*lines, "say how many people there are, and it is compared with that"], ""
     most = naming.most_expected(numbers.people)
     if most < 1:
         return lines, f"no data of {numbers.people:,} people can be expected to name one of its {thing}"
-    if numbers.complete:
+    if weights:
+        lines.append("how many items it will name depends on how many each person has: no forecast by a law")
+    elif numbers.complete:
         bracket = sorted(_by_law(mechanism, naming, numbers, law) for law in LAWS)
         told = " to ".join(f"{one:,.0f}" for one in bracket)
         lines.append(f"expected by Zipf's law, exponent {LAWS[0]:g} to {LAWS[1]:g}: {told} of its {thing}")

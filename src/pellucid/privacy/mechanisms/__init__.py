@@ -1,7 +1,6 @@
 """Mechanisms: one file for each differentially private statistic, with the argument for its guarantee.
 
-Contribution bounding, thresholds and the columns of private tables are shared. `MECHANISMS` lists them all. May import noise and
-accounting.
+Thresholds are shared. `MECHANISMS` lists them all. May import private_tables, noise and accounting.
 """
 
 from __future__ import annotations
@@ -13,12 +12,13 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.privacy.mechanisms.bounded_sum import Sum, sum
     from pellucid.privacy.mechanisms.clicks import Clicks, clicks
-    from pellucid.privacy.mechanisms.gram import Gram, gram
+    from pellucid.privacy.mechanisms.equal_norm_gram import EqualNormGram
+    from pellucid.privacy.mechanisms.gram_matrix import Gram
+    from pellucid.privacy.mechanisms.gram_norm import gram
     from pellucid.privacy.mechanisms.histogram import Histogram, histogram
     from pellucid.privacy.mechanisms.mean import Mean, mean
     from pellucid.privacy.mechanisms.pairs import Pairs, pairs
     from pellucid.privacy.mechanisms.partitions import Partitions, partitions
-    from pellucid.privacy.mechanisms.private_columns import plain_type
     from pellucid.privacy.mechanisms.private_selection import SelectBest, select_best
     from pellucid.privacy.mechanisms.quantiles import Quantiles, quantiles
     from pellucid.privacy.mechanisms.registry import MECHANISMS
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MECHANISMS",
     "Clicks",
+    "EqualNormGram",
     "Gram",
     "Histogram",
     "Mean",
@@ -42,7 +43,6 @@ __all__ = [
     "mean",
     "pairs",
     "partitions",
-    "plain_type",
     "quantiles",
     "select_best",
     "sum",
@@ -60,10 +60,9 @@ __getattr__ = lazy_names(
             "Clicks",
             "clicks",
         ),
-        "gram": (
-            "Gram",
-            "gram",
-        ),
+        "equal_norm_gram": ("EqualNormGram",),
+        "gram_matrix": ("Gram",),
+        "gram_norm": ("gram",),
         "histogram": (
             "Histogram",
             "histogram",
@@ -80,7 +79,6 @@ __getattr__ = lazy_names(
             "Partitions",
             "partitions",
         ),
-        "private_columns": ("plain_type",),
         "private_selection": (
             "SelectBest",
             "select_best",

@@ -56,7 +56,7 @@ class Sum:
     Source: Wilson et al. (2020) for bounded contribution; Canonne, Kamath, Steinke (2020); Ghosh, Roughgarden, Sundararajan (2009).
     Why the code meets it: what leaves is a function of the d noised sums, each exact in 64-bit integers (below 2^40 rows).
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     columns: tuple[str, ...]
@@ -162,7 +162,7 @@ class Sum:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [], list(self.columns))
 
@@ -187,7 +187,7 @@ class Sum:
         """The d sums in steps (before noise: private)."""
         import numpy as np
 
-        from pellucid.privacy.mechanisms.bounding import bounded_rows
+        from pellucid.privacy.private_tables.bounding import bounded_rows
 
         total = np.zeros(len(self.columns), dtype=np.int64)
         for rows in bounded_rows(

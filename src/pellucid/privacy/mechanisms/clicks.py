@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.mechanisms.gram import describe, diagonal, flat
+from pellucid.privacy.mechanisms.gram_matrix import describe, diagonal, flat
 from pellucid.privacy.mechanisms.threshold import NOISES, Plan, named, plan
 from pellucid.privacy.parameters import checked_count, checked_name, checked_option
 from pellucid.store import ADD_REMOVE, Unit, unit_of
@@ -35,7 +35,7 @@ class Clicks:
     Why the code meets it: both statistics are sums over units of 0 and 1; queries and pairs have noise streams and bounding keys of their
     own; rows come in the order of query and place.
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     query: str
@@ -81,7 +81,7 @@ class Clicks:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [self.query, self.place])
 
@@ -91,8 +91,8 @@ class Clicks:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        from pellucid.privacy.mechanisms.bounding import bounded_pairs
         from pellucid.privacy.noise import Stream
+        from pellucid.privacy.private_tables.bounding import bounded_pairs
 
         chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
         pairs = bounded_pairs(table_path, unit, self.query, self.queries, stream.subkey("queries"), scratch)

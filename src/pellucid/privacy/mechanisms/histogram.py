@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pellucid.privacy.accounting import set_fields
-from pellucid.privacy.mechanisms.gram import describe, diagonal, flat
-from pellucid.privacy.mechanisms.public_partitions import (
+from pellucid.privacy.mechanisms.gram_matrix import describe, diagonal, flat
+from pellucid.privacy.mechanisms.threshold import NOISES, Plan, named, plan
+from pellucid.privacy.noise import BACKENDS, checked_backend, noise_for
+from pellucid.privacy.parameters import checked_count, checked_name, checked_option
+from pellucid.privacy.private_tables.public_partitions import (
     check_public_keys,
     checked_public_keys,
     counts_of_public_keys,
     only_declared,
 )
-from pellucid.privacy.mechanisms.threshold import NOISES, Plan, named, plan
-from pellucid.privacy.noise import BACKENDS, checked_backend, noise_for
-from pellucid.privacy.parameters import checked_count, checked_name, checked_option
 from pellucid.store import ADD_REMOVE, Unit, unit_of
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ class Histogram:
     Guarantee: (epsilon, delta) by discrete Gaussian noise, or by discrete Laplace noise, of which delta goes to the threshold alone:
     with declared keys it is purely epsilon private and delta may be 0. calibration.py, laplace.py and threshold.py have the arguments.
     Source: Korolova et al. (2009); Wilson et al. (2020); Canonne, Kamath, Steinke (2020); Ghosh, Roughgarden, Sundararajan (2009).
-    Why the code meets it: as for the Gram matrix, of which this is the diagonal (gram.py); the same functions compute it. Declared
+    Why the code meets it: as for the Gram matrix, of which this is the diagonal (gram_matrix.py); the same functions compute it. Declared
     keys are released in their own order, each with one draw, whether the data hold them or not.
     `backend="opendp"` draws the same law with OpenDP's sampler, whose randomness has no key: such a release cannot be made again.
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     key: str
@@ -127,7 +127,7 @@ class Histogram:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [self.key])
         if self.public_keys:
@@ -137,8 +137,8 @@ class Histogram:
         """The release: the key column and `count` (int64, noised), sorted by key, or as declared with `other` last."""
         import pyarrow as pa
 
-        from pellucid.privacy.mechanisms.bounding import bounded_pairs
         from pellucid.privacy.noise import Stream
+        from pellucid.privacy.private_tables.bounding import bounded_pairs
 
         chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
         with only_declared(table_path, unit, self.key, self.public_keys, self.other, scratch) as path:

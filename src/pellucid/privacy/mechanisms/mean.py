@@ -54,7 +54,7 @@ class Mean:
     Why the code meets it: what leaves is a function of the d + 1 noised integers; no other number about the data is used, and
     each sum is exact in 64-bit integers (below 2^46 people).
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     columns: tuple[str, ...]
@@ -145,7 +145,7 @@ class Mean:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [], list(self.columns))
 
@@ -172,7 +172,7 @@ class Mean:
         """The d sums and `half` times the number of people (before noise: private)."""
         import numpy as np
 
-        from pellucid.privacy.mechanisms.bounding import bounded_rows
+        from pellucid.privacy.private_tables.bounding import bounded_rows
 
         total = np.zeros(len(self.columns) + 1, dtype=np.int64)
         for rows in bounded_rows(table_path, unit, list(self.columns), key, scratch, lambda values: self.grid(values, half)):

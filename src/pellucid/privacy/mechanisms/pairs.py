@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pellucid.privacy.accounting import set_fields
-from pellucid.privacy.mechanisms.gram import describe, flat
-from pellucid.privacy.mechanisms.public_partitions import (
+from pellucid.privacy.mechanisms.gram_matrix import describe, flat
+from pellucid.privacy.mechanisms.threshold import NOISES, Plan, named, plan
+from pellucid.privacy.parameters import checked_count, checked_name, checked_option
+from pellucid.privacy.private_tables.public_partitions import (
     check_public_keys,
     checked_public_keys,
     counts_of_public_keys,
     only_declared,
 )
-from pellucid.privacy.mechanisms.threshold import NOISES, Plan, named, plan
-from pellucid.privacy.parameters import checked_count, checked_name, checked_option
 from pellucid.store import ADD_REMOVE, Unit, unit_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Pairs:
     than the Gram matrix, which names items and then releases every pair of them, this names pairs and says nothing of other ones:
     better where items are many and few pairs matter.
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     item: str
@@ -97,7 +97,7 @@ class Pairs:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [self.item])
         if self.public_keys:
@@ -107,9 +107,9 @@ class Pairs:
         """The release: `item_a`, `item_b` (a < b in the items' order), `count` (int64, noised), sorted."""
         import pyarrow as pa
 
-        from pellucid.privacy.mechanisms.bounding import bounded_pairs
-        from pellucid.privacy.mechanisms.gram import diagonal
+        from pellucid.privacy.mechanisms.gram_matrix import diagonal
         from pellucid.privacy.noise import Stream
+        from pellucid.privacy.private_tables.bounding import bounded_pairs
 
         chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
         with only_declared(table_path, unit, self.item, self.public_keys, self.other, scratch) as path:

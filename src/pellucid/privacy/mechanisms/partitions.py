@@ -45,7 +45,7 @@ class Partitions:
     Why the code meets it: `chances` computes whole numbers in units of 2^-128 and rounds so that both inequalities hold for them as
     they are; a key is named when 128 bits of its own are below its number. Keys come in their own order.
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     key: str
@@ -119,7 +119,7 @@ class Partitions:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [self.key])
 
@@ -127,9 +127,9 @@ class Partitions:
         """The release: the key column, sorted."""
         import pyarrow as pa
 
-        from pellucid.privacy.mechanisms.bounding import bounded_pairs
-        from pellucid.privacy.mechanisms.gram import diagonal
+        from pellucid.privacy.mechanisms.gram_matrix import diagonal
         from pellucid.privacy.noise import Stream
+        from pellucid.privacy.private_tables.bounding import bounded_pairs
 
         stream, relation = Stream(key), unit_of(unit).relation
         pairs = bounded_pairs(table_path, unit, self.key, self.max_contributions, stream.subkey("bounding"), scratch)

@@ -33,7 +33,7 @@ class SelectBest:
     Source: Dwork, Roth (2014), section 3.3; McKenna, Sheldon (2020).
     Why the code meets it: what leaves is the place of the maximum, and the settings' names are public.
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     columns: tuple[str, ...]
@@ -88,7 +88,7 @@ class SelectBest:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [], list(self.columns))
 
@@ -106,7 +106,7 @@ class SelectBest:
         """The settings' scores (before noise: private)."""
         import numpy as np
 
-        from pellucid.privacy.mechanisms.bounding import bounded_rows
+        from pellucid.privacy.private_tables.bounding import bounded_rows
 
         total = np.zeros(len(self.columns), dtype=np.int64)
         for rows in bounded_rows(table_path, unit, list(self.columns), key, scratch, self.served):

@@ -37,7 +37,7 @@ class Quantiles:
     (2020) for the choice.
     Why the code meets it: counts, scores and noise are integers, the grid is public, and what leaves are places on it, put in order.
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     column: str
@@ -110,7 +110,7 @@ class Quantiles:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [], [self.column])
 
@@ -136,7 +136,7 @@ class Quantiles:
         """How many units have each point of the grid (before noise: private)."""
         import numpy as np
 
-        from pellucid.privacy.mechanisms.bounding import bounded_rows
+        from pellucid.privacy.private_tables.bounding import bounded_rows
 
         total = np.zeros(self.steps + 1, dtype=np.int64)
         for rows in bounded_rows(table_path, unit, [self.column], key, scratch, self.points):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pellucid.privacy.mechanisms.bounded_sum import Sum
 from pellucid.privacy.mechanisms.clicks import Clicks
-from pellucid.privacy.mechanisms.gram import Gram
+from pellucid.privacy.mechanisms.equal_norm_gram import EqualNormGram
+from pellucid.privacy.mechanisms.gram_matrix import Gram
 from pellucid.privacy.mechanisms.histogram import Histogram
 from pellucid.privacy.mechanisms.mean import Mean
 from pellucid.privacy.mechanisms.pairs import Pairs
@@ -16,6 +17,7 @@ from pellucid.privacy.mechanisms.top_k import TopK
 MECHANISMS: dict[str, type] = {
     "select_best": SelectBest,
     "clicks": Clicks,
+    "equal_norm_gram": EqualNormGram,
     "gram": Gram,
     "histogram": Histogram,
     "mean": Mean,

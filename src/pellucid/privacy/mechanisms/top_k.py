@@ -38,7 +38,7 @@ class TopK:
     Why the code meets it: counts are sums over units of 0 and 1; each maximum draws from a stream of its own; keys tie by their declared
     order, which is public. What is not declared is never looked at, so it cannot be named.
 
-    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram.py).
+    Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
     key: str
@@ -90,8 +90,8 @@ class TopK:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
-        from pellucid.privacy.mechanisms.public_partitions import check_public_keys
+        from pellucid.privacy.private_tables.private_columns import checked_columns
+        from pellucid.privacy.private_tables.public_partitions import check_public_keys
 
         checked_columns(table_path, unit, [self.key])
         check_public_keys(table_path, self.key, self.public_keys, "whatever")
@@ -109,9 +109,9 @@ class TopK:
 
     def counts(self, table_path: Path, unit: str | Unit, key: bytes, scratch: Path) -> tuple[pa.Array, NDArray[Any]]:
         """The declared keys and how many units hold each (before noise: private)."""
-        from pellucid.privacy.mechanisms.bounding import bounded_pairs
-        from pellucid.privacy.mechanisms.gram import diagonal
-        from pellucid.privacy.mechanisms.public_partitions import counts_of_public_keys
+        from pellucid.privacy.mechanisms.gram_matrix import diagonal
+        from pellucid.privacy.private_tables.bounding import bounded_pairs
+        from pellucid.privacy.private_tables.public_partitions import counts_of_public_keys
 
         pairs = bounded_pairs(table_path, unit, self.key, ALL, key, scratch)
         try:

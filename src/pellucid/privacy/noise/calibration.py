@@ -39,7 +39,7 @@ from pellucid.privacy.parameters import checked_count, checked_delta, checked_ep
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-MAX_CELLS = 10_000
+MAX_CELLS = 1 << 22
 ROUNDING = 1.0 + 1e-6
 SMOOTH = 4  # sigma^2 from which the cosets are as good as equal
 REACH = 16.0  # tails of S beyond this many standard deviations enter by their bound exp(-REACH^2 / 2) = 2.6e-56

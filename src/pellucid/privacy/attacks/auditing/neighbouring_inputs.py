@@ -63,6 +63,8 @@ def crowds_at_once(mechanism: Any, people: int) -> int:
 
 def crowd_sizes(numbers: dict[str, float]) -> list[int]:
     """So many people that a crowd's items are named, all but a few; where naming is all that is released, from half of them down."""
+    if "scale" in numbers:  # weights: of two items a person, each adds at least a third of the scale to an item's cell
+        return [math.ceil((max(0.0, numbers.get("threshold", 0.0)) + 4 * numbers["sigma"]) * 3 / numbers["scale"]) + 1]
     if "half" in numbers:
         return sorted({1, *(max(1, int(numbers["half"]) // part) for part in (1, 2, 4, 8))})
     return [math.ceil(max(0.0, numbers.get("threshold", 0.0)) + 4 * numbers["sigma"]) + 1]
@@ -81,6 +83,9 @@ def _size(mechanism: Any) -> tuple[int, int, int]:
     if mechanism.name == "partitions":
         return mechanism.max_contributions, mechanism.max_contributions, ROWS
     declared = len(getattr(mechanism, "public_keys", ()))
+    if mechanism.name == "equal_norm_gram":  # everybody's part has the same length: two items each, so that pairs are seen too
+        width = min(2, mechanism.max_contributions, declared or 2)
+        return width, width, min(mechanism.max_items, declared or mechanism.max_items)
     width = min(mechanism.max_contributions, declared or mechanism.max_contributions)
     return width, width * getattr(mechanism, "rows", 1), min(mechanism.max_items, declared or mechanism.max_items)
 
@@ -121,7 +126,8 @@ def _sums(mechanism: Any, released: pa.Table, width: int, crowds: int) -> NDArra
     own = (first >= 0) & (first < crowds)
     if released.column_names[1:2] == ["item_b"]:
         own &= first == crowd(released.column(1))
-    amounts = np.asarray(released.column("count")) if "count" in released.column_names else np.ones(len(first))
+    column = next((name for name in ("count", "weight") if name in released.column_names), None)
+    amounts = np.asarray(released.column(column)) if column is not None else np.ones(len(first))
     return np.bincount(first[own], weights=amounts[own], minlength=crowds)
 
 
@@ -218,7 +224,7 @@ WHOLE: dict[str, Callable[[Any, dict[str, float], int], tuple[Tables, Score]]] =
     "top_k": _top,
     "sum": _totals,
 }
-CELLS = frozenset({"clicks", "gram", "histogram", "pairs", "partitions"})
+CELLS = frozenset({"clicks", "equal_norm_gram", "gram", "histogram", "pairs", "partitions"})
 
 
 def _both(columns: dict[str, NDArray[Any]], people: int) -> Tables:

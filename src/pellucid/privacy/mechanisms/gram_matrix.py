@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pellucid.privacy.accounting import promise, set_fields
-from pellucid.privacy.mechanisms.public_partitions import (
+from pellucid.privacy.mechanisms.threshold import FAR, Plan, named, plan
+from pellucid.privacy.noise import DiscreteGaussian
+from pellucid.privacy.parameters import checked_count, checked_name
+from pellucid.privacy.private_tables.public_partitions import (
     check_public_keys,
     checked_public_keys,
     counts_of_public_keys,
     only_declared,
 )
-from pellucid.privacy.mechanisms.threshold import FAR, Plan, named, plan
-from pellucid.privacy.noise import DiscreteGaussian
-from pellucid.privacy.parameters import checked_count, checked_name
 from pellucid.store import ADD_REMOVE, REPLACE, Unit, unit_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from pellucid.privacy.noise import Stream
+    from pellucid.privacy.noise import DiscreteLaplace, Stream
 
 MAX_CAP = 100
 MAX_ITEMS = 4096
+
+
+class NoiseAndThreshold(Protocol):
+    """What a matrix needs of a plan: the noise of every cell, and the threshold of its diagonal."""
+
+    @property
+    def noise(self) -> DiscreteGaussian | DiscreteLaplace: ...
+
+    @property
+    def threshold(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,7 @@ class Gram:
 
     def check(self, table_path: Path, unit: str | Unit) -> None:
         """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.mechanisms.private_columns import checked_columns
+        from pellucid.privacy.private_tables.private_columns import checked_columns
 
         checked_columns(table_path, unit, [self.item])
         if self.public_keys:
@@ -123,8 +133,8 @@ class Gram:
 
         `key` is the release's own (keys.release_key). Reads Parquet in portions; memory does not grow with the number of rows.
         """
-        from pellucid.privacy.mechanisms.bounding import bounded_pairs
         from pellucid.privacy.noise import Stream
+        from pellucid.privacy.private_tables.bounding import bounded_pairs
 
         chosen, stream = self.plan(epsilon, delta, unit_of(unit).relation), Stream(key)
         with only_declared(table_path, unit, self.item, self.public_keys, self.other, scratch) as path:
@@ -138,22 +148,6 @@ class Gram:
             return protected(items, counts, lambda kept: pair_counts(pairs, kept), chosen, stream, at_most)
         finally:
             pairs.unlink()
-
-
-def gram(
-    item: str,
-    max_contributions: int = 5,
-    max_items: int = 2000,
-    *,
-    public_keys: Sequence[str] | Sequence[int] = (),
-    other: str = "",
-) -> Gram:
-    """The bounded Gram matrix of the `item` column: at most `max_contributions` items of each unit count, at most `max_items` are named.
-
-    `public_keys` lists the items when they are known beforehand, as a catalogue is: then all of them are in the release and nothing is left
-    out; other values are counted as the item `other`, or refused where there is none.
-    """
-    return Gram(item, max_contributions, max_items, tuple(public_keys), other)
 
 
 def diagonal(pairs: Path) -> tuple[pa.Array, NDArray[Any]]:
@@ -213,7 +207,7 @@ def protected(
     items: pa.Array,
     counts: NDArray[Any],
     cells_of: Callable[[pa.Array], NDArray[Any]],
-    chosen: Plan,
+    chosen: NoiseAndThreshold,
     stream: Stream,
     at_most: int,
 ) -> pa.Table:
@@ -226,7 +220,7 @@ def protected(
     return long_form(kept, noised_triangle(noised[places], cells_of(kept), chosen, stream))
 
 
-def noised_triangle(noised: NDArray[Any], cells: NDArray[Any], chosen: Plan, stream: Stream) -> list[NDArray[Any]]:
+def noised_triangle(noised: NDArray[Any], cells: NDArray[Any], chosen: NoiseAndThreshold, stream: Stream) -> list[NDArray[Any]]:
     """Row by row the upper triangle: the diagonal as it was noised when items were named, the rest with noise of its own."""
     import numpy as np
 

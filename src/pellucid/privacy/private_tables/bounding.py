@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.mechanisms.private_columns import batches, checked_columns, plain_schema, plain_type, schema_of, unit_type
+from pellucid.privacy.private_tables.private_columns import (
+    batches,
+    checked_columns,
+    plain_schema,
+    plain_type,
+    schema_of,
+    unit_type,
+)
 from pellucid.store import Unit
 
 if TYPE_CHECKING:

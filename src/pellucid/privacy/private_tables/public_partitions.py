@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.mechanisms.bounding import _private_file
-from pellucid.privacy.mechanisms.private_columns import plain_type, raw_batches
+from pellucid.privacy.private_tables.bounding import _private_file
+from pellucid.privacy.private_tables.private_columns import plain_type, raw_batches
 from pellucid.store import Unit, unit_of
 
 if TYPE_CHECKING:
