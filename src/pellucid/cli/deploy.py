@@ -10,7 +10,9 @@ from pellucid.cli import options, state_folder
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("alias", metavar="ALIAS", nargs="?", help="search or recommend; without it, what is deployed is listed")
+    parser.add_argument(
+        "alias", metavar="ALIAS", nargs="?", help="search, rank or recommend; without it, what is deployed is listed"
+    )
     parser.add_argument(
         "run", metavar="RUN", nargs="?", default="last", help="a run, the start of its name, last (default) or last~1"
     )

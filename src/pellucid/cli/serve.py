@@ -48,10 +48,10 @@ def _demo(folder: Path) -> Path:
     from pellucid.cli.demo import copy_files
     from pellucid.packages.publishing import publish
     from pellucid.pipeline.running import load, run
-    from pellucid.registry import ALIASES, newest_open
+    from pellucid.registry import newest_open
 
     home = folder / ".pellucid"
-    if (home / "state.db").exists() and all(newest_open(home, alias) for alias in ALIASES):
+    if (home / "state.db").exists() and all(newest_open(home, alias) for alias in ("search", "recommend")):
         return home
     copy_files(folder)
     print(f"making the demonstration in {os.path.relpath(folder)}", file=sys.stderr)

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from pellucid.search.batch_ranking import rank_file
     from pellucid.search.documents import Documents, documents_of, read_documents, read_queries
     from pellucid.search.engine import DEEPEST_PAGE, Answer, Engine, Hit
-    from pellucid.search.index_step import index
     from pellucid.search.label_free import Ranker
+    from pellucid.search.learned_ranking import checked_ranking
     from pellucid.search.search_index import KIND, build
+    from pellucid.search.search_steps import features, index, learn
 
 __all__ = [
-    "DEEPEST_PAGE", "KIND", "Answer", "Documents", "Engine", "Hit", "Ranker", "build", "documents_of", "index", "rank_file",
-    "read_documents", "read_queries",
+    "DEEPEST_PAGE", "KIND", "Answer", "Documents", "Engine", "Hit", "Ranker", "build", "checked_ranking", "documents_of", "features",
+    "index", "learn", "rank_file", "read_documents", "read_queries",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -30,8 +31,9 @@ __getattr__ = lazy_names(
         "batch_ranking": ("rank_file",),
         "documents": ("Documents", "documents_of", "read_documents", "read_queries"),
         "engine": ("DEEPEST_PAGE", "Answer", "Engine", "Hit"),
-        "index_step": ("index",),
         "label_free": ("Ranker",),
+        "learned_ranking": ("checked_ranking",),
         "search_index": ("KIND", "build"),
+        "search_steps": ("features", "index", "learn"),
     },
 )

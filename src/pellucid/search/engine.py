@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import UsageError
 from pellucid.search.full_text import FullText, Snippet, asked_words, checked_query, uses_syntax
 from pellucid.search.label_free import FEATURES, POOL, Ranker
+from pellucid.search.ranking_features import DEPTH, NAMES, features
 from pellucid.search.search_index import unpack
 
 if TYPE_CHECKING:
@@ -71,11 +72,12 @@ class Engine:
         offset: int = 0,
         filters: Mapping[str, Sequence[str]] | None = None,
         ranking: str = "label-free",
+        learned: Model | None = None,
     ) -> Answer:
         """The best `k` documents from place `offset` on. An empty query matches all documents, in the order of their ids.
 
-        `filters`: by facet the values of which a document must have one. Raises UsageError for a query that is too long, a ranking, facet
-        or page that there is not.
+        `learned`: a ranker (`learn`) that puts the first hundred of the label-free ranking in its order. `filters`: by facet the values of
+        which a document must have one. Raises UsageError for a query that is too long, a ranking, facet or page that there is not.
         """
         if ranking not in RANKINGS:
             raise UsageError(f'there is no ranking "{ranking}"', fix=f"It is one of {', '.join(RANKINGS)}")
@@ -89,10 +91,13 @@ class Engine:
             return Answer(query, 0, (), notes=(*notes, said), did_you_mean=self.text.did_you_mean(query))
         matches = self.text.matches(parsed, POOL if query else DEEPEST_PAGE + 100)
         order, scores, parts = self._ranked(asked, matches.documents, ranking)
+        names = [*FEATURES, "neighbours"] if ranking == "label-free" else ["words"]
+        if learned is not None and ranking == "label-free" and asked and len(order):
+            order, scores, parts = self._learned(asked, order, scores, parts, learned)
+            names += [f"learned:{name}" for name in NAMES]
         hits = []
         for place in range(offset, min(offset + k, len(order))):
             number = int(order[place])
-            names = [*FEATURES, "neighbours"] if ranking == "label-free" else ["words"]
             why = {name: round(float(value), 4) for name, value in zip(names, parts[place], strict=True)} if asked else {}
             hits.append(self._hit(number, float(scores[place]), parsed, why))
         did_you_mean = self.text.did_you_mean(query) if query else None
@@ -129,6 +134,25 @@ class Engine:
             np.concatenate([scores, np.full(len(missing), least)]),
             np.concatenate([parts.reshape(-1, width), np.zeros((len(missing), width))]),
         )
+
+    def _learned(
+        self, asked: str, order: NDArray[Any], scores: NDArray[Any], parts: NDArray[Any], learned: Model
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """The first hundred in the learned order, the others below; what each feature added beside the parts."""
+        import numpy as np
+
+        from pellucid.search import learned_ranking
+        from pellucid.search.label_free import Ranked
+
+        head = min(DEPTH, len(order))
+        values = features(self.ranker, asked, Ranked(order, scores, parts))
+        found = np.round(learned_ranking.scores(learned, values), 6)
+        added = learned_ranking.contributions(learned, values)
+        turn = np.argsort(-found, kind="stable")
+        wide = np.concatenate([parts, np.zeros((len(parts), len(NAMES)))], axis=1)
+        wide[:head, parts.shape[1] :] = added
+        place = np.concatenate([turn, np.arange(head, len(order))])
+        return order[place], np.concatenate([found[turn], scores[head:]]), wide[place]
 
     def _hit(self, number: int, score: float, parsed: Any, why: Mapping[str, float]) -> Hit:
         name_of = str(self.index.arrays["id"][number])

@@ -116,6 +116,16 @@ class Ranker:
         order = order[scores[order] > 0]
         return Ranked(held.documents[order], scores[order], scores[order][:, None])
 
+    def coverage(self, query: str, documents: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """For documents by number: the share of the query's terms, weighted by rarity, that each has; and ln(1 + its number of terms)."""
+        import numpy as np
+
+        names, held = np.unique(self.terms(query)), self._pool(documents)
+        title, text = held.counts(names)
+        weights = self._idf[names]
+        share = (title + text > 0) @ weights / max(1e-12, float(weights.sum()))
+        return np.asarray(share), np.log1p(self._title_lengths[documents] + self._text_lengths[documents])
+
     def _pool(self, documents: NDArray[Any] | None) -> _Pool:
         import numpy as np
 

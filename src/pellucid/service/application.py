@@ -93,7 +93,9 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
         q: Annotated[str, Query(description="words, phrases in quotes, -word, AND, OR, title:word")] = "",
         k: Annotated[int, Query(ge=1, le=100, description="results")] = 10,
         page: Annotated[int, Query(ge=1, le=100, description="which k of them")] = 1,
-        rank: Annotated[str, Query(description="label-free, or bm25f: words alone")] = "label-free",
+        rank: Annotated[
+            str, Query(description="label-free; bm25f: words alone; default: the deployed ranker, else label-free")
+        ] = "",
         format: Annotated[str, Query(description="json, csv, ris or html; default: by the Accept header")] = "",
     ) -> Any:
         """The best documents, with what each feature added to their scores. Filters are given as `f.NAME=VALUE`, as often as needed."""
@@ -104,7 +106,9 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
         for name, value in request.query_params.multi_items():
             if name.startswith("f."):
                 filters.setdefault(name[2:], []).append(value)
-        answer = engine.search(q, k, (page - 1) * k, filters, rank)
+        ranker = followed.current.get("rank")
+        learned = ranker.model if ranker is not None and not rank else None
+        answer = engine.search(q, k, (page - 1) * k, filters, rank or "label-free", learned)
         took = time.perf_counter() - begun
         if format == "csv":
             return _file(result_formats.as_csv(answer), "text/csv", "results.csv")
@@ -220,8 +224,10 @@ def _need(followed: FollowedModels, alias: str) -> Served:
     served = followed.current.get(alias)
     if served is None:
         why = followed.refused.get(alias, (0, ""))[1]
-        said = f"no model is served as {alias}" if alias in ("search", "recommend") else f'there is no alias "{alias:.40}"'
-        raise HTTPException(503 if alias in ("search", "recommend") else 404, f"{said}: {why}" if why else said)
+        said = (
+            f"no model is served as {alias}" if alias in ("search", "rank", "recommend") else f'there is no alias "{alias:.40}"'
+        )
+        raise HTTPException(503 if alias in ("search", "rank", "recommend") else 404, f"{said}: {why}" if why else said)
     return served
 
 

@@ -30,6 +30,15 @@ _PARTS = {
     "title": "its title",
     "near": "words near each other",
     "neighbours": "documents like it",
+    "learned:sum": "judgements: the sum",
+    "learned:words": "judgements: its words",
+    "learned:meaning": "judgements: its meaning",
+    "learned:title": "judgements: its title",
+    "learned:near": "judgements: words near each other",
+    "learned:neighbours": "judgements: documents like it",
+    "learned:plain_words": "judgements: the query as asked",
+    "learned:coverage": "judgements: how many of the words",
+    "learned:length": "judgements: its length",
 }
 
 
@@ -50,7 +59,7 @@ class Shown:
         """The address of this state with some of it changed; what is as by default is left out."""
         asked = {"q": self.answer.query, "page": self.page, "k": self.k, "rank": self.rank, "format": "", **changed}
         filters = asked.pop("filters", self.filters)
-        usual = {"q": "", "page": 1, "k": 10, "rank": "label-free", "format": ""}
+        usual = {"q": "", "page": 1, "k": 10, "rank": "", "format": ""}
         pairs = [(name, value) for name, value in asked.items() if value != usual[name]]
         pairs += [(f"f.{name}", value) for name in sorted(filters) for value in filters[name]]
         return f"{path}?{urlencode(pairs)}" if pairs else path

@@ -1,0 +1,110 @@
+"""Search as steps of a pipeline: `index` of documents, `features` of judged queries; `learn` fits a ranker on those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pellucid.errors import DataError
+from pellucid.pipeline.declaration import Output, OutputOf, Source, Step
+from pellucid.search.text_analysis import checked_language
+from pellucid.store import Model, Table
+
+
+def build_index(
+    documents: Table,
+    id_column: str | None = None,
+    title_column: str | None = None,
+    text_column: str | None = None,
+    columns: tuple[str, ...] = (),
+    facets: tuple[str, ...] = (),
+    language: str = "english",
+) -> Model:
+    """The search index of a table of documents; says what it left out."""
+    from pellucid.search.documents import documents_of
+    from pellucid.search.search_index import build
+
+    others = list(dict.fromkeys([*columns, *facets]))
+    found = documents_of(documents, id_column, title_column, text_column, others)
+    for kind, count in found.left_out.items():
+        print(f"{count} documents left out: {kind}")
+    return build(found, language=language, facets=list(facets))
+
+
+def index(
+    of: Source | Step | OutputOf | str,
+    *,
+    id: str | None = None,
+    title: str | None = None,
+    text: str | None = None,
+    columns: Sequence[str] = (),
+    facets: Sequence[str] = (),
+    language: str = "english",
+    name: str = "index",
+) -> Step:
+    """A step that makes the search index of a table of documents: a model that `pellucid serve` answers from.
+
+    `of` is a table with a row a document. `id`, `title`, `text` name its columns (None: the usual names are looked for). `columns` are
+    kept to be shown beside a result (url, date, licence); `facets` are kept too, and results are counted and filtered by them.
+    The index has the label of its documents: that of a private table is private.
+    """
+    settings = {
+        "id_column": id,
+        "title_column": title,
+        "text_column": text,
+        "columns": tuple(columns),
+        "facets": tuple(facets),
+        "language": checked_language(language),
+    }
+    return Step(build_index, name, (Output("", "model"),), {"documents": of}, settings, kind="features")
+
+
+def judged_table(index: Model, queries: Table, judgements: Table) -> Table:
+    """Features and grades of the judged queries; says which judgements are of documents that the index does not have."""
+    from pellucid.search.label_free import Ranker
+    from pellucid.search.ranking_features import as_table, judged_features
+
+    asked = [(str(row["query_id"]), str(row["text"])) for row in _rows(queries, "queries", ("query_id", "text"))]
+    known, strange = set(index.arrays["id"].tolist()), 0
+    judged: dict[str, dict[str, int]] = {}
+    for row in _rows(judgements, "judgements", ("query_id", "doc_id", "grade")):
+        strange += str(row["doc_id"]) not in known
+        judged.setdefault(str(row["query_id"]), {})[str(row["doc_id"])] = int(row["grade"])
+    if strange:
+        print(f"{strange} judgements are of documents that are not in the index")
+    found, names = judged_features(Ranker(index), asked, judged)
+    made: Any = as_table(found, names)
+    return made  # type: ignore[no-any-return]
+
+
+def _rows(table: Table, what: str, columns: tuple[str, ...]) -> list[dict[str, Any]]:
+    rows = table.arrow()
+    missing = [name for name in columns if name not in rows.column_names]
+    if missing:
+        raise DataError(f"the table of {what} has no column {missing[0]}", fix=f"Its columns must be {', '.join(columns)}")
+    held: list[dict[str, Any]] = rows.select(list(columns)).to_pylist()
+    return held
+
+
+def features(
+    index: Source | Step | OutputOf | str,
+    *,
+    queries: Source | Step | OutputOf | str,
+    judgements: Source | Step | OutputOf | str,
+    name: str = "features",
+) -> Step:
+    """A step that makes a table of ranking features of judged queries, for `learn`.
+
+    `queries` has the columns `query_id` and `text`; `judgements` `query_id`, `doc_id` and `grade` (above 0 is relevant), as the SMART
+    reader gives them.
+    """
+    given = {"index": index, "queries": queries, "judgements": judgements}
+    return Step(judged_table, name, (Output("", "table"),), given, {}, kind="features")
+
+
+def learn(features: Any, method: str = "ridge", seed: int = 0) -> Model:
+    """Fit a ranker on a table that `features` made: "ridge" or "lambdarank" (see `learned_ranking`); its baseline is the label-free one."""
+    from pellucid.search.learned_ranking import fit
+    from pellucid.search.ranking_features import of_table
+
+    return fit(of_table(features), method, seed)
