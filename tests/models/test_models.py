@@ -31,7 +31,7 @@ def rows_of(histories: Any) -> pa.Table:
 
 def test_the_exact_gram_table_is_the_gram_matrix(histories: Any) -> None:
     table = private_gram(pa.concat_tables([rows_of(histories)] * 2), "what", "who")  # repeats count once
-    items, counts = matrix_of(table)
+    items, counts, _ = matrix_of(table)
     assert items.tolist() == [f"i{place:02d}" for place in range(12)]
     assert np.array_equal(counts, (histories.T @ histories).toarray())
     pairs = list(zip(table.column("item_a").to_pylist(), table.column("item_b").to_pylist(), strict=True))

@@ -338,7 +338,7 @@ def sensitivity_breaches(case: Case, scratch: Path, relation: str = "add-remove"
         too_far = len(moved) > cells or any(abs(move) > by for move in moved)
         if case.mechanism.name == "mean":  # its bound is one of lengths
             too_far = sum(move * move for move in moved) > cells * by * by
-        if case.mechanism.name == "equal_norm_gram":  # so is its; the 16 are the pads of its proof
+        if case.mechanism.name == "equal_norm_gram":  # so is its; the 64 are the pads of its proof
             too_far = too_long(case.mechanism, moved, cells, relation)
         if too_far or mixed:
             breaches.append(f"{HISTORIES[one]} and {HISTORIES[two]}: {moved}")
@@ -348,7 +348,7 @@ def sensitivity_breaches(case: Case, scratch: Path, relation: str = "add-remove"
 def too_long(mechanism: Any, moved: list[int], cells: int, relation: str) -> bool:
     """Whether a unit moved an equal-norm matrix further than its guarantee says: in length, in any cell, or in how many cells."""
     twice = 2 if relation == "replace" else 1
-    length = sum(move * move for move in moved) > cells - 16
+    length = sum(move * move for move in moved) > cells - 64
     wide = any(abs(move) > mechanism.guarantee(1.0, 1e-6, relation)["scale"] for move in moved)
     return length or wide or len(moved) > twice * mechanism.cells
 

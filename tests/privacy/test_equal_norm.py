@@ -77,7 +77,7 @@ def test_the_longest_move_is_what_the_guarantee_says_over_all_histories() -> Non
 def test_a_weighted_draw_costs_no_more_than_its_length_in_ones_and_the_pads(
     moves: list[int], times: float, epsilon: float
 ) -> None:
-    """The exact delta of a vector, by convolution of the law of <v, X>, against that of |v|^2 + 16 cells moved by 1."""
+    """The exact delta of a vector, by convolution of the law of <v, X>, against that of |v|^2 and the pads in cells moved by 1."""
     squared = sum(move * move for move in moves)
     sigma2 = times * max(squared, 4)
     places, base = own.gaussian_law(sigma2)
@@ -161,7 +161,8 @@ def test_the_name_norm_chooses_and_what_leaves_is_no_count(tmp_path: Path) -> No
     assert "count" not in str(EqualNormGram("item").guarantee(1.0, 1e-6)["sensitivity"])
 
 
-def test_an_epsilon_beyond_the_proof_is_refused() -> None:
+def test_an_epsilon_beyond_the_proof_is_refused(monkeypatch: pytest.MonkeyPatch, fresh_plans: Any) -> None:
+    monkeypatch.setattr(MODULE, "LEAST_SIGMA", 2000.0)
     with pytest.raises(PrivacyError, match="beyond what is proved"):
         EqualNormGram("item").plan(8.0, 1e-6)
 

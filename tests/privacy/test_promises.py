@@ -119,10 +119,10 @@ def test_equal_norms_keep_what_they_declare(mechanism: EqualNormGram, relation: 
     known = described(mechanism, epsilon, delta, relation)
     (event,) = known["events"]
     squared, twice, cap = known["scale"] ** 2, 2 if relation == "replace" else 1, mechanism.max_contributions
-    assert (event["cells"], event["sensitivity"]) == (twice * squared + 16, 1)
+    assert (event["cells"], event["sensitivity"]) == (twice * squared + 64, 1)
     sigma2, parts = float(Fraction(event["sigma2"])), known["delta_parts"]
     assert own.gaussian_delta(math.sqrt(event["cells"] / sigma2), epsilon) <= parts["cells"] * own.MARGIN
-    beyond = math.sqrt(event["cells"] / 16) * math.exp(-3.99 * 16 * sigma2 / squared)
+    beyond = math.sqrt(event["cells"] / 64) * math.exp(-3.99 * 64 * sigma2 / squared)
     assert parts["lattice"] >= beyond / own.MARGIN and sigma2 >= 100**2
     drawn = twice * cap * (cap + 1) // 2
     assert parts["sampler"] >= (1 + math.exp(epsilon)) * drawn * 38 * math.sqrt(sigma2) * 2.0**-256

@@ -48,7 +48,8 @@ VALUES: dict[str, pa.Array] = {
 }
 # How each mechanism is asked for one column.
 ASKED: dict[str, dict[str, Any]] = {
-    "clicks": {"query": "c", "item": "c2", "place": "p"}, "gram": {"item": "c"}, "histogram": {"key": "c"}, "mean": {"columns": ("c",)},
+    "clicks": {"query": "c", "item": "c2", "place": "p"},
+    "equal_norm_gram": {"item": "c"}, "gram": {"item": "c"}, "histogram": {"key": "c"}, "mean": {"columns": ("c",)},
     "pairs": {"item": "c"}, "partitions": {"key": "c"}, "quantiles": {"column": "c", "lower": 0.0, "upper": 2.0},
     "select_best": {"columns": ("c", "c2")},
     "sum": {"columns": ("c",)}, "top_k": {"key": "c", "public_keys": ("a", "b"), "k": 1},
@@ -68,7 +69,9 @@ def test_what_is_checked_can_be_released(name: str, place: str, tmp_path: Path) 
     mechanism, ran = _mechanism(name), []
     for kind, values in VALUES.items():
         plain = pa.array(
-            ["a", "b", "a"] if name in ("top_k", "clicks", "gram", "histogram", "pairs", "partitions") else [0.5, 0.25, 1.0]
+            ["a", "b", "a"]
+            if name in ("top_k", "clicks", "equal_norm_gram", "gram", "histogram", "pairs", "partitions")
+            else [0.5, 0.25, 1.0]
         )
         columns = (
             {"c": values, "c2": values, "p": pa.array([1, 2, 1]), "u": pa.array([1, 2, 3])}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pellucid.errors import UsageError
 from pellucid.search import Engine, build, documents_of
 from pellucid.search.full_text import asked_words, checked_query
-from pellucid.search.spelling import Spelling, _edits
+from pellucid.search.spelling import Words, _edits
 
 ROWS = [
     ("1", "Shock waves on a wing", "The shock wave stands at the edge of the swept wing.", "1958", "lighthill"),
@@ -44,6 +44,8 @@ def test_words_phrases_signs_and_fields(engine):
     assert set(ids(engine, "shock")) == {"1", "3"}
     assert ids(engine, '"shock wave"') == ["1"]
     assert ids(engine, '"wave shock"') == []
+    assert ids(engine, '"edge of the swept wing"') == ["1"] and ids(engine, '"waves on a wing"') == ["1"]
+    assert ids(engine, '"the of"') == []
     assert set(ids(engine, "wave -slab")) == {"1"}
     assert set(ids(engine, "shock AND laminar")) == {"3"}
     assert set(ids(engine, "title:heat OR title:layers")) == {"2", "3"}
@@ -143,7 +145,7 @@ def test_edits_are_the_distance_of_damerau(a, b):
     st.text("abcdef", min_size=4, max_size=8),
 )
 def test_the_nearest_word_is_the_nearest(words, asked):
-    found = Spelling(list(words.items())).nearest(asked)
+    found = Words(sorted(words), [words[word] for word in sorted(words)]).nearest(asked)
     most = 1 if len(asked) <= 5 else 2
     near = sorted((_edits(asked, word, most), -count, word) for word, count in words.items() if _edits(asked, word, most) <= most)
     assert found == (None if asked in words or not near else near[0][2])

@@ -49,6 +49,7 @@ def test_the_arrays_are_what_they_say(rows):
     assert index.arrays["id"].tolist() == kept
     terms, ends = index.arrays["terms"].tolist(), index.arrays["tokens.ends"]
     held: Counter[str] = Counter()
+    whole: Counter[str] = Counter()
     for number, name in enumerate(kept):
         title = rows[name][0]
         assert unpack(index, "title", number) == title
@@ -56,6 +57,8 @@ def test_the_arrays_are_what_they_say(rows):
             begin, end = ends[2 * number + place], ends[2 * number + place + 1]
             assert [terms[token] for token in index.arrays["tokens"][begin:end]] == analyser("english").analyze(part)
         held.update(set(analyser("english").analyze(title)) | set(analyser("english").analyze(unpack(index, "text", number))))
+        whole.update({word.lower() for word in f"{title} {unpack(index, 'text', number)}".split()})
+    assert dict(zip(index.arrays["words"].tolist(), index.arrays["words.documents"].tolist(), strict=True)) == whole
     assert dict(zip(terms, index.arrays["terms.documents"].tolist(), strict=True)) == held
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
 from pellucid.search.full_text import FullText, Snippet, asked_words, checked_query, uses_syntax
-from pellucid.search.label_free import FEATURES, POOL, Ranker
+from pellucid.search.label_free import FEATURES, POOL, WHOLE, Ranker
 from pellucid.search.ranking_features import DEPTH, NAMES, features
 from pellucid.search.search_index import unpack
 
@@ -89,7 +89,7 @@ class Engine:
         if query and not uses_syntax(query) and not len(self.ranker.terms(asked)):
             said = "no document has a word of the query" if asked else "the query has no words"
             return Answer(query, 0, (), notes=(*notes, said), did_you_mean=self.text.did_you_mean(query))
-        matches = self.text.matches(parsed, POOL if query else DEEPEST_PAGE + 100)
+        matches = self.text.matches(parsed, self._deep_enough(query, ranking, offset + k))
         order, scores, parts = self._ranked(asked, matches.documents, ranking)
         names = [*FEATURES, "neighbours"] if ranking == "label-free" else ["words"]
         if learned is not None and ranking == "label-free" and asked and len(order):
@@ -116,12 +116,18 @@ class Engine:
         names = ["title", "text", *map(str, self.index.settings["columns"])]
         return {"id": id, **{name: text for name in names if (text := unpack(self.index, name, number))}}
 
+    def _deep_enough(self, query: str, ranking: str, last: int) -> int:
+        """How many of the documents that match are looked at: all of a small index; else enough for the page, and for the ranking."""
+        if self.count <= WHOLE or not query:
+            return max(WHOLE, last)
+        return max(POOL, last) if ranking == "label-free" else max(200, 2 * last)
+
     def _ranked(self, query: str, matched: NDArray[Any], ranking: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         import numpy as np
 
         if not query or not len(matched):
             return matched, np.zeros(len(matched)), np.zeros((len(matched), 1))
-        whole = self.count <= POOL
+        whole = self.count <= WHOLE
         rank = self.ranker.rank if ranking == "label-free" else self.ranker.by_words
         found = rank(query, None if whole else matched)
         kept = np.isin(found.documents, matched) if whole else np.ones(len(found.documents), dtype=bool)

@@ -1,7 +1,7 @@
 """The full-text side of an index, on tantivy: which documents match, filters, counts, snippets, completion, spelling.
 
-It is built in memory from the search index's own arrays by one writer in one go, and asked which documents match; how they are ranked is
-`label_free`'s part. The parser is only given what is safe: it crashes on thousands of brackets, so a query is at most `LONGEST`
+It is built in memory from the search index's own terms, which are not analysed again, by one writer in one go, and asked which documents
+match; how they are ranked is `label_free`'s part. Stop words are not in it, so they do not count in a phrase either. The parser is only given what is safe: it crashes on thousands of brackets, so a query is at most `LONGEST`
 characters and `DEEPEST` brackets deep, without control characters.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError, suggest
 from pellucid.search.search_index import FIELDS, unpack
-from pellucid.search.spelling import Spelling
-from pellucid.search.text_analysis import analyser, plain_analyser
+from pellucid.search.spelling import Words
+from pellucid.search.text_analysis import analyser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +30,7 @@ _SYNTAX = re.compile(r'["()\[\]{}*:]|(^|\s)[-+]\S|\b(AND|OR|NOT)\b')
 _EXCLUDED = re.compile(r'(^|\s|\()(-|NOT\s+)(\w+:)?("[^"]*"|[^\s()]+)')
 _FIELD = re.compile(r"\b\w+:(?=\S)")
 _WORD = re.compile(r"\w+", re.UNICODE)
+_QUOTED = re.compile(r'"([^"]*)"')
 
 
 @dataclass(frozen=True)
@@ -61,32 +62,32 @@ class FullText:
         builder.add_unsigned_field("number", fast=True)
         for name in FIELDS:
             builder.add_text_field(name, tokenizer_name="words")
-        builder.add_text_field("plain", tokenizer_name="plain", index_option="freq")
         for place in range(len(self.facets)):
             builder.add_text_field(f"facet_{place}", tokenizer_name="raw", index_option="basic", fast=True)
         self._schema = builder.build()
         self._tantivy = tantivy.Index(self._schema)
-        self._tantivy.register_tokenizer("words", analyser(str(index.settings["language"])))
-        self._tantivy.register_tokenizer("plain", plain_analyser())
+        self._analyser = analyser(str(index.settings["language"]))
+        self._tantivy.register_tokenizer("words", _terms_as_they_are())
         writer = self._tantivy.writer(_HEAP, 1)  # one writer: more would number documents in an order of chance
         for document in self._documents():
             writer.add_document(document)
         writer.commit()
         writer.wait_merging_threads()
+        self._tantivy.register_tokenizer("words", self._analyser)  # for queries and snippets, which are text
         self._tantivy.reload()
         self._searcher = self._tantivy.searcher()
-        self._spelling = Spelling(self._searcher.terms_with_prefix("plain", ""))
+        self._words = Words(index.arrays["words"].tolist(), index.arrays["words.documents"])
 
     def _documents(self) -> Iterator[Any]:
         import tantivy
 
+        terms, tokens = self._index.arrays["terms"].tolist(), self._index.arrays["tokens"]
+        ends = self._index.arrays["tokens.ends"].tolist()
         for number in range(len(self._index.arrays["id"])):
             document = tantivy.Document()
             document.add_unsigned("number", number)
-            for name in FIELDS:
-                text = unpack(self._index, name, number)
-                document.add_text(name, text)
-                document.add_text("plain", text)
+            for place, name in enumerate(FIELDS, 2 * number):
+                document.add_text(name, " ".join([terms[token] for token in tokens[ends[place] : ends[place + 1]].tolist()]))
             for place, name in enumerate(self.facets):
                 if value := unpack(self._index, name, number):
                     document.add_text(f"facet_{place}", value)
@@ -100,7 +101,8 @@ class FullText:
         if not query.strip():
             asked = tantivy.Query.all_query()
         elif _SYNTAX.search(query) and _depth(query) <= DEEPEST:
-            asked, problems = self._tantivy.parse_query_lenient(query, list(FIELDS), field_boosts={"title": 2.0})
+            phrases = _QUOTED.sub(self._without_stop_words, query)
+            asked, problems = self._tantivy.parse_query_lenient(phrases, list(FIELDS), field_boosts={"title": 2.0})
             notes = tuple(dict.fromkeys(_explained(problem) for problem in problems))
             if problems:
                 asked = self._plain(query)
@@ -118,6 +120,10 @@ class FullText:
             either = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, field, value)) for value in values]
             parts.append((tantivy.Occur.Must, tantivy.Query.boolean_query(either)))
         return (asked if len(parts) == 1 else tantivy.Query.boolean_query(parts)), notes
+
+    def _without_stop_words(self, phrase: re.Match[str]) -> str:
+        """A phrase without the words that the index does not have, so that those on their two sides are neighbours as they are there."""
+        return '"' + " ".join(word for word in _WORD.findall(phrase[1]) if self._analyser.analyze(word)) + '"'
 
     def _plain(self, query: str) -> Any:
         """Any of the words, without syntax."""
@@ -177,15 +183,22 @@ class FullText:
         if not words or len(last) > 40:
             return []
         prefix = words[-1]
-        found = self._searcher.terms_with_prefix("plain", prefix, limit=most + 1)
+        found = self._words.beginning_with(prefix, most + 1)
         head = " ".join([*before, last[: len(last) - len(prefix)]]).strip()
-        return [f"{head} {word}".strip() for word, _ in found if word != prefix][:most]
+        return [f"{head} {word}".strip() for word in found if word != prefix][:most]
 
     def did_you_mean(self, query: str) -> str | None:
         """The query with words that no document has replaced by the nearest that one has; None where nothing is replaced."""
         if _SYNTAX.search(query):
             return None
-        return self._spelling.corrected(query)
+        return self._words.corrected(query)
+
+
+def _terms_as_they_are() -> Any:
+    """The analyser of what is analysed already."""
+    import tantivy
+
+    return tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
 
 
 def checked_query(query: str) -> str:

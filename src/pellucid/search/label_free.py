@@ -36,7 +36,8 @@ K1, TITLE_WEIGHT, TITLE_B, TEXT_B = 2.0, 2.0, 0.5, 0.75
 FEEDBACK_DOCUMENTS, FEEDBACK_TERMS, FEEDBACK_SHARE = 10, 60, 0.5
 BEST = 100
 CLIP = (-3.0, 6.0)
-POOL = 2000  # documents ranked for a query: the best by words alone
+WHOLE = 2000  # documents up to which all of an index are ranked for every query
+POOL = 1000  # of a larger index: those ranked for a query, the best by words alone
 LONGEST_QUERY = 64  # terms of a query that are used
 WINDOW = 4
 _DIGITS = 6
@@ -70,7 +71,7 @@ class Ranker:
         self._title_mean, self._text_mean = max(1e-9, self._title_lengths.mean()), max(1e-9, self._text_lengths.mean())
         held = arrays["terms.documents"].astype(np.float64)
         self._idf = np.log(1 + (self.count - held + 0.5) / (held + 0.5))
-        self._everyone = _Pool(self, np.arange(self.count)) if self.count <= POOL else None
+        self._everyone = _Pool(self, np.arange(self.count)) if self.count <= WHOLE else None
 
     def terms(self, query: str) -> NDArray[Any]:
         """The query's terms by number, in order, as far as the index has them."""

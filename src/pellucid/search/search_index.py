@@ -7,6 +7,7 @@ random.
 Arrays, for n documents in the order of their ids and v terms:
 - `id` (text, n); `title`, `text` and each other column c as UTF-8 bytes one after the other, with n + 1 offsets in `title.ends`, ...;
 - `terms` (text, v, sorted), `terms.documents` (int32, v: in how many documents each stands);
+- `words`, `words.documents`: the same for whole words in lower case, for completion and spelling;
 - `tokens` (int32: terms by number, title before text, document after document), `tokens.ends` (int64, 2 n + 1: where each title and each
   text begins);
 - `lsa` (float32, n x k, rows of length 1), `lsa.terms` (float32, v x k): see `latent_semantics`;
@@ -15,12 +16,13 @@ Arrays, for n documents in the order of their ids and v terms:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
 from pellucid.search.documents import Documents
-from pellucid.search.text_analysis import analyser, checked_language
+from pellucid.search.text_analysis import analyser, checked_language, plain_analyser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +53,7 @@ def build(documents: Documents, *, language: str = "english", facets: Sequence[s
             ["" if one is None else str(one) for one in documents.table.column(name).to_pylist()]
         )
     arrays |= _tokens([documents.table.column(name).to_pylist() for name in FIELDS], language)
+    arrays |= _words([documents.table.column(name).to_pylist() for name in FIELDS])
     arrays |= latent_semantics.fit(arrays["tokens"], arrays["tokens.ends"], len(arrays["terms"]))
     settings = {
         "language": language,
@@ -74,6 +77,21 @@ def unpack(model: Model, column: str, document: int) -> str:
     """The text of a document's column."""
     ends = model.arrays[f"{column}.ends"]
     return model.arrays[column][ends[document] : ends[document + 1]].tobytes().decode(errors="replace")
+
+
+def _words(fields: Sequence[Sequence[str]]) -> dict[str, NDArray[Any]]:
+    """`words` and `words.documents`: in how many documents each whole word stands."""
+    import numpy as np
+
+    analyse = plain_analyser().analyze
+    counts: Counter[str] = Counter()
+    for texts in zip(*fields, strict=True):
+        counts.update({word for text in texts for word in analyse(text)})
+    words = sorted(counts)
+    return {
+        "words": np.array(words or [], dtype=np.str_),
+        "words.documents": np.array([counts[word] for word in words], dtype=np.int32),
+    }
 
 
 def _tokens(fields: Sequence[Sequence[str]], language: str) -> dict[str, NDArray[Any]]:

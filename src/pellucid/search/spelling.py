@@ -1,4 +1,4 @@
-"""Spelling: the nearest word that the documents have, for one that none of them has.
+"""Completion, and spelling: the nearest word that the documents have, for one that none of them has.
 
 Nearest by edits (Damerau 1964: a letter added, left out, changed, or two neighbours swapped), at most one for words up to five letters and
 two for longer ones; among equals the more frequent word, then the first by alphabet. Words that could be near are found by their length and
@@ -8,22 +8,36 @@ the set of their letters, so that only a few are compared letter by letter.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SHORTEST = 4  # letters: shorter words are near to too many others
 _WORD = re.compile(r"\w+", re.UNICODE)
 
 
-class Spelling:
-    """The words of an index with the number of documents that have each."""
+class Words:
+    """The whole words of an index, sorted, with the number of documents that have each."""
 
-    def __init__(self, words: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, words: Sequence[str], documents: Sequence[int] | NDArray[Any]) -> None:
         import numpy as np
 
-        self._known = dict(words)
-        self._words = [word for word, _ in words if len(word) >= SHORTEST - 1 and not word.isdecimal()]
+        self._sorted, self._documents = list(words), np.asarray(documents)
+        self._known = dict(zip(self._sorted, self._documents.tolist(), strict=True))
+        self._words = [word for word in words if len(word) >= SHORTEST - 1 and not word.isdecimal()]
         self._lengths = np.array([len(word) for word in self._words], dtype=np.int16)
         self._letters = np.array([_letters(word) for word in self._words], dtype=np.uint64)
+
+    def beginning_with(self, prefix: str, most: int) -> list[str]:
+        """The words that begin so, those of most documents first, equal ones by alphabet."""
+        import numpy as np
+
+        low, high = bisect_left(self._sorted, prefix), bisect_left(self._sorted, prefix + "\U0010ffff")
+        order = np.argsort(-self._documents[low:high], kind="stable")[:most]
+        return [self._sorted[low + at] for at in order.tolist()]
 
     def corrected(self, query: str) -> str | None:
         """The query with its unknown words replaced; None where nothing is to replace."""

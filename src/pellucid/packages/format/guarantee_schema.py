@@ -17,7 +17,7 @@ from pellucid.packages.format.untrusted_json import refuse, take
 _SHA256 = re.compile("[0-9a-f]{64}")
 _RATIO = re.compile(r"[0-9]{1,40}(/[1-9][0-9]{0,39})?")
 MAX_EVENTS = 10_000
-MAX_CELLS = 10_000  # as in pellucid.privacy.noise.calibration
+MAX_CELLS = {"sigma2": 1 << 22, "scale": 10_000}  # Gaussian: as in pellucid.privacy.noise.calibration
 
 
 def checked(data: Any, where: str) -> Mapping[str, Any]:
@@ -84,7 +84,7 @@ def _is_event(event: Any) -> bool:
     size = {"discrete_gaussian": "sigma2", "discrete_laplace": "scale"}.get(str(event["noise"]), "")
     if event.keys() != {"noise", size, "sensitivity", "cells"}:
         return False
-    for name, most in (("sensitivity", 1 << 40), ("cells", MAX_CELLS)):
+    for name, most in (("sensitivity", 1 << 40), ("cells", MAX_CELLS[size])):
         value = event[name]
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             return False
