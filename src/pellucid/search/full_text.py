@@ -1,8 +1,9 @@
 """The full-text side of an index, on tantivy: which documents match, filters, counts, snippets, completion, spelling.
 
 It is built in memory from the search index's own terms, which are not analysed again, by one writer in one go, and asked which documents
-match; how they are ranked is `label_free`'s part. Stop words are not in it, so they do not count in a phrase either. The parser is only given what is safe: it crashes on thousands of brackets, so a query is at most `LONGEST`
-characters and `DEEPEST` brackets deep, without control characters.
+match; how they are ranked is `label_free`'s part. Stop words are not in it, so they do not count in a phrase either. The parser is only
+given what is safe: it crashes on thousands of brackets, so a query is at most `LONGEST` characters and `DEEPEST` brackets deep, without
+control characters.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError, suggest
+from pellucid.search.label_free import LONGEST_QUERY, TITLE_WEIGHT
 from pellucid.search.search_index import FIELDS, unpack
 from pellucid.search.spelling import Words
 from pellucid.search.text_analysis import analyser
@@ -102,7 +104,7 @@ class FullText:
             asked = tantivy.Query.all_query()
         elif _SYNTAX.search(query) and _depth(query) <= DEEPEST:
             phrases = _QUOTED.sub(self._without_stop_words, query)
-            asked, problems = self._tantivy.parse_query_lenient(phrases, list(FIELDS), field_boosts={"title": 2.0})
+            asked, problems = self._tantivy.parse_query_lenient(phrases, list(FIELDS), field_boosts={"title": TITLE_WEIGHT})
             notes = tuple(dict.fromkeys(_explained(problem) for problem in problems))
             if problems:
                 asked = self._plain(query)
@@ -126,10 +128,15 @@ class FullText:
         return '"' + " ".join(word for word in _WORD.findall(phrase[1]) if self._analyser.analyze(word)) + '"'
 
     def _plain(self, query: str) -> Any:
-        """Any of the words, without syntax."""
-        words = " ".join(_WORD.findall(query))
-        parsed, _ = self._tantivy.parse_query_lenient(words.lower(), list(FIELDS), field_boosts={"title": 2.0})
-        return parsed
+        """Any of the words, without syntax and without the parser."""
+        import tantivy
+
+        either = []
+        for term in dict.fromkeys(self._analyser.analyze(query)[:LONGEST_QUERY]):
+            for name, boost in (("title", TITLE_WEIGHT), ("text", 1.0)):
+                one = tantivy.Query.term_query(self._schema, name, term)
+                either.append((tantivy.Occur.Should, one if boost == 1.0 else tantivy.Query.boost_query(one, boost)))
+        return tantivy.Query.boolean_query(either) if either else tantivy.Query.empty_query()
 
     def matches(self, parsed: Any, most: int) -> Matches:
         """The documents that match, the best `most` of them by words."""
