@@ -14,11 +14,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
+from pellucid.models.recommendation import explain, recommend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pellucid.store import Model
+
+__all__ = ["contributions", "explain", "fit", "recommend", "scores"]
 
 
 def fit(

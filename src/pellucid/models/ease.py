@@ -32,11 +32,14 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError, UsageError
+from pellucid.models.recommendation import explain, recommend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pellucid.store import Model
+
+__all__ = ["explain", "fit", "fit_people", "recommend", "scores"]
 
 REACH = 3.0
 LEAST = 10.0

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError, UsageError
 from pellucid.models import neighbour_table
+from pellucid.models.recommendation import explain, recommend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pellucid.store import Model
+
+__all__ = ["explain", "fit", "fit_people", "recommend", "scores"]
 
 REACH = 3.0
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError, UsageError
 from pellucid.models import neighbour_table
+from pellucid.models.recommendation import explain, recommend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pellucid.store import Model
+
+__all__ = ["explain", "fit", "history_weights", "recommend", "scores"]
 
 WINDOW = 3
 DECAY = 0.5

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError
+from pellucid.models.recommendation import explain, recommend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pellucid.store import Model
+
+__all__ = ["explain", "fit", "fit_people", "recommend", "scores"]
 
 
 def fit(gram: Any) -> Model:

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
 from pellucid.models import neighbour_table
+from pellucid.models.recommendation import explain, recommend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pellucid.store import Model
+
+__all__ = ["explain", "fit", "recommend", "scores"]
 
 
 def fit(table: Any, item: str, unit: str, alpha: float = 1.0, beta: float = 0.5, neighbours: int = 200) -> Model:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+from anyio import to_thread
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -24,6 +28,7 @@ from pellucid.service.followed_models import FollowedModels, Served
 from pellucid.service.request_counters import RequestCounters
 
 LARGEST_BODY = 1 << 20  # bytes
+THREADS = 2 * (os.cpu_count() or 2)  # requests worked on at once; more would only take the cores from each other
 MOST_ITEMS = 1000  # of a history that is sent
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -47,6 +52,9 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         followed.start()
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
+        sys.setswitchinterval(0.001)  # a request that waits for its turn waits a thousandth of a second, not five
+        gc.freeze()  # what was loaded stays: it need not be looked through while requests wait
         if on_start is not None:
             on_start()
         yield
