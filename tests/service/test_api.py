@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import time
 import urllib.parse
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from conftest import Serving, end, start
+from conftest import Serving, asking, end, start
 from pellucid.errors import LabelError, UsageError
-from pellucid.models import recommend
+from pellucid.models import recommend, scores
 from pellucid.registry import Deployments, guarantees_behind, newest_open
 from pellucid.service import browser_model
 
@@ -184,17 +186,29 @@ def test_a_model_leads_to_its_guarantees(serving: Serving, shop: Path):
 
 
 def test_the_browsers_model_is_the_open_one(serving: Serving, shop: Path):
-    model = Deployments(shop).load(Deployments(shop).current()["recommend"].artifact)
-    held = browser_model.packed(model, None, "d")
-    length = int.from_bytes(held[:4], "little")
-    head = json.loads(held[4 : 4 + length])
-    count, row = len(head["items"]), head["row"]
-    columns = np.frombuffer(held, "<u4", count * row, 4 + length).reshape(count, row)
-    weights = np.frombuffer(held, np.int8, count * row, 4 + length + 4 * count * row).reshape(count, row)
-    whole = np.zeros((count, count))
-    np.put_along_axis(whole, columns.astype(np.int64), weights * np.array(head["scale"])[:, None], axis=1)
-    off = np.abs(whole - model.arrays["weights"])
-    assert (off <= np.abs(model.arrays["weights"]).max(axis=1, keepdims=True) / 254 * 1.001 + 1e-9).all()
+    """Every kind that can be scored there: each weight within half a step of a byte, the largest of each row."""
+    import pyarrow.csv as csv
+
+    from conftest import MSWEB
+    from pellucid.models import als, item_neighbours, popularity, rp3beta
+
+    visits = csv.read_csv(MSWEB / "visits.csv").slice(0, 3000)
+    fitted = [kind.fit(visits, "area_id", "user_id") for kind in (rp3beta,)]
+    fitted += [kind.fit_people(visits, "area_id", "user_id") for kind in (item_neighbours, popularity)]
+    deployed = Deployments(shop).load(Deployments(shop).current()["recommend"].artifact)
+    for model in (deployed, *fitted):
+        held = browser_model.packed(model, None, "d")
+        length = int.from_bytes(held[:4], "little")
+        head = json.loads(held[4 : 4 + length])
+        count, row = len(head["items"]), head["row"]
+        columns = np.frombuffer(held, "<u4", count * row, 4 + length).reshape(count, row).astype(np.int64)
+        weights = np.frombuffer(held, np.int8, count * row, 4 + length + 4 * count * row).reshape(count, row)
+        found = np.zeros((count, count))
+        np.add.at(found, (np.arange(count)[:, None], columns), weights * np.array(head["scale"])[:, None])
+        whole = scores(model, csr_array(np.eye(count))) - scores(model, csr_array((1, count)))
+        off = np.abs(found - whole)[np.abs(found) > 0]
+        assert off.max(initial=0) <= np.abs(whole).max() / 254 * 1.001 + 1e-6, model.kind
+    assert not browser_model.can_be_scored(als.fit(visits, "area_id", "user_id", factors=2, rounds=1))
     assert serving.ask("/models/recommend/browser").status == 200
 
 
@@ -247,3 +261,54 @@ def test_nothing_to_serve_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[s
         main(["serve", "--home", str(tmp_path / ".pellucid")])
     assert done.value.code == 2
     assert "no open search index or recommender" in capfd.readouterr().err
+
+
+def test_what_is_deployed_is_not_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    from pellucid.cli.main import parse
+    from pellucid.pipeline.running import load, run
+
+    monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
+    (tmp_path / "pages.csv").write_text("id,title\n1,wing\n")
+    text = 'import pellucid as pl\n\npages = pl.source("pages.csv", label="open")\nindex = pl.search.index(pages)\n'
+    (tmp_path / "pages.py").write_text(text + 'pipeline = pl.Pipeline("pages", [pages, index])\n')
+    home = tmp_path / ".pellucid"
+    first = run(load(tmp_path / "pages.py"), home=home, jobs=1, confined=True)
+    Deployments(home).deploy("search", first.id, "index")
+    (tmp_path / "pages.csv").write_text("id,title\n1,shock\n")
+    run(load(tmp_path / "pages.py"), home=home, jobs=1, confined=True)
+    arguments = parse(["gc", "--keep", "0", "--home", str(home)])
+    assert arguments.call(arguments) == 0
+    assert "(1)" in capsys.readouterr().out
+    current = Deployments(home).current()["search"]
+    assert Deployments(home).load(current.artifact).arrays["id"].tolist() == ["1"]
+    assert guarantees_behind(home, current.run, current.output) == []
+
+
+@pytest.mark.slow
+def test_the_demonstration_is_served_anywhere(tmp_path: Path):
+    """In an empty folder, named or not, with --demo or without, and again from what is there; it leads to its package."""
+    import subprocess
+    import sys
+
+    environment = {**os.environ, "PELLUCID_KEYS": str(tmp_path / "keys"), "XDG_STATE_HOME": str(tmp_path / "notes")}
+    for words in (["--demo"], ["--demo"], ["--home", "new"], ["--demo", "--home", "other"], []):
+        command = [sys.executable, "-m", "pellucid", "serve", "--port", "0", *words]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        try:
+            ask = asking(line.split()[0])
+            assert ask("/search?q=windows").json["total"] > 0
+            told = ask("/recommend?items=17,18&k=3").json
+            assert len(told["results"]) == 3
+            page = ask(told["model"]["package"], accept="text/html")
+            assert page.status == 200 and "sandbox" in page.headers["Content-Security-Policy"] and "epsilon" in page.text
+            assert ask("/packages/recommend/manifest.json").status == 200
+            assert (
+                ask("/packages/recommend/../../keys").status == 404 and ask("/packages/recommend/%2e%2e/visits.csv").status == 404
+            )
+        finally:
+            process.terminate()
+            assert process.wait(20) == 0
+            process.stdout.close()
+    assert (tmp_path / "pellucid-demo" / "package").is_dir() and (tmp_path / "new" / "demo").is_dir()

@@ -23,12 +23,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Collect around releases, never through them."""
     from pellucid.pipeline.record import collect
+    from pellucid.registry import Deployments
 
-    gone = collect(state_folder.home_of(arguments), keep=arguments.keep, dry_run=arguments.dry_run)
+    home = state_folder.home_of(arguments)
+    deployed = {one.run for one in Deployments(home).history()}
+    gone = collect(home, keep=arguments.keep, dry_run=arguments.dry_run, kept_runs=deployed)
     if arguments.json:
         options.print_json(gone.to_json())
     else:
         verb = "would remove" if arguments.dry_run else "removed"
         print(f"{verb} {gone.files} files ({options.size(gone.bytes)}) and {gone.runs} runs; kept {gone.kept} files")
-        print(f"released data sets are never removed ({gone.releases} kept)")
+        print(
+            f"released data sets are never removed ({gone.releases} kept), nor runs whose models were deployed ({len(deployed)})"
+        )
     return 0

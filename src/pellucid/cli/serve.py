@@ -9,11 +9,12 @@ from pathlib import Path
 
 from pellucid.cli import options, state_folder
 from pellucid.errors import StepError, UsageError
+from pellucid.store import STATE_FILE
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    said = "serve the demonstration in ./pellucid-demo; what of it is missing is made first"
+    said = "serve the demonstration, in ./pellucid-demo or the named state folder; a new state folder gets it too"
     parser.add_argument("--demo", action="store_true", help=said)
     parser.add_argument("--host", default="127.0.0.1", help="the address to answer at (default: %(default)s)")
     parser.add_argument("--port", type=options.whole(0), default=8080, help="the port (default: %(default)s; 0: a free one)")
@@ -24,13 +25,14 @@ def call(arguments: argparse.Namespace) -> int:
     """See that something is deployed, then serve it until interrupted."""
     from pellucid.service import serve
 
-    if arguments.demo:
-        if arguments.home is not None:
-            raise UsageError("--demo has its own state folder", where="serve", fix="Leave out --home, or --demo")
-        home = _demo(Path("pellucid-demo").absolute())
+    folder: Path | None = None
+    if arguments.demo or state_folder.is_new(arguments):
+        named = arguments.home or os.environ.get("PELLUCID_HOME")
+        folder = Path(named).absolute() / "demo" if named else Path("pellucid-demo").absolute()
+        home = _demo(folder, folder.parent if named else folder / ".pellucid")
     else:
         home = state_folder.home_of(arguments)
-    _deploy_newest(home, home.parent / "package" if arguments.demo else None)
+    _deploy_newest(home, folder / "package" if folder is not None else None)
 
     def started(address: str) -> None:
         if arguments.json:
@@ -43,15 +45,14 @@ def call(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(folder: Path) -> Path:
-    """The demonstration's state folder, with at least what is served of it."""
+def _demo(folder: Path, home: Path) -> Path:
+    """The state folder `home` with at least what is served of the demonstration, whose files are in `folder`."""
     from pellucid.cli.demo import copy_files
     from pellucid.packages.publishing import publish
     from pellucid.pipeline.running import load, run
     from pellucid.registry import newest_open
 
-    home = folder / ".pellucid"
-    if (home / "state.db").exists() and all(newest_open(home, alias) for alias in ("search", "recommend")):
+    if (home / STATE_FILE).exists() and all(newest_open(home, alias) for alias in ("search", "recommend")):
         return home
     copy_files(folder)
     print(f"making the demonstration in {os.path.relpath(folder)}", file=sys.stderr)

@@ -38,6 +38,14 @@ def home_of(arguments: argparse.Namespace) -> Path:
     return named
 
 
+def is_new(arguments: argparse.Namespace) -> bool:
+    """Whether there is no state folder yet where the command looks for one: none of that name, or none in reach."""
+    if arguments.home is not None or os.environ.get("PELLUCID_HOME"):
+        named = Path(arguments.home).absolute() if arguments.home is not None else home_for(None)
+        return not named.exists()
+    return not _in_reach()
+
+
 def find_run(arguments: argparse.Namespace, *wanted: str, step: str | None = None) -> tuple[Record, list[dict[str, Any]]]:
     """The record and the runs that are `wanted` (see `Record.find`). `say` which they are once nothing can be refused any more.
 

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
+from threadpoolctl import threadpool_limits
 
 from pellucid import __version__
 from pellucid.errors import PellucidError
@@ -52,6 +53,9 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         followed.start()
+        threadpool_limits(
+            1
+        )  # a request's sums are small: threads of their own would only wait for each other, and sum in another order
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         sys.setswitchinterval(0.001)  # a request that waits for its turn waits a thousandth of a second, not five
         gc.freeze()  # what was loaded stays: it need not be looked through while requests wait

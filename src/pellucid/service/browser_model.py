@@ -20,18 +20,24 @@ from pellucid.store import Model
 ROW = 100
 
 
+def can_be_scored(model: Model) -> bool:
+    """Whether a browser can score a model: its scores are sums of weights of the history's items, or popularity alone."""
+    return "popularity" in model.arrays and ("weights" in model.arrays or model.kind == "popularity")
+
+
 def packed(model: Model, title_of: Callable[[str], str | None] | None, digest: str) -> bytes:
-    """The file of a model with `weights` (items x items) or with `popularity` alone."""
+    """The file of a model (see `can_be_scored`): one with `weights` (items x items, or of each item's `neighbours`), or of popularity."""
     import numpy as np
 
     items = [str(item) for item in model.arrays["items"].tolist()]
-    if "popularity" not in model.arrays:
+    if not can_be_scored(model):
         raise UsageError(f"a model of kind {model.kind} cannot be scored in a browser")
     popularity = np.asarray(model.arrays["popularity"], dtype=np.float64)
-    weights = model.arrays.get("weights", np.zeros((len(items), len(items))))
-    row = min(ROW, max(0, len(items) - 1))
+    weights = np.asarray(model.arrays.get("weights", np.zeros((len(items), 0))))
+    near = np.asarray(model.arrays.get("neighbours", np.broadcast_to(np.arange(weights.shape[1]), weights.shape)))
+    row = min(ROW, weights.shape[1])
     order = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :row]
-    kept = np.take_along_axis(np.asarray(weights), order, axis=1)
+    kept, order = np.take_along_axis(weights, order, axis=1), np.take_along_axis(near, order, axis=1)
     largest = np.abs(kept).max(axis=1) if row else np.zeros(len(items))
     scale = np.where(largest > 0, largest / 127, 1.0)
     head = {

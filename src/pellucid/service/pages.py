@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from pellucid.search import DEEPEST_PAGE, Answer
-from pellucid.service import result_formats
+from pellucid.service import browser_model, result_formats
 
 if TYPE_CHECKING:
     import jinja2
@@ -127,7 +127,7 @@ def problem(request: Request, status: int, why: str) -> Response:
     """An error as a page or as JSON."""
     if wants_page(request):
         return HTMLResponse(
-            _environment().get_template("problem.html").render(status=status, why=why, query="", aliases=()), status
+            _environment().get_template("problem.html").render(status=status, why=why, query="", personal=False), status
         )
     return JSONResponse({"error": why}, status)
 
@@ -148,9 +148,10 @@ def package_file(package: str, path: str) -> Response:
 
 
 def _page(request: Request, template: str, followed: FollowedModels, **values: Any) -> Response:
-    aliases = tuple(sorted(followed.current))
+    recommender = followed.current.get("recommend")
+    personal = recommender is not None and browser_model.can_be_scored(recommender.model)
     query = values["answer"].query if "answer" in values else ""
-    return HTMLResponse(_environment().get_template(template).render(query=query, aliases=aliases, **values))
+    return HTMLResponse(_environment().get_template(template).render(query=query, personal=personal, **values))
 
 
 @cache

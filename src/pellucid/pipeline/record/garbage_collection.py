@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,8 @@ class Collected:
         return dict(vars(self))
 
 
-def collect(home: Path, *, keep: int = 10, dry_run: bool = False) -> Collected:
-    """Keep the latest `keep` runs of each pipeline, what they name, and every release.
+def collect(home: Path, *, keep: int = 10, dry_run: bool = False, kept_runs: Collection[str] = ()) -> Collected:
+    """Keep the latest `keep` runs of each pipeline and those of `kept_runs`, what they name, and every release.
 
     Refuses while a run is under way; one that starts meanwhile waits until this has ended.
     """
@@ -47,13 +48,13 @@ def collect(home: Path, *, keep: int = 10, dry_run: bool = False) -> Collected:
         alive = next((run["run"] for run in record.runs(limit=1_000_000) if run["status"] == "running"), str(home))
         raise StoreError("a run is under way", where=alive, fix="Wait for it to end, then collect") from None
     try:
-        return _collect(record, Objects(home), keep, dry_run)
+        return _collect(record, Objects(home), keep, dry_run, kept_runs)
     finally:
         os.close(lock)
         record.close()
 
 
-def _collect(record: Record, objects: Objects, keep: int, dry_run: bool) -> Collected:
+def _collect(record: Record, objects: Objects, keep: int, dry_run: bool, kept_runs: Collection[str]) -> Collected:
     runs = record.runs(limit=1_000_000)
     alive = [run["run"] for run in runs if run["status"] == "running"]
     if alive:
@@ -62,7 +63,7 @@ def _collect(record: Record, objects: Objects, keep: int, dry_run: bool) -> Coll
     old = []
     for run in runs:  # newest first
         seen[run["pipeline"]] = seen.get(run["pipeline"], 0) + 1
-        if seen[run["pipeline"]] > keep:
+        if seen[run["pipeline"]] > keep and run["run"] not in kept_runs:
             old.append(run["run"])
     needed, released, keys = _needed(record, set(old))
     doomed = [(sha256, suffix, size) for sha256, suffix, size in objects if (sha256, suffix) not in needed]
