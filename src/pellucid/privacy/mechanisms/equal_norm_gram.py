@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.accounting import promise, set_fields
-from pellucid.privacy.mechanisms.gram_matrix import MAX_ITEMS, protected
+from pellucid.privacy.accounting import promise
+from pellucid.privacy.mechanisms.gram_matrix import BoundedMatrix, protected
 from pellucid.privacy.mechanisms.threshold import FAR, SHARE, event, sampler_delta
 from pellucid.privacy.mechanisms.weighted_matrix import weight_table, weighted_cells, weighted_diagonal
 from pellucid.privacy.noise import DiscreteGaussian, sigma_for_counts
-from pellucid.privacy.parameters import MAX_EPSILON, checked_count, checked_delta, checked_epsilon, checked_name
+from pellucid.privacy.parameters import MAX_EPSILON, checked_delta, checked_epsilon
 from pellucid.privacy.private_tables.public_partitions import (
-    check_public_keys,
-    checked_public_keys,
     counts_of_public_keys,
     only_declared,
 )
@@ -26,7 +24,6 @@ from pellucid.store import ADD_REMOVE, REPLACE, Unit, unit_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAX_CAP = 100
 PADS = 64  # cells of 1 that the proof adds to a unit's part (see `EqualNormGram`)
 FINEST, COARSEST = 10, 6  # binary digits of the weights
 LEAST_SIGMA = 100.0  # from which the proof's bound on its sum over a lattice holds
@@ -62,7 +59,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class EqualNormGram:
+class EqualNormGram(BoundedMatrix):
     """Weights of pairs of items, of the items that enough people hold: the matrix of gram_matrix.py, each unit's part scaled to one length.
 
     Unit and neighbouring relation: as the source declares them; for "replace" the squared length doubles.
@@ -97,37 +94,10 @@ class EqualNormGram:
     Whoever changes what this computes must raise `version`: the noise stream of a release depends on it (see gram_matrix.py).
     """
 
-    item: str
     max_contributions: int = 15
-    max_items: int = 2000
-    public_keys: tuple[Any, ...] = ()
-    other: str = ""
 
     name: ClassVar[str] = "equal_norm_gram"
     version: ClassVar[int] = 1
-    output_kind: ClassVar[str] = "table"
-
-    def __post_init__(self) -> None:
-        checked_name("item", self.item)
-        checked_count("max_contributions", self.max_contributions, 1, MAX_CAP)
-        checked_count("max_items", self.max_items, 1, MAX_ITEMS)
-        checked_public_keys(self.public_keys, self.other, MAX_ITEMS - 1)
-
-    @property
-    def cells(self) -> int:
-        """How many cells one unit moves at most."""
-        return self.max_contributions * (self.max_contributions + 1) // 2
-
-    def parameters(self) -> dict[str, Any]:
-        """All that defines the statistic and how it is computed, for the release's id."""
-        given = {
-            "mechanism": self.name,
-            "version": self.version,
-            "item": self.item,
-            "max_contributions": self.max_contributions,
-            "max_items": self.max_items,
-        }
-        return set_fields(given, public_keys=(list(self.public_keys), []), other=(self.other, ""))
 
     def guarantee(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, Any]:
         """The guarantee in words and numbers, for the record and the data card; public."""
@@ -172,14 +142,6 @@ class EqualNormGram:
     def plan(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
         """The finest weights whose noise the sampler offers, that noise, and the threshold; depends on no data."""
         return _plan(checked_epsilon(epsilon), checked_delta(delta), self.max_contributions, relation, not self.public_keys)
-
-    def check(self, table_path: Path, unit: str | Unit) -> None:
-        """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.private_tables.private_columns import checked_columns
-
-        checked_columns(table_path, unit, [self.item])
-        if self.public_keys:
-            check_public_keys(table_path, self.item, self.public_keys, self.other)
 
     def run(self, table_path: Path, unit: str | Unit, epsilon: float, delta: float, key: bytes, scratch: Path) -> pa.Table:
         """The release: `item_a`, `item_b` (a <= b, in the item's order), `weight` (int64, noised, in units of 1 / `scale`).

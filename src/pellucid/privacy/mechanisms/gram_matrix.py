@@ -40,7 +40,52 @@ class NoiseAndThreshold(Protocol):
 
 
 @dataclass(frozen=True)
-class Gram:
+class BoundedMatrix:
+    """What matrices of pairs of items share: their parameters, and what they refuse before anything is spent."""
+
+    item: str
+    max_contributions: int = 5
+    max_items: int = 2000
+    public_keys: tuple[Any, ...] = ()
+    other: str = ""
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    output_kind: ClassVar[str] = "table"
+
+    def __post_init__(self) -> None:
+        checked_name("item", self.item)
+        checked_count("max_contributions", self.max_contributions, 1, MAX_CAP)
+        checked_count("max_items", self.max_items, 1, MAX_ITEMS)
+        checked_public_keys(self.public_keys, self.other, MAX_ITEMS - 1)
+
+    @property
+    def cells(self) -> int:
+        """How many cells one unit moves at most."""
+        return self.max_contributions * (self.max_contributions + 1) // 2
+
+    def parameters(self) -> dict[str, Any]:
+        """All that defines the statistic and how it is computed, for the release's id."""
+        given = {
+            "mechanism": self.name,
+            "version": self.version,
+            "item": self.item,
+            "max_contributions": self.max_contributions,
+            "max_items": self.max_items,
+        }
+        return set_fields(given, public_keys=(list(self.public_keys), []), other=(self.other, ""))
+
+    def check(self, table_path: Path, unit: str | Unit) -> None:
+        """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
+        from pellucid.privacy.private_tables.private_columns import checked_columns
+
+        checked_columns(table_path, unit, [self.item])
+        if self.public_keys:
+            check_public_keys(table_path, self.item, self.public_keys, self.other)
+
+
+@dataclass(frozen=True)
+class Gram(BoundedMatrix):
     """Counts of people per pair of items, of the items that enough people hold.
 
     Unit and neighbouring relation: as the source declares them (labels.py). For "replace" twice the cells move (threshold.py).
@@ -67,37 +112,8 @@ class Gram:
     stream.py) computes must raise `version`.
     """
 
-    item: str
-    max_contributions: int = 5
-    max_items: int = 2000
-    public_keys: tuple[Any, ...] = ()
-    other: str = ""
-
     name: ClassVar[str] = "gram"
     version: ClassVar[int] = 1
-    output_kind: ClassVar[str] = "table"
-
-    def __post_init__(self) -> None:
-        checked_name("item", self.item)
-        checked_count("max_contributions", self.max_contributions, 1, MAX_CAP)
-        checked_count("max_items", self.max_items, 1, MAX_ITEMS)
-        checked_public_keys(self.public_keys, self.other, MAX_ITEMS - 1)
-
-    @property
-    def cells(self) -> int:
-        """How many cells one unit moves at most."""
-        return self.max_contributions * (self.max_contributions + 1) // 2
-
-    def parameters(self) -> dict[str, Any]:
-        """All that defines the statistic and how it is computed, for the release's id."""
-        given = {
-            "mechanism": self.name,
-            "version": self.version,
-            "item": self.item,
-            "max_contributions": self.max_contributions,
-            "max_items": self.max_items,
-        }
-        return set_fields(given, public_keys=(list(self.public_keys), []), other=(self.other, ""))
 
     def guarantee(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> dict[str, Any]:
         """The guarantee in words and numbers, for the record and the data card; public."""
@@ -119,14 +135,6 @@ class Gram:
 
     def plan(self, epsilon: float, delta: float, relation: str = ADD_REMOVE) -> Plan:
         return plan(epsilon, delta, self.cells, 0 if self.public_keys else self.max_contributions, relation)
-
-    def check(self, table_path: Path, unit: str | Unit) -> None:
-        """Raise PrivacyError, before anything is spent, for data this mechanism would refuse."""
-        from pellucid.privacy.private_tables.private_columns import checked_columns
-
-        checked_columns(table_path, unit, [self.item])
-        if self.public_keys:
-            check_public_keys(table_path, self.item, self.public_keys, self.other)
 
     def run(self, table_path: Path, unit: str | Unit, epsilon: float, delta: float, key: bytes, scratch: Path) -> pa.Table:
         """The release: `item_a`, `item_b` (a <= b, in the item's order), `count` (int64, noised), every pair of named or declared items.
