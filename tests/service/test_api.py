@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from served_shop import Serving, asking, end, start
 
-from conftest import Serving, asking, end, start
 from pellucid.errors import LabelError, UsageError
 from pellucid.models import recommend, scores
 from pellucid.registry import Deployments, guarantees_behind, newest_open
@@ -188,8 +188,8 @@ def test_a_model_leads_to_its_guarantees(serving: Serving, shop: Path):
 def test_the_browsers_model_is_the_open_one(serving: Serving, shop: Path):
     """Every kind that can be scored there: each weight within half a step of a byte, the largest of each row."""
     import pyarrow.csv as csv
+    from served_shop import MSWEB
 
-    from conftest import MSWEB
     from pellucid.models import als, item_neighbours, popularity, rp3beta
 
     visits = csv.read_csv(MSWEB / "visits.csv").slice(0, 3000)

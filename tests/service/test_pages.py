@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from served_shop import Serving
 
-from conftest import Serving
 from pellucid.registry import Deployments
 from pellucid.service import browser_model
 

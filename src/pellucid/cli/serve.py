@@ -32,6 +32,8 @@ def call(arguments: argparse.Namespace) -> int:
         home = _demo(folder, folder.parent if named else folder / ".pellucid")
     else:
         home = state_folder.home_of(arguments)
+    if arguments.host not in ("127.0.0.1", "::1", "localhost"):
+        print(f"whoever reaches {arguments.host} can ask: there is no sign-in", file=sys.stderr)
     _deploy_newest(home, folder / "package" if folder is not None else None)
 
     def started(address: str) -> None:

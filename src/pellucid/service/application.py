@@ -180,7 +180,7 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     @app.get("/models/{alias}", summary="One served model")
     def model(request: Request, alias: str) -> Any:
         """The model's settings and size, the releases it descends from with their guarantees, and its package."""
-        served = _need(followed, alias)
+        served = _need(followed, alias, 404)
         guarantees = guarantees_behind(home, served.deployment.run, served.deployment.output)
         told = {
             **_told(followed, alias),
@@ -204,7 +204,7 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
 
     @app.get("/packages/{alias}/{path:path}", include_in_schema=False)
     def package_file(alias: str, path: str) -> Response:
-        served = _need(followed, alias)
+        served = _need(followed, alias, 404)
         return pages.package_file(served.deployment.package, path)
 
     @app.get("/about", include_in_schema=False)
@@ -232,14 +232,13 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     return app
 
 
-def _need(followed: FollowedModels, alias: str) -> Served:
+def _need(followed: FollowedModels, alias: str, missing: int = 503) -> Served:
+    """What is served as an alias; an answer of status `missing` where nothing is."""
     served = followed.current.get(alias)
     if served is None:
         why = followed.refused.get(alias, (0, ""))[1]
-        said = (
-            f"no model is served as {alias}" if alias in ("search", "rank", "recommend") else f'there is no alias "{alias:.40}"'
-        )
-        raise HTTPException(503 if alias in ("search", "rank", "recommend") else 404, f"{said}: {why}" if why else said)
+        said = f'no model is served as "{alias:.40}"'
+        raise HTTPException(missing, f"{said}: {why}" if why else said)
     return served
 
 
