@@ -56,6 +56,7 @@ def _demo(folder: Path, home: Path) -> Path:
 
     if (home / STATE_FILE).exists() and all(newest_open(home, alias) for alias in ("search", "recommend")):
         return home
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # before anything in it: it is for its owner alone
     copy_files(folder)
     print(f"making the demonstration in {os.path.relpath(folder)}", file=sys.stderr)
     done = run(
