@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 ALL = ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 PAGES = [page for page in ALL if "```console" in (ROOT / page).read_text()]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SLOW = {f"docs/{name}.md" for name in ("verifier", "packages", "steward", "mechanisms", "assess", "catalogue", "ledger")} | {
-    "README.md"
-}
+SLOW = {
+    f"docs/{name}.md" for name in ("verifier", "packages", "steward", "mechanisms", "assess", "catalogue", "ledger", "search")
+} | {"README.md"}
 
 
 def blocks(page: str) -> list[tuple[str, dict[str, str], str]]:

@@ -32,6 +32,7 @@ def cranfield() -> Ranker:
 
 
 @here
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", COLLECTIONS)
 def test_judged_collections_without_labels(name, tmp_path):
     documents, queries, judgements, least = COLLECTIONS[name]

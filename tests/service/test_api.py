@@ -92,7 +92,7 @@ def test_hostile_queries(serving: Serving, query: str):
 def test_hostile_bodies(serving: Serving):
     deep = b'{"items": ' + b"[" * 20_000 + b"]" * 20_000 + b"}"
     for body in (deep, b"\xff\xfe", b'{"items": ["a"' * 100, b"x" * 2_000_000, b'{"items": {"a": 1}}', b'{"items": [1e999]}'):
-        with contextlib.suppress(ConnectionError):  # the server may hang up on a body that it has refused
+        with contextlib.suppress(OSError):  # the server may hang up on a body that it has refused; AssertionError is none
             assert serving.ask("/recommend", body=body).status in (200, 400, 413, 422)
     assert serving.ask("/recommend", body={"items": ["x"] * 5000}).status == 422
     assert serving.ask("/search?q=x&k=0").status == 422 and serving.ask("/search?q=x&k=9999999999999999999999").status == 422

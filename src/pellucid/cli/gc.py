@@ -33,7 +33,5 @@ def call(arguments: argparse.Namespace) -> int:
     else:
         verb = "would remove" if arguments.dry_run else "removed"
         print(f"{verb} {gone.files} files ({options.size(gone.bytes)}) and {gone.runs} runs; kept {gone.kept} files")
-        print(
-            f"released data sets are never removed ({gone.releases} kept), nor runs whose models were deployed ({len(deployed)})"
-        )
+        print(f"never removed: released data sets ({gone.releases} kept), deployed runs ({len(deployed)})")
     return 0
