@@ -242,3 +242,11 @@ def test_a_doubled_epsilon_is_caught(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     real = threshold.sigma_for_counts
     monkeypatch.setattr(MODULE, "sigma_for_counts", lambda e, d, c: real(2 * e, d, c))
     assert every.refuted(every.CASES["equal_norm_gram"][0], tmp_path, 10_000)
+
+
+def test_what_the_lattice_costs_is_stated_beside_the_events(monkeypatch: pytest.MonkeyPatch, fresh_plans: Any) -> None:
+    """With fewer pads and a large epsilon it is large enough to be seen beside what the sampler adds."""
+    monkeypatch.setattr(MODULE, "PADS", 16)
+    plan = EqualNormGram("item", public_keys=("a", "b")).plan(6.0, 1e-4)
+    assert plan.delta_lattice > 1e-13 and plan.extra_delta >= plan.delta_lattice
+    assert plan.delta_counts + plan.delta_threshold + plan.delta_sampler + plan.delta_lattice <= 1e-4
