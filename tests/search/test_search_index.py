@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import DataError, UsageError
-from pellucid.search import build, documents_of
+from pellucid.search import Engine, build, documents_of
 from pellucid.search import latent_semantics as lsa
 from pellucid.search.search_index import unpack
 from pellucid.search.text_analysis import LANGUAGES, analyser
@@ -148,6 +148,22 @@ def test_tables_that_are_no_documents(rows, options, said):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_has_an_analyser(language):
     assert analyser(language).analyze("Informationen, informations; nations 95") != []
+
+
+def test_columns_may_be_called_anything(tmp_path):
+    """Also what an array of the index is called, or what no array can be."""
+    names = ["terms", "words", "tokens.ends", "column.0", "year of print", "neighbours"]
+    rows = pa.table(
+        {"id": ["1", "2"], "title": ["Wing", "Heat"], "text": ["shock", "slab"], **{name: [f"{name} a", "b"] for name in names}}
+    )
+    index = build(documents_of(rows, others=names), facets=names)
+    again = kinds.load(kinds.save(index, "model", tmp_path, "index").path, "model")
+    assert [unpack(again, name, 0) for name in names] == [f"{name} a" for name in names]
+    engine = Engine(again)
+    assert [
+        hit.id for hit in engine.search("shock", filters={"terms": ["terms a"], "year of print": ["year of print a"]}).hits
+    ] == ["1"]
+    assert engine.search("slab").hits[0].columns == dict.fromkeys(names, "b")
 
 
 def test_an_index_is_kept_as_it_is(tmp_path):

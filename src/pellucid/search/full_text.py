@@ -41,7 +41,6 @@ class Matches:
 
     documents: NDArray[Any]
     total: int
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -148,7 +147,7 @@ class FullText:
             edge = hits[-1][0]
             hits = [hit for hit in hits if hit[0] > edge] or hits[:most]
         numbers: Any = self._searcher.fast_field_values("number", [address for _, address in hits])
-        return Matches(np.array(sorted(numbers), dtype=np.int64), int(found.count), ())
+        return Matches(np.array(sorted(numbers), dtype=np.int64), int(found.count))
 
     def counts(self, parsed: Any, most: int = 50) -> dict[str, list[tuple[str, int]]]:
         """For each facet the values of the documents that match, most frequent first, with how many have each."""

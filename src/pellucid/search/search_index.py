@@ -5,7 +5,8 @@ full-text index that a server asks (`full_text`) is built from it and never kept
 random.
 
 Arrays, for n documents in the order of their ids and v terms:
-- `id` (text, n); `title`, `text` and each other column c as UTF-8 bytes one after the other, with n + 1 offsets in `title.ends`, ...;
+- `id` (text, n); `title` and `text` as UTF-8 bytes one after the other, with n + 1 offsets in `title.ends` and `text.ends`;
+- `column.0`, `column.0.ends`, ...: the same of the other columns, by their places in the setting `columns`, so that one may have any name;
 - `terms` (text, v, sorted), `terms.documents` (int32, v: in how many documents each stands);
 - `words`, `words.documents`: the same for whole words in lower case, for completion and spelling;
 - `tokens` (int32: terms by number, title before text, document after document), `tokens.ends` (int64, 2 n + 1: where each title and each
@@ -49,9 +50,9 @@ def build(documents: Documents, *, language: str = "english", facets: Sequence[s
             )
     arrays: dict[str, NDArray[Any]] = {"id": np.array(documents.table.column("id").to_pylist(), dtype=str)}
     for name in (*FIELDS, *others):
-        arrays[name], arrays[f"{name}.ends"] = pack(
-            ["" if one is None else str(one) for one in documents.table.column(name).to_pylist()]
-        )
+        key = _array_of(name, others)
+        texts = ["" if one is None else str(one) for one in documents.table.column(name).to_pylist()]
+        arrays[key], arrays[f"{key}.ends"] = pack(texts)
     arrays |= _tokens([documents.table.column(name).to_pylist() for name in FIELDS], language)
     arrays |= _words([documents.table.column(name).to_pylist() for name in FIELDS])
     arrays |= latent_semantics.fit(arrays["tokens"], arrays["tokens.ends"], len(arrays["terms"]))
@@ -75,8 +76,14 @@ def pack(texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def unpack(model: Model, column: str, document: int) -> str:
     """The text of a document's column."""
-    ends = model.arrays[f"{column}.ends"]
-    return model.arrays[column][ends[document] : ends[document + 1]].tobytes().decode(errors="replace")
+    key = _array_of(column, model.settings["columns"])
+    ends = model.arrays[f"{key}.ends"]
+    return model.arrays[key][ends[document] : ends[document + 1]].tobytes().decode(errors="replace")
+
+
+def _array_of(column: str, others: Sequence[str]) -> str:
+    """The name of the array that holds a column."""
+    return column if column in FIELDS else f"column.{list(others).index(column)}"
 
 
 def _words(fields: Sequence[Sequence[str]]) -> dict[str, NDArray[Any]]:

@@ -53,9 +53,7 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         followed.start()
-        threadpool_limits(
-            1
-        )  # a request's sums are small: threads of their own would only wait for each other, and sum in another order
+        threadpool_limits(1)  # threads for sums as small as a request's would only wait, and sum in another order
         to_thread.current_default_thread_limiter().total_tokens = THREADS
         sys.setswitchinterval(0.001)  # a request that waits for its turn waits a thousandth of a second, not five
         gc.freeze()  # what was loaded stays: it need not be looked through while requests wait
@@ -172,7 +170,7 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     def models(request: Request) -> Any:
         """Each alias with its run, digest and version, and what was refused."""
         told = [_told(followed, alias) for alias in sorted(followed.current)]
-        refused = {alias: {"version": version, "why": why} for alias, (version, why) in followed.refused.items()}
+        refused = _refused(followed)
         return (
             pages.models(request, followed, told, refused) if pages.wants_page(request) else {"models": told, "refused": refused}
         )
@@ -214,11 +212,10 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     @app.get("/health", summary="Whether the service answers, and with what")
     def health() -> dict[str, Any]:
         """The version served of each alias; what was refused, and why."""
-        refused = {alias: {"version": version, "why": why} for alias, (version, why) in followed.refused.items()}
         return {
             "status": "ok",
             "models": {alias: served.deployment.version for alias, served in sorted(followed.current.items())},
-            "refused": refused,
+            "refused": _refused(followed),
             **({"trouble": followed.trouble} if followed.trouble else {}),
         }
 
@@ -240,6 +237,10 @@ def _need(followed: FollowedModels, alias: str, missing: int = 503) -> Served:
         said = f'no model is served as "{alias:.40}"'
         raise HTTPException(missing, f"{said}: {why}" if why else said)
     return served
+
+
+def _refused(followed: FollowedModels) -> dict[str, dict[str, Any]]:
+    return {alias: {"version": version, "why": why} for alias, (version, why) in followed.refused.items()}
 
 
 def _told(followed: FollowedModels, alias: str) -> dict[str, Any]:
