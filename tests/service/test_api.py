@@ -143,6 +143,28 @@ def test_only_what_is_open_is_deployed(shop: Path):
     assert newest_open(shop, "recommend") == (newest_open(shop, "search")[0], "recommender")  # by kind, then by name
 
 
+def test_after_a_restart_the_last_good_one_is_served(shop: Path, tmp_path: Path):
+    """The newest deployment is a bad one: what is served is the one before it, and why is said."""
+    import shutil
+
+    from pellucid.service.followed_models import FollowedModels
+
+    home = tmp_path / "copy"
+    shutil.copytree(shop, home, copy_function=shutil.copy2)
+    deployments = Deployments(home)
+    run = newest_open(home, "recommend")[0]
+    good = deployments.deploy("recommend", run, "popular").version
+    bad = deployments.deploy("recommend", run, "void").version
+    followed = FollowedModels(home)
+    for _ in range(2):
+        followed.look()
+        assert followed.current["recommend"].deployment.version == good
+        assert followed.refused["recommend"][0] == bad and "knows nothing" in followed.refused["recommend"][1]
+    better = deployments.deploy("recommend", run, "recommender").version
+    followed.look()
+    assert followed.current["recommend"].deployment.version == better and "recommend" not in followed.refused
+
+
 def test_what_shared_memory_with_private_steps_is_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """`Pipeline.run()` runs steps in this process: a model of an open step may hold what a private one left behind."""
     from pellucid.pipeline.running import load, run

@@ -6,6 +6,7 @@ served now. Otherwise the last good one stays, and why is said on the health and
 
 from __future__ import annotations
 
+import sqlite3
 import statistics
 import threading
 import time
@@ -62,33 +63,44 @@ class FollowedModels:
         """Take up new deployments, once."""
         with self._turn:
             try:
-                wanted = self.deployments.current()
+                history = self.deployments.history()
                 self.trouble = ""
-            except PellucidError as error:
+            except (PellucidError, sqlite3.Error, OSError) as error:
                 self.trouble = str(error)
                 return
-            for alias, deployment in wanted.items():
-                served = self.current.get(alias)
-                tried = self.refused.get(alias, (0, ""))[0]
-                if deployment.version > max(tried, served.deployment.version if served else 0):
-                    self._take_up(alias, deployment, served)
+            for alias in sorted({one.alias for one in history}):
+                self._look_at(alias, [one for one in history if one.alias == alias])
+
+    def _look_at(self, alias: str, versions: list[Deployment]) -> None:
+        """Take up the newest of these versions, or say why not; where nothing is served yet, the last good one before it."""
+        served, newest = self.current.get(alias), versions[-1]
+        if newest.version <= max(self.refused.get(alias, (0, ""))[0], served.deployment.version if served else 0):
+            return
+        found = self._tried(newest, served)
+        if isinstance(found, str):
+            self.refused = {**self.refused, alias: (newest.version, found)}
+            earlier = (self._tried(one, None) for one in reversed(versions[:-1])) if served is None else ()
+            found = next((one for one in earlier if isinstance(one, Served)), found)
+        else:
+            self.refused = {name: why for name, why in self.refused.items() if name != alias}
+        if isinstance(found, Served):
+            self.current = {**self.current, alias: found}
 
     def _follow(self) -> None:
         while not self._stop.wait(SECONDS):
             self.look()
 
-    def _take_up(self, alias: str, deployment: Deployment, served: Served | None) -> None:
+    def _tried(self, deployment: Deployment, served: Served | None) -> Served | str:
+        """The deployment made ready, or why it is refused beside what is served."""
         try:
             found = tried(deployment, self.deployments.load(deployment.artifact))
             if served is not None:
                 _no_worse(found, served)
         except PellucidError as error:
-            self.refused = {**self.refused, alias: (deployment.version, str(error))}
+            return str(error)
         except Exception as error:  # noqa: BLE001 - whatever a damaged model does, the last good one stays
-            self.refused = {**self.refused, alias: (deployment.version, f"{type(error).__name__}: {error}")}
-        else:
-            self.current = {**self.current, alias: found}
-            self.refused = {name: why for name, why in self.refused.items() if name != alias}
+            return f"{type(error).__name__}: {error}"
+        return found
 
 
 def tried(deployment: Deployment, model: Model) -> Served:
