@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import math
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from client_page import MUTANTS, OF_DIRECTIONS, run
 from local_checks import chi_squared
 from make_vectors import FILE, text
 
@@ -23,72 +22,8 @@ from pellucid.privacy.local.collection import declare
 from pellucid.privacy.local.oracles import oracle
 from pellucid.privacy.local.oracles.rappor import Rappor
 
-CLIENT = Path(collections_file.__file__).with_name("client.js")
-PAGE = b"<!doctype html><title>client</title>"
 REPORTS = 1_000_000
 ALIKE = 1e-6
-
-
-# Bugs planted in the client: (what stands there, what is put in its place).
-MUTANTS = [
-    ("place >= code ? place + 1 : place", "place > code ? place + 1 : place"),  # the domain, off by one
-    ("drawn < truth) return code", "drawn < other) return code"),  # the masses swapped
-    ("(isOne(value) ? one : zero)", "(isOne(value) ? FINE - zero : zero)"),  # the wrong threshold
-    ("words.getUint32(4, true) < flip", "words.getUint32(4, true) < flip / 2"),  # more epsilon than declared
-    ("report.set(raw.subarray(0, 4 * seeds))", "report.fill(7, 0, 4 * seeds)"),  # one hash for all
-    ("flips ^ kept[at]", "kept[at]"),  # the kept response itself is sent
-    ("words.getUint16(2 * value, true)", "words.getUint16(0, true)"),  # one draw for all bits
-    ("getUint32(8 * word, true) >>> 11", "getUint32(8 * word, true) >>> 31"),  # most bits of the draw thrown away
-]
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        script = self.path.startswith("/client.js")
-        text = CLIENT.read_text()
-        if "?" in self.path:  # a bug planted on the way
-            old, new = MUTANTS[int(self.path.partition("?")[2])]
-            assert text.count(old) >= 1, old
-            text = text.replace(old, new)
-        self.send_response(200)
-        self.send_header("Content-Type", "text/javascript" if script else "text/html")
-        self.end_headers()
-        self.wfile.write(text.encode() if script else PAGE)
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Any) -> Iterator[Any]:
-    """The browser on a page that this machine serves, with the client beside it."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    chromium.set_script_timeout(600)
-    chromium.get(f"http://127.0.0.1:{server.server_port}/")
-    yield chromium
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-PRELUDE = """
-const done = arguments[arguments.length - 1], given = arguments[0];
-const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-const unhex = (text) => Uint8Array.from(text.match(/../g) || [], (pair) => parseInt(pair, 16));
-const memory = () => { const held = {}; return { getItem: (k) => held[k] ?? null, setItem: (k, v) => { held[k] = v; }, held }; };
-const refusal = (act) => { try { act(); return ""; } catch (error) { return error.message; } };
-import("/client.js").then(async (c) => {
-"""
-
-
-def run(browser: Any, body: str, given: Any = None, client: str = "/client.js") -> Any:
-    found = browser.execute_async_script(
-        PRELUDE.replace("/client.js", client) + body + "\n}).catch((error) => done({ failed: String(error.stack) }));", given
-    )
-    assert not (isinstance(found, dict) and "failed" in found), found
-    return found
 
 
 def test_the_shared_vectors_are_those_python_gives() -> None:
@@ -105,7 +40,7 @@ REPLAY = """
 """
 
 
-@pytest.mark.parametrize("mutant", range(len(MUTANTS)))
+@pytest.mark.parametrize("mutant", range(len(MUTANTS) - OF_DIRECTIONS))
 def test_the_vectors_catch_a_bug_planted_in_the_client(browser: Any, mutant: int) -> None:
     cases = json.loads(FILE.read_text())
     found = run(browser, REPLAY, cases, client=f"/client.js?{mutant}")

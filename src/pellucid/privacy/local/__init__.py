@@ -1,7 +1,7 @@
 """Local differential privacy: each client randomises its own value, so whoever collects the reports learns little from any one.
 
 Frequency oracles (one a file, behind the protocol in `frequency_oracle`), the choice among them, heavy hitters, item-and-rating pairs and
-means built on them; the collection's public parameters, the reports' binary form, and the collector that takes them. `client.js`
+means built on them; one of 256 directions for ranking; the collection's public parameters, the reports' binary form, and the collector that takes them. `client.js`
 does the same in a browser. Probabilities are whole numbers of equal parts and the declared epsilon is computed from them
 (`dyadic`). May import the privacy room's stream and parameters, and the store; nothing above.
 """
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.privacy.local.collection import Collection, declare
+    from pellucid.privacy.local.collection import Collection, declare, declare_directions
     from pellucid.privacy.local.collector import Collector
+    from pellucid.privacy.local.directions import Directions, MeanDirection
     from pellucid.privacy.local.heavy_hitters import PrefixSearch
     from pellucid.privacy.local.item_ratings import ItemRatings
     from pellucid.privacy.local.one_bit_mean import OneBitMean
@@ -43,10 +44,12 @@ __all__ = [
     "Candidate",
     "Collection",
     "Collector",
+    "Directions",
     "Estimate",
     "Grr",
     "Hadamard",
     "ItemRatings",
+    "MeanDirection",
     "Olh",
     "OneBitMean",
     "Oracle",
@@ -59,6 +62,7 @@ __all__ = [
     "choose",
     "consistent",
     "declare",
+    "declare_directions",
     "estimate",
     "oracle",
     "variance",
@@ -70,8 +74,10 @@ __getattr__ = lazy_names(
         "collection": (
             "Collection",
             "declare",
+            "declare_directions",
         ),
         "collector": ("Collector",),
+        "directions": ("Directions", "MeanDirection"),
         "heavy_hitters": ("PrefixSearch",),
         "item_ratings": ("ItemRatings",),
         "one_bit_mean": ("OneBitMean",),

@@ -103,6 +103,42 @@ export function respond({ size, fresh }, kept, bytes) {
   return unary(size, fresh, fresh, () => false, bytes).map((flips, at) => flips ^ kept[at]);
 }
 
+// --- one of 256 directions: for vectors, by the table `directions.json` ---------------------------------------------------------
+
+const CODES = 256, GRID = 2 ** 20;
+
+// Where each coordinate of a vector goes under a public turn, and its sign: the same as pellucid.privacy.local.directions.turns.
+function turned(vector, turn) {
+  let state = (Math.imul(turn, 0x9e3779b1) + vector.length) >>> 0;
+  const found = [...vector], signs = [];
+  for (let last = vector.length - 1; last >= 0; last--) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    const other = Math.floor(((state >>> 16) * (last + 1)) / 65536);
+    [found[last], found[other]] = [found[other], found[last]];
+    signs.push(state & 0x8000 ? 1 : -1);
+  }
+  return found.map((number, at) => number * signs[at]);
+}
+
+// The report of a vector: a turn and a code. A vector that says nothing (zeros, or not finite) gives every code alike.
+export function direction({ size, nearest, near, far, rest }, vector, table, bytes = systemBytes) {
+  const half = table?.[size];
+  if (!Array.isArray(half) || half.length !== CODES / 2 || half.some((row) => row.length !== size)) throw new Refused("the table of directions is not there");
+  if (!Array.isArray(vector) || vector.length !== size) throw new Refused(`a vector has ${size} coordinates`);
+  const word = view(bytes(8)), turn = word.getUint8(0);
+  const drawn = word.getUint32(4, true) * 65536 + word.getUint16(2, true);
+  const largest = vector.every(Number.isFinite) ? Math.max(...vector.map(Math.abs)) : 0;
+  if (!(largest > 0)) return Uint8Array.of(turn, Math.floor(drawn / 2 ** 40));
+  const whole = turned(vector.map((number) => Math.floor((number / largest) * GRID + 0.5)), turn);
+  const dots = half.map((row) => row.reduce((sum, number, at) => sum + number * whole[at], 0));
+  const all = [...dots, ...dots.map((dot) => -dot)];
+  const order = all.map((_, code) => code).sort((a, b) => all[b] - all[a] || a - b);
+  const close = order.slice(0, nearest).sort((a, b) => a - b), others = order.slice(nearest).sort((a, b) => a - b);
+  const past = drawn - nearest * near, edge = rest * (far + 1);
+  if (past < 0) return Uint8Array.of(turn, close[quotient(drawn, near)]);
+  return Uint8Array.of(turn, others[past < edge ? quotient(past, far + 1) : rest + quotient(past - edge, far)]);
+}
+
 export function perturb(parameters, code, bytes = systemBytes) {
   if (!Number.isInteger(code) || code < 0 || code >= parameters.size)
     throw new Refused("a value was never declared in the domain");
@@ -118,6 +154,7 @@ const TOLD = {
   sue: ["size", "one", "zero"],
   subset: ["size", "chosen", "inside", "truth", "other"],
   rappor: ["size", "zero", "fresh"],
+  directions: ["size", "nearest", "near", "far", "rest"],
 };
 const MAX_SIZE = 2 ** 32, MAX_BUCKETS = 2982, MAX_BITS = 2 ** 22;
 
@@ -125,7 +162,7 @@ export function wellFormed(parameters) {
   const names = Object.hasOwn(TOLD, parameters.oracle) ? TOLD[parameters.oracle] : null;
   const told = Object.keys(parameters).filter((name) => name !== "oracle");
   if (!names || told.length !== names.length || !names.every((name) => told.includes(name))) return false;
-  if (!names.every((name) => Number.isSafeInteger(parameters[name]) && parameters[name] > 0)) return false;
+  if (!names.every((name) => Number.isSafeInteger(parameters[name]) && parameters[name] >= (name === "rest" ? 0 : 1))) return false;
   const { oracle, size, order, seeds, buckets, fresh } = parameters;
   if (size < 2 || size > (["grr", "hadamard", "olh"].includes(oracle) ? MAX_SIZE : MAX_BITS)) return false;
   if (oracle === "hadamard") return order < 2 ** 31 && order >= size && order < 2 * size && (order & (order - 1)) === 0;
@@ -162,6 +199,12 @@ export function epsilonOf(parameters) {
       const low = quotient(truth, inside), high = truth % inside ? low + 1 : low;
       return Math.log(Math.max(high, other) / Math.min(low, other));
     }
+    case "directions": {
+      const { nearest, near, far, rest } = parameters;
+      if (!sound(nearest, near, far) || nearest > CODES / 2 || rest >= CODES - nearest || near > 2 ** 48) return Infinity;
+      if (nearest * near + (CODES - nearest) * far + rest !== 2 ** 48) return Infinity;
+      return near >= 2 ** 40 && near > far ? Math.log(near / far) : Infinity;
+    }
     default: return Infinity;
   }
 }
@@ -172,7 +215,8 @@ const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2,
 const unhex = (text) => Uint8Array.from(text.match(/../g) || [], (pair) => parseInt(pair, 16));
 
 // Opens a collection from its text. `storage` has getItem and setItem and must last: what a client forgets, it pays for again.
-export async function open(text, { storage, bytes = systemBytes } = {}) {
+// `table`: for directions, the text of `directions.json` read as JSON; it is public, and a wrong one costs accuracy only.
+export async function open(text, { storage, table, bytes = systemBytes } = {}) {
   if (!storage) throw new Refused("a client needs storage that lasts, such as localStorage");
   let told;
   try { told = JSON.parse(text); } catch { throw new Refused("this is not a collection's text"); }
@@ -196,7 +240,8 @@ export async function open(text, { storage, bytes = systemBytes } = {}) {
   const save = (state) => storage.setItem(KEY, JSON.stringify(state));
 
   function report(value, period) {
-    const code = codes.get(value);
+    const vectors = parameters.oracle === "directions", code = vectors ? null : codes.get(value);
+    if (vectors) direction(parameters, value, table, () => new Uint8Array(8)); // refused now, before anything is spent
     if (code === undefined) throw new Refused("a value was never declared in the domain");
     if (!Number.isInteger(period) || period < 0 || period >= 2 ** 32) throw new Refused("a period is a whole number below 2^32");
     const state = load(), own = state.collections[name];
@@ -211,6 +256,7 @@ export async function open(text, { storage, bytes = systemBytes } = {}) {
     own.reports++;
     save(state); // spent before the report exists: what cannot be remembered must not be sent
     const payload =
+      vectors ? direction(parameters, value, table, bytes) :
       parameters.oracle === "rappor" ? respond(parameters, unhex(own.kept[code]), bytes) : perturb(parameters, code, bytes);
     const found = new Uint8Array(56 + payload.length), head = view(found);
     found.set([0x50, 0x52, 1, 0]);

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
+from pellucid.privacy.local.directions import Directions
 from pellucid.privacy.local.oracles import ORACLES, Oracle, Rappor, choose, oracle
 from pellucid.privacy.parameters import checked_count
 
@@ -26,12 +27,12 @@ MAX_CAP = 1_000_000
 class Collection:
     """What is asked of clients. Its id (16 bytes of SHA-256 of its text) covers all of it, so nothing can be changed unnoticed.
 
-    `values`: the declared domain, in order. `reports_per_period`: reports that one client may send in one period.
+    `values`: the declared domain, in order; of `directions` the names of the coordinates. `reports_per_period`: reports that one client may send in one period.
     `max_memoized_values`: for RAPPOR, how many different values a client may ever report, each of which costs epsilon once.
     """
 
     name: str
-    oracle: Oracle
+    oracle: Oracle | Directions
     values: tuple[str, ...]
     reports_per_period: int = 1
     max_memoized_values: int = 1
@@ -110,17 +111,28 @@ def declare(
     return Collection(name, made, tuple(values), reports_per_period, max_memoized_values)
 
 
+def declare_directions(name: str, coordinates: Sequence[str], epsilon: float) -> Collection:
+    """A collection of directions in the named coordinates: one report of a client in each period."""
+    return Collection(name, Directions(len(coordinates), epsilon), tuple(coordinates))
+
+
 def read(text: str) -> Collection:
     """The collection of a text. PrivacyError if it is not one, or says other probabilities than follow from its epsilon."""
     try:
         told = json.loads(text)
         parameters = told["parameters"]
-        if told["format"] != FORMAT or parameters["oracle"] not in ORACLES:
+        if told["format"] != FORMAT or parameters["oracle"] not in (*ORACLES, Directions.name):
             raise PrivacyError("the collection is of another version", fix="Upgrade pellucid, or have it declared again")
         size, asked = parameters["size"], told["asked"]
-        made: Oracle = (
-            Rappor(size, asked, told["noise"]) if parameters["oracle"] == "rappor" else oracle(parameters["oracle"], size, asked)
-        )
+        made: Oracle | Directions
+        if parameters["oracle"] == Directions.name:
+            made = Directions(size, asked)
+        else:
+            made = (
+                Rappor(size, asked, told["noise"])
+                if parameters["oracle"] == "rappor"
+                else oracle(parameters["oracle"], size, asked)
+            )
         found = Collection(told["name"], made, tuple(told["values"]), told["reports_per_period"], told["max_memoized_values"])
     except (ValueError, KeyError, TypeError) as error:
         raise PrivacyError("this is not a collection's text", why=f"{type(error).__name__}: {error}") from error

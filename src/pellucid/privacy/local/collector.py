@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
 from pellucid.privacy.local.collection import Collection, read
+from pellucid.privacy.local.directions import Directions, MeanDirection
 from pellucid.privacy.local.oracles import Estimate, estimate
 from pellucid.privacy.local.report_format import Report, decoded, unbatched
 from pellucid.store import connect, transaction
@@ -174,6 +175,8 @@ class Collector:
         Reports of one client by RAPPOR are drawn from the same kept response: their errors do not average out. So of each client one
         report counts, and all periods at once are refused.
         """
+        if isinstance(collection.oracle, Directions):
+            raise PrivacyError(f"collection {collection.name!r} is of directions", why="they have a mean, not frequencies")
         if period is None and collection.oracle.name == "rappor":
             held = self.periods(collection)
             if len(held) > 1:
@@ -183,6 +186,18 @@ class Collector:
                     fix=f"Name one period: {', '.join(map(str, held[:10]))}",
                 )
             period = held[0] if held else None
+        return estimate(collection.oracle, *self._total(collection, period))
+
+    def mean_direction(self, collection: Collection, period: int) -> MeanDirection:
+        """The mean direction of the clients that reported in a period."""
+        if not isinstance(collection.oracle, Directions):
+            raise PrivacyError(
+                f"collection {collection.name!r} is of {collection.oracle.name}", why="only directions have a mean"
+            )
+        return collection.oracle.mean(*self._total(collection, period))
+
+    def _total(self, collection: Collection, period: int | None) -> tuple[NDArray[Any], int]:
+        """What the oracle adds up over the reports that count, and how many they are."""
         support, reports = None, 0
         for payloads in self._payloads(collection, period):
             counted = collection.oracle.aggregate(payloads)
@@ -192,7 +207,7 @@ class Collector:
             raise PrivacyError(
                 "there is nothing to estimate from", where=f"collection {collection.name!r}", why="no report was taken"
             )
-        return estimate(collection.oracle, support, reports)
+        return support, reports
 
     def _payloads(self, collection: Collection, period: int | None) -> Iterator[NDArray[Any]]:
         import numpy as np
