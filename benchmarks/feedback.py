@@ -2,10 +2,13 @@
 
 The shifted taste: half of the documents, drawn once, have an attribute (as full text, or recent); those without it lose two grades. 4,000
 readers ask 5 queries each (popularity by Zipf's law, exponent 1), are shown the first ten of the label-free ranking, look at place i
-with chance 1 / i and open what they look at with chance .1 + .9 (2^grade - 1) / 15. Weights are learned from four fifths of the queries and judged
-on the others, which nobody clicked: five folds, several repetitions. Everything on the readers' side is the product's own: statements,
-directions, mean, step. `raw`: the server sees every click, and takes the sums as they are or, as the others do, their directions; the better counts. `central`: a trusted server adds discrete Gaussian noise to the sum of
-directions in fixed point (the price of 4^10 + 16 cells moved by 1), delta 1e-6; it is what a central release would give.
+with chance 1 / i and open what they look at with chance .1 + .9 (2^grade - 1) / 15. Weights are learned from four fifths of the queries
+and judged on the others, which nobody clicked: five folds, several repetitions. Everything on the readers' side is the product's own:
+statements, directions, mean, step.
+
+`raw`: the server sees every click, and takes the sums as they are or, as the others do, their directions; the better counts.
+`central`: a trusted server adds discrete Gaussian noise to the sum of directions in fixed point (the price of 4^10 + 16 cells moved by 1),
+delta 1e-6; it is what a central release would give.
 
 Shares are of the raw gain over the label-free ranking. Exits 1 where local epsilon 2 keeps less than 0.75 of it or is not better
 than label-free at p < .01, or central epsilon 1 keeps less than 0.95.
@@ -127,7 +130,8 @@ def main() -> int:
         return found
 
     wrong, raw = 0, 0.0
-    rows = [("raw", 0.0, 4000), ("raw directions", 0.0, 4000), ("central", 1.0, 4000), ("local", 2.0, 4000), ("local", 1.0, 4000), ("local", 0.5, 4000),
+    rows = [("raw", 0.0, 4000), ("raw directions", 0.0, 4000), ("central", 1.0, 4000),
+            ("local", 2.0, 4000), ("local", 1.0, 4000), ("local", 0.5, 4000),
             ("central", 1.0, 1000), ("local", 2.0, 1000), ("local", 1.0, 1000), ("local", 0.5, 1000)]  # fmt: skip
     print(f"{'':<22} {'people':>6} {'nDCG@10':>8} {'gain':>8} {'share':>6} {'p':>8}  worst repetition")
     for kind, epsilon, people in rows:

@@ -12,7 +12,7 @@ from pellucid.cli import options, state_folder
 from pellucid.errors import DataError, PrivacyError, UsageError
 
 if TYPE_CHECKING:
-    from pellucid.privacy.local import Collection, Collector
+    from pellucid.privacy.local import Collection, Collector, MeanDirection
     from pellucid.privacy.local.oracles import Estimate
 
 
@@ -151,11 +151,14 @@ def _collect(arguments: argparse.Namespace) -> int:
 
 
 def _estimate(arguments: argparse.Namespace) -> int:
+    from pellucid.privacy.local import Directions
     from pellucid.privacy.local.oracles import consistent
 
     collector = _collector(arguments)
     try:
         collection = _named(collector, arguments.words)
+        if isinstance(collection.oracle, Directions):
+            return _estimate_direction(arguments, collector, collection)
         found = collector.estimate(collection, arguments.period)
         guarantee = _guarantee(collector, collection, found, arguments.period)
     finally:
@@ -176,6 +179,30 @@ def _estimate(arguments: argparse.Namespace) -> int:
     print(
         f"{found.reports} reports, {guarantee['mechanism']}, epsilon {guarantee['epsilon']:g}; {len(top)} largest of {len(rows)}"
     )
+    return 0
+
+
+def _estimate_direction(arguments: argparse.Namespace, collector: Collector, collection: Collection) -> int:
+    """The mean direction of one period: a row a coordinate."""
+    if arguments.period is None:
+        held = ", ".join(map(str, collector.periods(collection)[-10:])) or "none yet"
+        raise UsageError("directions are estimated for one period", fix=f"Name it with --period; there is {held}")
+    found = collector.mean_direction(collection, arguments.period)
+    guarantee = _guarantee(collector, collection, found, arguments.period)
+    guarantee["relation"] = "any two vectors, the empty one among them"
+    guarantee["errors"] = "standard errors; the table of directions bends the mean by less than 2 % of its length"
+    rows = [
+        {"coordinate": name, "mean": float(mean), "error": found.error}
+        for name, mean in zip(collection.values, found.mean, strict=True)
+    ]
+    if arguments.out is not None:
+        _write(arguments.out, rows, guarantee)
+    if arguments.json:
+        options.print_json({"estimates": rows, "guarantee": guarantee})
+        return 0
+    shown = [[str(row["coordinate"]), f"{row['mean']:+.4f}", f"{row['error']:.4f}"] for row in rows]
+    print(options.table(shown, ["coordinate", "mean", "error"], right=[1, 2]))
+    print(f"{found.reports} reports, {guarantee['mechanism']}, epsilon {guarantee['epsilon']:g}, period {arguments.period}")
     return 0
 
 
@@ -229,7 +256,9 @@ def _files(path: Path) -> list[Path]:
     return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
 
 
-def _guarantee(collector: Collector, collection: Collection, found: Estimate, period: int | None) -> dict[str, Any]:
+def _guarantee(
+    collector: Collector, collection: Collection, found: Estimate | MeanDirection, period: int | None
+) -> dict[str, Any]:
     """What is promised of the estimates, for whoever uses them."""
     return {
         "mechanism": collection.oracle.name,
@@ -257,7 +286,7 @@ def _guarantee(collector: Collector, collection: Collection, found: Estimate, pe
 def _write(path: Path, rows: list[dict[str, Any]], guarantee: dict[str, Any]) -> None:
     import pyarrow as pa
 
-    table = pa.table({name: [row[name] for row in rows] for name in ("value", "frequency", "error", "consistent")})
+    table = pa.table({name: [row[name] for row in rows] for name in rows[0]})
     if path.suffix == ".csv":
         from pyarrow import csv
 

@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS deployments (
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "search": ("search-index",),
-    "rank": ("learned-ranking",),
+    "rank": ("learned-ranking", "feedback-ranking"),
     "recommend": ("ease", "popularity", "item-neighbours", "als", "rp3beta", "markov"),
 }
 """What a service asks for by name, and the kinds of model that can stand behind each. Without `rank` the ranking is the label-free one."""

@@ -79,7 +79,8 @@ class FeedbackRanking:
 
     def values(self, ranked: Ranked) -> NDArray[Any]:
         """The features of the first documents of the label-free ranking, at most `DEPTH`: documents x `names`."""
-        return values(ranked, self._attributes)
+        found: NDArray[Any] = values(ranked, self._attributes)
+        return found
 
     def contributions(self, found: NDArray[Any]) -> NDArray[Any]:
         """What each feature adds to each document's score; the score is their sum."""
@@ -91,7 +92,7 @@ class FeedbackRanking:
         """The statements of the results of one list, by their features in the order shown: results x coordinates."""
         import numpy as np
 
-        return np.round(_centred(shown) @ self.model.arrays["whitening"], 6)
+        return np.asarray(np.round(_centred(shown) @ self.model.arrays["whitening"], 6))
 
     def weight(self, query: str) -> float:
         """What an opened result of this query counts: less, the more often the query is known to be asked; 1 for one not listed."""

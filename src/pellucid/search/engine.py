@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
+from pellucid.search.click_feedback import KIND as BY_CLICKS
+from pellucid.search.click_feedback import SHOWN, FeedbackRanking
 from pellucid.search.full_text import FullText, Snippet, asked_words, checked_query, uses_syntax
-from pellucid.search.label_free import FEATURES, POOL, WHOLE, Ranker
+from pellucid.search.label_free import FEATURES, POOL, WHOLE, Ranked, Ranker
 from pellucid.search.ranking_features import DEPTH, NAMES, features
 from pellucid.search.search_index import unpack
 
@@ -28,7 +30,10 @@ DEEPEST_PAGE = 1000  # results that can be paged through
 
 @dataclass(frozen=True)
 class Hit:
-    """One result. `why`: what each feature added to the score; `columns`: what the index keeps beside it, empty ones left out."""
+    """One result. `why`: what each feature added to the score; `columns`: what the index keeps beside it, empty ones left out.
+
+    `statement`: what opening it would say about the ranking (see `click_feedback`), where such a ranking is asked.
+    """
 
     id: str
     title: str
@@ -37,6 +42,7 @@ class Hit:
     title_marks: tuple[tuple[int, int], ...]
     why: Mapping[str, float]
     columns: Mapping[str, str]
+    statement: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Answer:
     facets: Mapping[str, Sequence[tuple[str, int]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     did_you_mean: str | None = None
+    weight: float = 1.0  # of the query, among what a reader's clicks say
 
 
 class Engine:
@@ -59,6 +66,7 @@ class Engine:
         self.ranker = Ranker(index)
         self.text = FullText(index)
         self._numbers = {name: number for number, name in enumerate(index.arrays["id"].tolist())}
+        self._by_clicks: FeedbackRanking | None = None
 
     @property
     def count(self) -> int:
@@ -76,7 +84,7 @@ class Engine:
     ) -> Answer:
         """The best `k` documents from place `offset` on. An empty query matches all documents, in the order of their ids.
 
-        `learned`: a ranker (`learn`) that puts the first hundred of the label-free ranking in its order. `filters`: by facet the values of
+        `learned`: a ranker (`learn`, `feedback`) that puts the first hundred of the label-free ranking in its order. `filters`: by facet the values of
         which a document must have one. Raises UsageError for a query that is too long, a ranking, facet or page that there is not.
         """
         if ranking not in RANKINGS:
@@ -92,16 +100,32 @@ class Engine:
         matches = self.text.matches(parsed, self._deep_enough(query, ranking, offset + k))
         order, scores, parts = self._ranked(asked, matches.documents, ranking)
         names = [*FEATURES, "neighbours"] if ranking == "label-free" else ["words"]
+        statements: list[tuple[float, ...]] = []
+        weight = 1.0
         if learned is not None and ranking == "label-free" and asked and len(order):
-            order, scores, parts = self._learned(asked, order, scores, parts, learned)
-            names += [f"learned:{name}" for name in NAMES]
+            if learned.kind == BY_CLICKS:
+                by_clicks = self.by_clicks(learned)
+                order, scores, parts, shown = self._ranked_by_clicks(by_clicks, Ranked(order, scores, parts))
+                names, weight = list(by_clicks.names), by_clicks.weight(query)
+                statements = [tuple(row) for row in by_clicks.statements(shown[: min(k, SHOWN)]).tolist()] if not offset else []
+            else:
+                order, scores, parts = self._learned(asked, order, scores, parts, learned)
+                names += [f"learned:{name}" for name in NAMES]
         hits = []
         for place in range(offset, min(offset + k, len(order))):
             number = int(order[place])
             why = {name: round(float(value), 4) for name, value in zip(names, parts[place], strict=True)} if asked else {}
-            hits.append(self._hit(number, float(scores[place]), parsed, why))
+            statement = statements[place] if place < len(statements) else ()
+            hits.append(self._hit(number, float(scores[place]), parsed, why, statement))
         did_you_mean = self.text.did_you_mean(query) if query else None
-        return Answer(query, matches.total, tuple(hits), self.text.counts(parsed), notes, did_you_mean)
+        return Answer(query, matches.total, tuple(hits), self.text.counts(parsed), notes, did_you_mean, weight)
+
+    def by_clicks(self, model: Model) -> FeedbackRanking:
+        """A ranking learned from clicks, on this index. Raises DataError for one that was made for other documents."""
+        held = self._by_clicks
+        if held is None or held.model is not model:
+            held = self._by_clicks = FeedbackRanking(model, self.index)
+        return held
 
     def title_of(self, id: str) -> str | None:
         """The title of a document (its id where it has none), or None where there is no such document."""
@@ -148,7 +172,6 @@ class Engine:
         import numpy as np
 
         from pellucid.search import learned_ranking
-        from pellucid.search.label_free import Ranked
 
         head = min(DEPTH, len(order))
         values = features(self.ranker, asked, Ranked(order, scores, parts))
@@ -160,11 +183,27 @@ class Engine:
         place = np.concatenate([turn, np.arange(head, len(order))])
         return order[place], np.concatenate([found[turn], scores[head:]]), wide[place]
 
-    def _hit(self, number: int, score: float, parsed: Any, why: Mapping[str, float]) -> Hit:
+    def _ranked_by_clicks(
+        self, by_clicks: FeedbackRanking, ranked: Ranked
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """The first hundred in the order that clicks taught, the others below; contributions; the features of the first hundred."""
+        import numpy as np
+
+        values = by_clicks.values(ranked)
+        added = by_clicks.contributions(values)
+        found = np.round(added.sum(axis=1), 6)
+        turn = np.argsort(-found, kind="stable")
+        head, rest = len(values), len(ranked.documents) - len(values)
+        wide = np.concatenate([added[turn], np.zeros((rest, added.shape[1]))])
+        wide[head:, : ranked.parts.shape[1]] = ranked.parts[head:]
+        place = np.concatenate([turn, np.arange(head, head + rest)])
+        return ranked.documents[place], np.concatenate([found[turn], ranked.scores[head:]]), wide, values[turn]
+
+    def _hit(self, number: int, score: float, parsed: Any, why: Mapping[str, float], statement: tuple[float, ...] = ()) -> Hit:
         name_of = str(self.index.arrays["id"][number])
         title = unpack(self.index, "title", number)
         columns = {str(name): text for name in self.index.settings["columns"] if (text := unpack(self.index, str(name), number))}
         marked = self.text.snippet(parsed, number, "title", 1000)
         begin = title.find(marked.text)
         marks = tuple((begin + a, begin + b) for a, b in marked.marks) if begin >= 0 else ()
-        return Hit(name_of, title or name_of, score, self.text.snippet(parsed, number), marks, why, columns)
+        return Hit(name_of, title or name_of, score, self.text.snippet(parsed, number), marks, why, columns, statement)

@@ -1,4 +1,4 @@
-"""Search as steps of a pipeline: `index` of documents, `features` of judged queries; `learn` fits a ranker on those."""
+"""Search as steps of a pipeline: `index` of documents, `features` of judged queries, `feedback` for clicks; `learn` and `learn_from_clicks` fit."""
 
 from __future__ import annotations
 
@@ -108,3 +108,50 @@ def learn(features: Any, method: str = "ridge", seed: int = 0) -> Model:
     from pellucid.search.ranking_features import of_table
 
     return fit(of_table(features), method, seed)
+
+
+def begin_feedback(
+    index: Model, counts: Table | None = None, attributes: tuple[tuple[str, str], ...] = (), epsilon: float = 2.0
+) -> Model:
+    """The label-free ranking of an index as a model that can learn from clicks."""
+    from pellucid.search.click_feedback import begin
+    from pellucid.search.label_free import Ranker
+
+    rows = _rows(counts, "counts", ("query", "count")) if counts is not None else []
+    return begin(Ranker(index), attributes, epsilon=epsilon, counts=[(str(row["query"]), float(row["count"])) for row in rows])
+
+
+def feedback(
+    index: Source | Step | OutputOf | str,
+    *,
+    attributes: Sequence[tuple[str, str]] = (),
+    epsilon: float = 2.0,
+    counts: Source | Step | OutputOf | str | None = None,
+    name: str = "feedback",
+) -> Step:
+    """A step that makes a ranking which a service can improve from clicks it never sees (see docs/search.md).
+
+    `attributes`: pairs of a column that the index keeps and a value, such as ("open", "yes"), at most five. `epsilon`: of one report, one a
+    reader and week. `counts`: an open table (`query`, `count`) of how often queries are asked, so that a few popular queries do not
+    drown the others.
+    """
+    given = {"index": index, **({"counts": counts} if counts is not None else {})}
+    pairs = tuple((str(column), str(value)) for column, value in attributes)
+    return Step(
+        begin_feedback, name, (Output("", "model"),), given, {"attributes": pairs, "epsilon": float(epsilon)}, kind="features"
+    )
+
+
+def learn_from_clicks(model: Model, clicks: Any) -> Model:
+    """One step by the mean direction of readers' reports: the table that `pellucid local estimate` wrote, `coordinate`, `mean`, `error`."""
+    from pellucid.search.click_feedback import learned
+
+    rows = _rows(clicks, "clicks", ("coordinate", "mean", "error"))
+    wanted = [f"c{place + 1}" for place in range(model.arrays["whitening"].shape[1])]
+    if sorted(str(row["coordinate"]) for row in rows) != sorted(wanted) or len({float(row["error"]) for row in rows}) > 1:
+        raise DataError(
+            "the clicks are not of this model", why=f"its coordinates are {', '.join(wanted)}",
+            fix="Estimate the collection that the service opened for it",
+        )  # fmt: skip
+    means = {str(row["coordinate"]): float(row["mean"]) for row in rows}
+    return learned(model, [means[name] for name in wanted], float(rows[0]["error"]))

@@ -8,25 +8,31 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from anyio import to_thread
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from threadpoolctl import threadpool_limits
 
 from pellucid import __version__
-from pellucid.errors import PellucidError
+from pellucid.errors import DataError, PellucidError
 from pellucid.models import recommend
+from pellucid.privacy import local
 from pellucid.registry import guarantees_behind
-from pellucid.service import browser_model, pages, result_formats
+from pellucid.service import browser_model, click_reports, pages, result_formats
 from pellucid.service.followed_models import FollowedModels, Served
 from pellucid.service.request_counters import RequestCounters
+
+if TYPE_CHECKING:
+    from pellucid.search import Answer, Engine
+    from pellucid.store import Model
 
 LARGEST_BODY = 1 << 20  # bytes
 THREADS = 2 * (os.cpu_count() or 2)  # requests worked on at once; more would only take the cores from each other
@@ -94,6 +100,12 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     async def missing(request: Request, error: HTTPException) -> Response:
         return pages.problem(request, error.status_code, str(error.detail))
 
+    @app.get("/assets/local/{name}", include_in_schema=False)
+    def local_client(name: str) -> Response:
+        if name not in ("client.js", "directions.json"):
+            raise HTTPException(404, "there is no such file")
+        return FileResponse(Path(local.__file__).with_name(name), headers={"Cache-Control": "no-cache"})
+
     app.mount("/assets", StaticFiles(directory=Path(__file__).parent / "assets"), name="assets")
 
     @app.get("/", include_in_schema=False)
@@ -118,7 +130,7 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
                 filters.setdefault(name[2:], []).append(value)
         ranker = followed.current.get("rank")
         learned = ranker.model if ranker is not None and not rank else None
-        answer = engine.search(q, k, (page - 1) * k, filters, rank or "label-free", learned)
+        answer = _searched(engine, q, k, (page - 1) * k, filters, rank or "label-free", learned)
         took = time.perf_counter() - begun
         if format == "csv":
             return _file(result_formats.as_csv(answer), "text/csv", "results.csv")
@@ -165,6 +177,23 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     def recommend_posted(history: History) -> dict[str, Any]:
         """The same as GET, for clients that hold a history. It is not kept."""
         return _recommendations(followed, [str(item) for item in history.items], history.k)
+
+    @app.get("/feedback", summary="What a browser needs to say, deniably, which results were opened")
+    def feedback_told() -> dict[str, Any]:
+        """The collection that is open for the served ranking, with its epsilon and week; 404 where the ranking does not learn from clicks."""
+        return click_reports.told(_learning(followed))
+
+    body = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+
+    @app.post("/feedback", summary="Take reports", openapi_extra=body)
+    async def feedback(request: Request) -> dict[str, Any]:
+        """A batch of randomised reports (see docs/local.md). Bad ones are refused by reason and counted; the good ones are taken."""
+        served, held = _learning(followed), b""
+        async for part in request.stream():
+            held += part
+            if len(held) > click_reports.LARGEST:
+                raise HTTPException(413, f"a batch has at most {click_reports.LARGEST:,} bytes")
+        return await to_thread.run_sync(click_reports.take, home, served, held)
 
     @app.get("/models", summary="The open models that are served")
     def models(request: Request) -> Any:
@@ -237,6 +266,27 @@ def _need(followed: FollowedModels, alias: str, missing: int = 503) -> Served:
         said = f'no model is served as "{alias:.40}"'
         raise HTTPException(missing, f"{said}: {why}" if why else said)
     return served
+
+
+def _learning(followed: FollowedModels) -> Served:
+    """The served ranking, if it learns from clicks."""
+    served = followed.current.get("rank")
+    if served is None or not served.learns:
+        raise HTTPException(404, "the ranking that is served does not learn from clicks")
+    return served
+
+
+def _searched(
+    engine: Engine, q: str, k: int, offset: int, filters: dict[str, list[str]], rank: str, learned: Model | None
+) -> Answer:
+    """The engine's answer; by the label-free ranking, and saying so, where the learned one is for documents that are gone."""
+    if learned is not None and learned.kind == "feedback-ranking":
+        try:
+            engine.by_clicks(learned)
+        except DataError:
+            found = engine.search(q, k, offset, filters, rank)
+            return replace(found, notes=(*found.notes, "the deployed ranking is for other documents: this is the label-free one"))
+    return engine.search(q, k, offset, filters, rank, learned)
 
 
 def _refused(followed: FollowedModels) -> dict[str, dict[str, Any]]:

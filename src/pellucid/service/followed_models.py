@@ -37,6 +37,11 @@ class Served:
     answered: float
     seconds: float
 
+    @property
+    def learns(self) -> bool:
+        """Whether it is a ranking that learns from clicks."""
+        return self.model.kind == "feedback-ranking"
+
 
 class FollowedModels:
     """The served models of one state folder. Reading is free of locks: `current` is replaced, never changed."""
@@ -68,7 +73,9 @@ class FollowedModels:
             except (PellucidError, sqlite3.Error, OSError) as error:
                 self.trouble = str(error)
                 return
-            for alias in sorted({one.alias for one in history}):
+            for alias in sorted(
+                {one.alias for one in history}, key=lambda one: (one != "search", one)
+            ):  # a ranking needs its index
                 self._look_at(alias, [one for one in history if one.alias == alias])
 
     def _look_at(self, alias: str, versions: list[Deployment]) -> None:
@@ -94,6 +101,9 @@ class FollowedModels:
         """The deployment made ready, or why it is refused beside what is served."""
         try:
             found = tried(deployment, self.deployments.load(deployment.artifact))
+            searched = self.current.get("search")
+            if found.learns and searched is not None and searched.engine is not None:
+                searched.engine.by_clicks(found.model)  # refused where it is for other documents
             if served is not None:
                 _no_worse(found, served)
         except PellucidError as error:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from pellucid.search import DEEPEST_PAGE, Answer
-from pellucid.service import browser_model, result_formats
+from pellucid.service import browser_model, click_reports, result_formats
 
 if TYPE_CHECKING:
     import jinja2
@@ -127,7 +127,8 @@ def problem(request: Request, status: int, why: str) -> Response:
     """An error as a page or as JSON."""
     if wants_page(request):
         return HTMLResponse(
-            _environment().get_template("problem.html").render(status=status, why=why, query="", personal=False), status
+            _environment().get_template("problem.html").render(status=status, why=why, query="", personal=False, feedback=""),
+            status,
         )
     return JSONResponse({"error": why}, status)
 
@@ -151,7 +152,9 @@ def _page(request: Request, template: str, followed: FollowedModels, **values: A
     recommender = followed.current.get("recommend")
     personal = recommender is not None and browser_model.can_be_scored(recommender.model)
     query = values["answer"].query if "answer" in values else ""
-    return HTMLResponse(_environment().get_template(template).render(query=query, personal=personal, **values))
+    ranking = followed.current.get("rank")
+    feedback = click_reports.collection_for(ranking).id.hex() if ranking is not None and ranking.learns else ""
+    return HTMLResponse(_environment().get_template(template).render(query=query, personal=personal, feedback=feedback, **values))
 
 
 @cache

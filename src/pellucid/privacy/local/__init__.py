@@ -1,9 +1,9 @@
 """Local differential privacy: each client randomises its own value, so whoever collects the reports learns little from any one.
 
 Frequency oracles (one a file, behind the protocol in `frequency_oracle`), the choice among them, heavy hitters, item-and-rating pairs and
-means built on them; one of 256 directions for ranking; the collection's public parameters, the reports' binary form, and the collector that takes them. `client.js`
-does the same in a browser. Probabilities are whole numbers of equal parts and the declared epsilon is computed from them
-(`dyadic`). May import the privacy room's stream and parameters, and the store; nothing above.
+means built on them; one of 256 directions for ranking; the collection's public parameters, the reports' binary form, and the collector
+that takes them. `client.js` does the same in a browser. Probabilities are whole numbers of equal parts and the declared epsilon is
+computed from them (`dyadic`). May import the privacy room's stream and parameters, and the store; nothing above.
 """
 
 from __future__ import annotations

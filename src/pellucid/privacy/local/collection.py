@@ -27,8 +27,9 @@ MAX_CAP = 1_000_000
 class Collection:
     """What is asked of clients. Its id (16 bytes of SHA-256 of its text) covers all of it, so nothing can be changed unnoticed.
 
-    `values`: the declared domain, in order; of `directions` the names of the coordinates. `reports_per_period`: reports that one client may send in one period.
-    `max_memoized_values`: for RAPPOR, how many different values a client may ever report, each of which costs epsilon once.
+    `values`: the declared domain, in order; of `directions` the names of the coordinates. `reports_per_period`: reports that one client
+    may send in one period. `max_memoized_values`: for RAPPOR, how many different values a client may ever report, each of which costs
+    epsilon once.
     """
 
     name: str

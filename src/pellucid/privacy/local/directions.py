@@ -38,14 +38,16 @@ class Directions:
     Probabilities: the k directions nearest to the turned vector have `near` / 2^48 each, the first `rest` of the others
     (`far` + 1) / 2^48, the remaining ones `far` / 2^48, with k near + (256 - k) far + rest = 2^48. A client with nothing to say (a
     vector of zeros, or not finite) draws each code with 2^40 / 2^48.
-    Guarantee: whatever the vector is, every code's probability lies between far / 2^48 and near / 2^48 (2^40 does: it is the mean), so the
-    ratio for any two vectors is at most near / far <= e^epsilon; declared is its logarithm rounded up. The turn is uniform and independent
-    of the vector, so it costs nothing.
-    Why the code meets it: which k codes count as near is found in floating point and whole numbers, and may be found wrongly without harm to
-    the guarantee: any k codes will do. One integer of 48 bits decides, without a second draw; eight other bits of the same word are the turn.
+    Guarantee: whatever the vector is, every code's probability lies between far / 2^48 and near / 2^48 (2^40 does: it is the mean), so
+    the ratio for any two vectors is at most near / far <= e^epsilon; declared is its logarithm rounded up. The turn is uniform and
+    independent of the vector, so it costs nothing.
+    Why the code meets it: which k codes count as near is found in floating point and whole numbers, and may be found wrongly without harm
+    to the guarantee: any k codes will do. One integer of 48 bits decides, without a second draw; eight other bits of the same word are
+    the turn.
     Estimate: the mean of the directions, turned back, over m = (near - far) 256 f(k / 256) / 2^48, where f(p) is the mean over the cap of
     share p of the sphere of its projection on the cap's axis, times p. The table is antipodal and a tight frame, and the 256 turns are
-    signed permutations of the coordinates, so the bias is below 2 % of the length (tested); a table drawn at random bends the mean by 20 to 37 %.
+    signed permutations of the coordinates, so the bias is below 2 % of the length (tested); a table drawn at random bends the mean by 20
+    to 37 %.
     Variance, times n: at most 1 / (m^2 d) for each of the d coordinates.
     Source: PrivUnit (Bhowmick et al. 2018), of least variance among unbiased randomisers (Asi, Feldman, Talwar 2022), on a finite code
     as in Isik et al. 2023.
