@@ -1,8 +1,9 @@
 """Search: documents, the index, the default ranking that needs no judgement, and the engine that a server asks.
 
 `index` is a step for a pipeline: documents in, a search index out, a model of plain arrays (`search_index`). `Engine` answers queries on
-one index: words, phrases, filters, facets, snippets, completion. `rank_file` ranks a whole file of queries as a TREC run. `click_feedback` learns from clicks that the server never sees.
-May import models, evaluation, pipeline, store and data. numpy, scipy and tantivy load on use.
+one index: words, phrases, filters, facets, snippets, completion. `rank_file` ranks a whole file of queries as a TREC run.
+`click_feedback` learns from clicks that the server never sees. May import models, evaluation, pipeline, store and data. numpy, scipy and
+tantivy load on use.
 """
 
 from __future__ import annotations

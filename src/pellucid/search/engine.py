@@ -84,8 +84,9 @@ class Engine:
     ) -> Answer:
         """The best `k` documents from place `offset` on. An empty query matches all documents, in the order of their ids.
 
-        `learned`: a ranker (`learn`, `feedback`) that puts the first hundred of the label-free ranking in its order. `filters`: by facet the values of
-        which a document must have one. Raises UsageError for a query that is too long, a ranking, facet or page that there is not.
+        `learned`: a ranker (`learn`, `feedback`) that puts the first hundred of the label-free ranking in its order. `filters`: by facet
+        the values of which a document must have one. Raises UsageError for a query that is too long, and for a ranking, facet or page
+        that there is not.
         """
         if ranking not in RANKINGS:
             raise UsageError(f'there is no ranking "{ranking}"', fix=f"It is one of {', '.join(RANKINGS)}")

@@ -1,4 +1,7 @@
-"""Search as steps of a pipeline: `index` of documents, `features` of judged queries, `feedback` for clicks; `learn` and `learn_from_clicks` fit."""
+"""Search as steps of a pipeline: `index` of documents, `features` of judged queries, `feedback` for clicks.
+
+`learn` and `learn_from_clicks` are called in a step of one's own.
+"""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
 
     @app.get("/feedback", summary="What a browser needs to say, deniably, which results were opened")
     def feedback_told() -> dict[str, Any]:
-        """The collection that is open for the served ranking, with its epsilon and week; 404 where the ranking does not learn from clicks."""
+        """The collection that is open for the served ranking, and the week; 404 where the ranking does not learn from clicks."""
         return click_reports.told(_learning(followed))
 
     body = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}

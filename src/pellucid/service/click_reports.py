@@ -1,7 +1,8 @@
 """What readers' browsers say about the ranking: one randomised report each a week, for the model that is served.
 
 Each ranking that learns from clicks has a collection of its own, named by the model's digest: a report for another model is refused by
-name. A browser reports about a week after its end, so the week that ended last is open, and the one before it for those who read at midnight.
+name. A browser reports about a week after its end, so the week that ended last is open, and the one before it for those who read at
+midnight.
 """
 
 from __future__ import annotations
