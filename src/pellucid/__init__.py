@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid import evaluation, models, privacy, search
+    from pellucid import evaluation, models, privacy, search, synthesize
     from pellucid.errors import PellucidError
     from pellucid.packages import load
     from pellucid.pipeline.declaration import About, Budget, Pipeline, Row, UserDay, source, step
@@ -34,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
     "evaluation", "load", "models", "privacy", "protect", "release", "runs", "search", "source", "step",
+    "synthesize",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -47,7 +48,7 @@ __getattr__ = lazy_names(
         "privacy.transforms": ("protect",),
         "store": ("Array", "File", "Metrics", "Model", "Table"),
     },
-    modules=("evaluation", "models", "privacy", "search"),
+    modules=("evaluation", "models", "privacy", "search", "synthesize"),
 )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pellucid.privacy.mechanisms.quantiles import Quantiles, quantiles
     from pellucid.privacy.mechanisms.registry import MECHANISMS
     from pellucid.privacy.mechanisms.top_k import TopK, top_k
+    from pellucid.privacy.mechanisms.weighted_matrix import weight_table
 
 __all__ = [
     "MECHANISMS",
@@ -47,6 +48,7 @@ __all__ = [
     "select_best",
     "sum",
     "top_k",
+    "weight_table",
 ]
 
 __getattr__ = lazy_names(
@@ -92,5 +94,6 @@ __getattr__ = lazy_names(
             "TopK",
             "top_k",
         ),
+        "weighted_matrix": ("weight_table",),
     },
 )
