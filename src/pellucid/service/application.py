@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from anyio import to_thread
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -24,9 +24,8 @@ from threadpoolctl import threadpool_limits
 from pellucid import __version__
 from pellucid.errors import DataError, PellucidError
 from pellucid.models import recommend
-from pellucid.privacy import local
 from pellucid.registry import guarantees_behind
-from pellucid.service import browser_model, click_reports, pages, result_formats
+from pellucid.service import browser_model, feedback_routes, pages, result_formats
 from pellucid.service.followed_models import FollowedModels, Served
 from pellucid.service.request_counters import RequestCounters
 
@@ -100,12 +99,7 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
     async def missing(request: Request, error: HTTPException) -> Response:
         return pages.problem(request, error.status_code, str(error.detail))
 
-    @app.get("/assets/local/{name}", include_in_schema=False)
-    def local_client(name: str) -> Response:
-        if name not in ("client.js", "directions.json"):
-            raise HTTPException(404, "there is no such file")
-        return FileResponse(Path(local.__file__).with_name(name), headers={"Cache-Control": "no-cache"})
-
+    feedback_routes.add(app, home, followed)
     app.mount("/assets", StaticFiles(directory=Path(__file__).parent / "assets"), name="assets")
 
     @app.get("/", include_in_schema=False)
@@ -178,23 +172,6 @@ def create_app(home: Path, *, on_start: Callable[[], None] | None = None) -> Fas
         """The same as GET, for clients that hold a history. It is not kept."""
         return _recommendations(followed, [str(item) for item in history.items], history.k)
 
-    @app.get("/feedback", summary="What a browser needs to say, deniably, which results were opened")
-    def feedback_told() -> dict[str, Any]:
-        """The collection that is open for the served ranking, and the week; 404 where the ranking does not learn from clicks."""
-        return click_reports.told(_learning(followed))
-
-    body = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
-
-    @app.post("/feedback", summary="Take reports", openapi_extra=body)
-    async def feedback(request: Request) -> dict[str, Any]:
-        """A batch of randomised reports (see docs/local.md). Bad ones are refused by reason and counted; the good ones are taken."""
-        served, held = _learning(followed), b""
-        async for part in request.stream():
-            held += part
-            if len(held) > click_reports.LARGEST:
-                raise HTTPException(413, f"a batch has at most {click_reports.LARGEST:,} bytes")
-        return await to_thread.run_sync(click_reports.take, home, served, held)
-
     @app.get("/models", summary="The open models that are served")
     def models(request: Request) -> Any:
         """Each alias with its run, digest and version, and what was refused."""
@@ -265,14 +242,6 @@ def _need(followed: FollowedModels, alias: str, missing: int = 503) -> Served:
         why = followed.refused.get(alias, (0, ""))[1]
         said = f'no model is served as "{alias:.40}"'
         raise HTTPException(missing, f"{said}: {why}" if why else said)
-    return served
-
-
-def _learning(followed: FollowedModels) -> Served:
-    """The served ranking, if it learns from clicks."""
-    served = followed.current.get("rank")
-    if served is None or not served.learns:
-        raise HTTPException(404, "the ranking that is served does not learn from clicks")
     return served
 
 

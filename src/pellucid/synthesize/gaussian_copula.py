@@ -2,16 +2,19 @@
 
 The cut z_i gives item i its share p_i. The correlation of two coordinates is the one that makes both lie above their cuts with the
 probability wanted: P[both] = p_i p_j + the integral over t from 0 to r of the density at (z_i, z_j) with correlation t (Sheppard 1898),
-by 16-point Gauss-Legendre, solved by bisection. A pair that does not stand out of the noise is taken as independent, or, where independent
-items would have stood out, as held apart (correlation -0.3). A matrix of such correlations need not be one of a Gaussian vector: its
-eigenvalues are raised to 0.001 at least and the diagonal is brought back to 1. What comes out is always some population, which no
-clipped table of shares is sure to be (deciding that is NP-hard: the correlation polytope).
+by 16-point Gauss-Legendre, solved by bisection. A pair that does not stand out of the noise is taken as independent, or, where
+independent items would have stood out, as held apart (correlation -0.3). Such correlations need not be those of a Gaussian vector. So
+they are projected in turn on the matrices without negative eigenvalues and on those with the kept pairs as wanted (Dykstra's correction,
+as Higham 2002 does for the nearest correlation matrix), while the pairs nobody saw may move; ten rounds, then eigenvalues of at least
+0.001 and a diagonal of 1. What comes out is always some population, which no clipped table of shares is sure to be (deciding that is
+NP-hard: the correlation polytope). Ten rounds were chosen on msweb's people of the seeds "val0" and "val1": EASE reached 0.947 of what it
+reaches on clear data without them, 0.956 with ten, 0.949 with a hundred.
 
-Everybody holds something: a vector without an item is drawn again. So that the shares are those of people with an item, the vector is made for
-p (1 - e) and P (1 - e), e being the chance of a vector without one, found by four rounds of drawing.
+Everybody holds something: a vector without an item is drawn again. So that the shares are those of people with an item, the vector is
+made for p (1 - e) and P (1 - e), e being the chance of a vector without one, found by four rounds of drawing.
 
-Cuts and factors are rounded to 2^-20, and each portion of people has a generator of its own (PCG64 of the public seed and its number), so that
-who makes them again on another processor gets the same people.
+Cuts and factors are rounded to 2^-20, and each portion of people has a generator of its own (PCG64 of the public seed and its number), so
+that who makes them again on another processor gets the same people.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 PORTION = 1 << 14  # vectors drawn at once
 ROUNDS = 4
+PROJECTIONS = 10
 LEAST, MOST = -0.95, 0.98  # correlations
 APART = -0.3
 FLOOR = 1e-3  # of the eigenvalues
@@ -82,11 +86,32 @@ def _for(shares: NDArray[Any], both: NDArray[Any], kept: NDArray[Any], apart: ND
     correlation = np.where(apart, APART, 0.0)
     correlation[first, second] = correlation[second, first] = (low + high) / 2
     np.fill_diagonal(correlation, 1.0)
-    values, vectors = np.linalg.eigh(correlation)
-    correlation = (vectors * np.maximum(values, FLOOR)) @ vectors.T
-    deviation = np.sqrt(np.diag(correlation))
-    factor = np.linalg.cholesky(correlation / np.outer(deviation, deviation)) if count else np.zeros((0, 0))
+    correlation = _possible(correlation, kept)
+    factor = np.linalg.cholesky(correlation) if count else np.zeros((0, 0))
     return Copula(cuts, np.round(factor * GRID) / GRID)
+
+
+def _possible(wanted: NDArray[Any], kept: NDArray[Any]) -> NDArray[Any]:
+    """A matrix of correlations that is possible, near the wanted one where pairs are kept."""
+    import numpy as np
+
+    found, excess = wanted.copy(), np.zeros_like(wanted)
+    for _ in range(PROJECTIONS):
+        before = found - excess
+        inside = _without_negative(before)
+        excess = inside - before
+        found = np.where(kept, wanted, inside)
+        np.fill_diagonal(found, 1.0)
+    found = _without_negative(found)
+    deviation = np.sqrt(np.diag(found))
+    return np.asarray(found / np.outer(deviation, deviation))
+
+
+def _without_negative(matrix: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.maximum(values, FLOOR)) @ vectors.T)
 
 
 def _joint(first: NDArray[Any], second: NDArray[Any], correlation: NDArray[Any]) -> NDArray[Any]:

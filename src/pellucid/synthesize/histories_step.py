@@ -20,13 +20,13 @@ BARREN = 50  # portions with less than one person in a thousand, after which no 
 class Histories(NamedTuple):
     """The outputs of `histories`: the rows, and how far they are from what they were made of."""
 
-    rows: Any
-    quality: Any
+    rows: Table
+    quality: Metrics
 
 
 @keeps_units_apart
 def history_sizes(visits: Table, item: str, unit: str, max_contributions: int = 15) -> Table:
-    """One row a person: how many different items it has, at most `max_contributions`. Each row is a function of that person's rows alone."""
+    """One row a person: how many different items it has, at most `max_contributions`; each a function of that person's rows alone."""
     import polars
 
     held = visits.polars().select(unit, item).drop_nulls().unique().group_by(unit).len("size")
@@ -100,16 +100,17 @@ def synthetic_histories(
     """The step's function: makes the rows and says what is lost."""
     rows, quality = make_histories(matrix, guarantee, sizes, people, unit_column, item_column, seed)
     print(
-        f"{quality['people']:,.0f} synthetic people with {quality['items']:.0f} items, {quality['mean_size']:.2f} each; none of them is anybody"
+        f"{quality['people']:,.0f} synthetic people, {quality['items']:.0f} items, {quality['mean_size']:.2f} each; none is anybody"
     )
-    print(f"against the released matrix: items off by {quality['item_error']:.1%} (rms), the {quality['pairs_kept']:.0f} pairs kept by"
-          f" {quality['pair_error']:.1%}")  # fmt: skip
+    print(
+        f"against the released matrix (rms): items off by {quality['item_error']:.1%}, kept pairs by {quality['pair_error']:.1%}"
+    )
     if not quality["pairs_kept"]:
         print("no pair of items stands out of the noise: items are independent of each other in these rows")
     print(
         "lost: items that the release does not name, pairs under its noise, which three items go together, the order and time of events"
     )
-    return Histories(rows, quality)
+    return Histories(rows, quality)  # type: ignore[arg-type]
 
 
 def histories(
@@ -124,10 +125,10 @@ def histories(
     """A step that makes synthetic people from a released Gram matrix: an open table with a row for each person and item.
 
     `matrix` is the release itself (`pl.release(pl.privacy.gram(...), ...)`, counts or equal norm). `sizes` is the released histogram of
-    history sizes (see `sizes`); without it they are taken to be geometric. `people`: how many to make (1 to 100 million); None: as many as
-    the release says there are. The columns are named by `unit` and `item`; ids are s000001 and so on, which no real one should be. Outputs:
-    the rows, and under `<name>_quality` how far they are from the release. The run's public seed decides: who runs it again gets the same
-    people. The rows inherit the guarantee of the releases they are made of, and cost nothing more.
+    history sizes (see `sizes`); without it they are taken to be geometric. `people`: how many to make (1 to 100 million); None: as many
+    as the release says there are. The columns are named by `unit` and `item`; ids are s000001 and so on, which no real one should be.
+    Outputs: the rows, and under `<name>_quality` how far they are from the release. The run's public seed decides: who runs it again gets
+    the same people. The rows inherit the guarantee of the releases they are made of, and cost nothing more.
     """
     given = {"matrix": matrix, "guarantee": matrix.guarantee, **({"sizes": sizes} if sizes is not None else {})}
     settings = {"people": people, "unit_column": unit, "item_column": item}
