@@ -83,7 +83,7 @@ def test_rows_have_what_the_matrix_says(visits: pa.Table) -> None:
     held = np.bincount(np.searchsorted(found.items, np.asarray(rows.column("area"))), minlength=len(found.items)) / 20_000
     share = found.held / found.people
     often = share > 0.01
-    assert np.abs(held[often] / share[often] - 1).max() < 0.12
+    assert (np.abs(held - share)[often] < 5 * np.sqrt(share[often] / 20_000)).all()
     assert quality["people"] == 20_000 and quality["mean_size"] == pytest.approx(rows.num_rows / 20_000, abs=1e-4)
 
 

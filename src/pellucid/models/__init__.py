@@ -16,17 +16,18 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.models import als, ease, item_neighbours, markov, popularity, rp3beta
-    from pellucid.models.interaction_matrix import private_gram
+    from pellucid.models.interaction_matrix import arrow_of, matrix_of, private_gram
     from pellucid.models.recommendation import KINDS, explain, recommend, scores
 
 __all__ = [
-    "KINDS", "als", "ease", "explain", "item_neighbours", "markov", "popularity", "private_gram", "recommend", "rp3beta", "scores",
+    "KINDS", "als", "arrow_of", "ease", "explain", "item_neighbours", "markov", "matrix_of", "popularity", "private_gram", "recommend",
+    "rp3beta", "scores",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
     __name__,
     {
-        "interaction_matrix": ("private_gram",),
+        "interaction_matrix": ("arrow_of", "matrix_of", "private_gram"),
         "recommendation": (
             "KINDS",
             "explain",

@@ -58,7 +58,7 @@ def statistics(gram: Any, numbers: Mapping[str, float], sizes: Any = None) -> St
     """
     import numpy as np
 
-    from pellucid.models.interaction_matrix import matrix_of
+    from pellucid.models import matrix_of
     from pellucid.privacy.mechanisms import weight_table
 
     items, cells, weighted = matrix_of(gram)
@@ -136,7 +136,7 @@ def _sizes(table: Any, cap: int) -> NDArray[Any]:
     """The released histogram, clipped at 0."""
     import numpy as np
 
-    from pellucid.models.interaction_matrix import arrow_of
+    from pellucid.models import arrow_of
 
     rows = arrow_of(table)
     counts = [name for name in rows.column_names if name != "size"]
