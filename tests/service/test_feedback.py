@@ -148,14 +148,13 @@ def test_a_browser_reports_a_week_when_it_is_over_and_nothing_else(learning: tup
     assert "sent nothing" in chromium.find_element("id", "feedback-said").text
     chromium.execute_script("document.getElementById('feedback-on').click()")
     chromium.get(serving.address + "search?q=windows+support")
-    wait(chromium, "return sessionStorage.getItem('pellucid.week') !== null")
     time.sleep(0.5)
     chromium.execute_script(
         "document.addEventListener('click', (e) => e.preventDefault()); document.querySelectorAll('a.hit')[2].click();"
     )
     state = json.loads(chromium.execute_script("return localStorage.getItem('pellucid.feedback')"))
     (held,) = state["sums"].values()
-    assert any(held)
+    assert any(held) and state["agreed"] == pytest.approx(2.0)
     answer = serving.ask("/feedback").json
     this, before = answer["period"], answer["period"] - 1
     chromium.get_log("performance")
@@ -179,6 +178,23 @@ def test_a_browser_reports_a_week_when_it_is_over_and_nothing_else(learning: tup
         assert this - 1 in collector.periods(read(answer["collection"]))
     finally:
         collector.close()
+    # another model, in the same week: the week was reported about already
+    state = json.loads(chromium.execute_script("return localStorage.getItem('pellucid.feedback')"))
+    state["sent"][0]["key"] = f"another:{before}"
+    chromium.execute_script("localStorage.setItem('pellucid.feedback', arguments[0])", json.dumps(state))
+    chromium.get(serving.address + "about")
+    wait(chromium, "return document.querySelectorAll('#feedback-sent li').length === 1")
+    # the service asks for more than was agreed to: nothing is sent, and the page says so
+    state |= {"sent": [], "agreed": 1.0, "on": before}
+    chromium.execute_script("localStorage.setItem('pellucid.feedback', arguments[0])", json.dumps(state))
+    chromium.get(serving.address + "about")
+    wait(chromium, "return document.getElementById('feedback-panel').textContent.includes('more than you agreed to')")
+    state = json.loads(chromium.execute_script("return localStorage.getItem('pellucid.feedback')"))
+    assert state["sent"] == [] and state["waiting"] == []
+    sent = [json.loads(entry["message"])["message"] for entry in chromium.get_log("performance")]
+    assert not [
+        one for one in sent if one["method"] == "Network.requestWillBeSent" and one["params"]["request"]["method"] == "POST"
+    ]
     chromium.execute_script("localStorage.clear(); sessionStorage.clear();")
 
 

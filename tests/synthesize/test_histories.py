@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as csv
 import pytest
 from hypothesis import given, settings
@@ -23,6 +25,8 @@ from pellucid.models import ease, private_gram
 from pellucid.pipeline.running import load, run
 from pellucid.privacy.mechanisms import weight_table
 from pellucid.synthesize import fit, make_histories, statistics
+from pellucid.synthesize import histories as histories_step
+from pellucid.synthesize.histories_step import history_sizes
 
 MSWEB = Path(pellucid.__file__).parent / "cli" / "msweb"
 CAP, DIGITS = 15, 10
@@ -198,6 +202,27 @@ def test_a_pipeline_makes_open_people_that_teach_a_recommender(
     assert not set(table.column("user_id").to_pylist()) & set(map(str, visits.column("user_id").unique().to_pylist()))
 
 
+def test_each_size_is_of_one_person_alone(visits: pa.Table) -> None:
+    part = visits.slice(0, 3000)
+    whole = history_sizes(_Rows(part), item="area_id", unit="user_id", max_contributions=3)
+    assert whole["size"].max() == 3 and whole["size"].min() == 1
+    for person in (1, 2, 50, 700):
+        without = history_sizes(
+            _Rows(part.filter(pc.not_equal(part.column("user_id"), person))), item="area_id", unit="user_id", max_contributions=3
+        )
+        assert without.equals(whole.filter(polars.col("user_id") != person))
+
+
+class _Rows:
+    """A table as a step is given it."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def polars(self) -> Any:
+        return polars.DataFrame(polars.from_arrow(self._table)).lazy()
+
+
 # Bad input.
 
 
@@ -225,6 +250,8 @@ def test_what_says_nothing_or_does_not_fit_is_refused(visits: pa.Table) -> None:
         make_histories(matrix, {"sigma": 1.0, "max_contributions": 15.0})
     with pytest.raises(DataError, match="is missing"):
         make_histories(sizes, NUMBERS)
+    with pytest.raises(UsageError, match="from a release"):
+        histories_step(pellucid.source("visits.csv", label="open"))  # type: ignore[arg-type]
 
 
 def test_one_item_and_items_named_by_text() -> None:

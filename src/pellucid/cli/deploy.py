@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     said = "the published package that holds the model, which the service shows"
     parser.add_argument("--package", type=Path, metavar="FOLDER", help=said)
+    parser.add_argument("--as-of", metavar="TIME", help="what was deployed then, in UTC: 2026-11-27 or 2026-11-27T18:00")
     state_folder.add_home(parser)
 
 
@@ -31,6 +32,8 @@ def call(arguments: argparse.Namespace) -> int:
 
     if arguments.alias is None:
         return _list(arguments)
+    if arguments.as_of is not None:
+        raise UsageError("--as-of lists what was deployed, and deploys nothing", fix="Leave out the alias")
     record, (run,) = state_folder.find_run(arguments, arguments.run)
     home = record.home
     record.close()
@@ -55,7 +58,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
     from pellucid.registry import Deployments
 
-    history = Deployments(state_folder.home_of(arguments)).history()
+    deployments = Deployments(state_folder.home_of(arguments))
+    history = deployments.history() if arguments.as_of is None else [*deployments.as_of(_moment(arguments.as_of)).values()]
     if arguments.json:
         options.print_json({"deployments": [one.to_json() for one in history]})
         return 0
@@ -65,3 +69,17 @@ def _list(arguments: argparse.Namespace) -> int:
     ]
     print(options.table(rows, ["version", "alias", "run", "output", "since (UTC)"]) if rows else "nothing is deployed")
     return 0
+
+
+def _moment(text: str) -> float:
+    """A time in UTC as seconds since 1970; a day alone is its end."""
+    from datetime import UTC, datetime, timedelta
+
+    from pellucid.errors import UsageError
+
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f'"{text[:40]}" is no time', fix="Write it as 2026-11-27 or 2026-11-27T18:00 (UTC)") from None
+    found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return (found + timedelta(days=1) if len(text) == 10 else found).timestamp()

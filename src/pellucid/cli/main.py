@@ -42,7 +42,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("search", "rank the documents of a collection for queries"),
     "serve": ("serve", "the search service: pages and API over deployed open models"),
     "deploy": ("deploy", "put an open model of a run behind an alias of the service"),
+    "rollback": ("rollback", "put back what stood behind an alias before"),
     "export": ("export", "send a run's open side to an MLflow server"),
+    "backup": ("backup", "the state folder as one file, taken while others work with it"),
+    "restore": ("restore", "a new state folder from a backup"),
+    "doctor": ("doctor", "whether this installation is in order, and how to mend it"),
     "gc": ("gc", "remove stored files that no kept run needs"),
 }
 

@@ -108,6 +108,23 @@ class Deployments:
             db.close()
         return self.current()[alias]
 
+    def rollback(self, alias: str) -> Deployment:
+        """Deploy again what stood behind an alias before its present model first did. Raises UsageError where nothing did."""
+        if alias not in ALIASES:
+            raise UsageError(f'there is no alias "{alias}"', fix=suggest(alias, ALIASES))
+        history = [one for one in self.history() if one.alias == alias]
+        if not history:
+            raise UsageError(f"nothing is deployed as {alias}", fix=f"Deploy a model: pellucid deploy {alias}")
+        first = next(place for place, one in enumerate(history) if one.digest == history[-1].digest)
+        if not first:
+            raise UsageError(f"nothing stood behind {alias} before", why=f"version {history[0].version} was the first")
+        before = history[first - 1]
+        return self.deploy(alias, before.run, before.output, Path(before.package) if before.package else None)
+
+    def as_of(self, moment: float) -> dict[str, Deployment]:
+        """What stood behind each alias at a moment (seconds since 1970, UTC)."""
+        return {one.alias: one for one in self.history() if one.since <= moment}
+
     def current(self) -> dict[str, Deployment]:
         """The newest deployment of each alias."""
         return {one.alias: one for one in self.history()}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pellucid.sandbox.audit_hook import SHARED_MEMORY, explain, guarded, install, refusal
     from pellucid.sandbox.file_watch import KernelWatch, Opened, project_lines, python_opens
     from pellucid.sandbox.landlock import environment_paths
-    from pellucid.sandbox.launcher import Ended, Held
+    from pellucid.sandbox.launcher import Ended, Held, tried
     from pellucid.sandbox.limits import Limits
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "project_lines",
     "python_opens",
     "refusal",
+    "tried",
 ]
 
 __getattr__ = lazy_names(
@@ -49,6 +50,7 @@ __getattr__ = lazy_names(
         "launcher": (
             "Ended",
             "Held",
+            "tried",
         ),
         "limits": ("Limits",),
     },

@@ -130,6 +130,10 @@ def histories(
     Outputs: the rows, and under `<name>_quality` how far they are from the release. The run's public seed decides: who runs it again gets
     the same people. The rows inherit the guarantee of the releases they are made of, and cost nothing more.
     """
+    if not isinstance(matrix, Step) or not any(output.name == "guarantee" for output in matrix.outputs):
+        raise UsageError(
+            "people are made from a release", where="pl.synthesize.histories", fix="Give it pl.release(pl.privacy.gram(...), ...)"
+        )
     given = {"matrix": matrix, "guarantee": matrix.guarantee, **({"sizes": sizes} if sizes is not None else {})}
     settings = {"people": people, "unit_column": unit, "item_column": item}
     outputs = (Output("rows", "table", prefixed=True), Output("quality", "metrics", prefixed=True))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.run_tags import RunTags, tags_of_runs, write_tags
+    from pellucid.pipeline.record.use_lock import in_use
     from pellucid.pipeline.record.user_folder import (
         accounts_elsewhere,
         keys_folder,
@@ -39,6 +40,7 @@ __all__ = [
     "accounts_elsewhere",
     "collect",
     "collection",
+    "in_use",
     "keys_folder",
     "known_states",
     "metrics_of",
@@ -89,5 +91,6 @@ __getattr__ = lazy_names(
             "notes_folder",
             "state_run_from_here",
         ),
+        "use_lock": ("in_use",),
     },
 )
