@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -200,6 +201,27 @@ def test_a_pipeline_makes_open_people_that_teach_a_recommender(
 
     assert ndcg(private_gram(table, "area_id", "user_id")) > 0.92 * ndcg(truth)
     assert not set(table.column("user_id").to_pylist()) & set(map(str, visits.column("user_id").unique().to_pylist()))
+
+
+@pytest.mark.slow
+def test_a_package_says_that_they_are_synthetic_and_strangers_make_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
+    (tmp_path / "visits.csv").write_text((MSWEB / "visits.csv").read_text())
+    about = (
+        'about=pl.About(title="People", description="Made.", creators=("Doe, Jane",), licence="MIT", data_licence="CC-BY-4.0")'
+    )
+    (tmp_path / "people.py").write_text(PIPELINE.replace("seed=7", f"seed=7, {about}"))
+    command = [sys.executable, "-m", "pellucid"]
+    for words in (["run", "people.py"], ["publish", "last", "out"]):
+        subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "## Synthetic people" in card and "`artifacts/people_rows.parquet`" in card.partition("## Synthetic people")[2]
+    records = json.loads((tmp_path / "out" / "croissant.json").read_text())["recordSet"]
+    assert [one["name"] for one in records if "Synthetic" in one.get("description", "")] == ["people_rows"]
+    done = subprocess.run([*command, "reproduce", "out"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "verdict: bit-identical" in done.stdout, done.stdout + done.stderr
 
 
 def test_each_size_is_of_one_person_alone(visits: pa.Table) -> None:

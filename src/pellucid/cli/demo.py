@@ -11,23 +11,30 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pellucid.cli import options
-from pellucid.errors import PellucidError, StepError
+from pellucid.cli import demo_synthetic, options
+from pellucid.errors import PellucidError, StepError, UsageError
 
 DATA = Path(__file__).parent / "msweb"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument(
-        "folder", nargs="?", type=Path, default=Path("pellucid-demo"), help="where to work (default pellucid-demo)"
+    said = (
+        "where to work (default pellucid-demo); before it the word synthetic: the demo of synthetic people (pellucid-synthetic)"
     )
+    parser.add_argument("folder", nargs="*", metavar="[synthetic] [FOLDER]", help=said)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Copy the example, run it, show cost and quality, draw the curve, publish, reproduce."""
     started = time.perf_counter()
-    folder: Path = arguments.folder.absolute()
+    words = list(arguments.folder)
+    if words[:1] == ["synthetic"]:
+        there = Path((words[1:] or [demo_synthetic.FOLDER])[0]).absolute()
+        _only(words[2:])
+        return demo_synthetic.show(there, DATA, lambda file: _run(file, quiet=arguments.json), as_json=arguments.json)
+    _only(words[1:])
+    folder = Path((words or ["pellucid-demo"])[0]).absolute()
     say = (lambda *_: None) if arguments.json else _say
     copy_files(folder)
     place = os.path.relpath(folder)
@@ -55,6 +62,11 @@ def call(arguments: argparse.Namespace) -> int:
     return int(verdict.exit_code)
 
 
+def _only(left: list[str]) -> None:
+    if left:
+        raise UsageError(f'"{left[0]}" is one word too many', where="demo", fix="See: pellucid demo --help")
+
+
 def _say(text: str) -> None:
     print(text, flush=True)
 
@@ -64,7 +76,7 @@ def copy_files(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for entry in sorted(DATA.iterdir()):
-            if entry.is_file() and not (folder / entry.name).exists():
+            if entry.is_file() and entry.name != "people.py" and not (folder / entry.name).exists():
                 shutil.copyfile(entry, folder / entry.name)
     except OSError as error:
         raise PellucidError("the demo cannot be written", where=str(folder), why=str(error), fix="Name another folder") from error

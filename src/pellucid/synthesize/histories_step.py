@@ -137,7 +137,7 @@ def histories(
     given = {"matrix": matrix, "guarantee": matrix.guarantee, **({"sizes": sizes} if sizes is not None else {})}
     settings = {"people": people, "unit_column": unit, "item_column": item}
     outputs = (Output("rows", "table", prefixed=True), Output("quality", "metrics", prefixed=True))
-    return Step(synthetic_histories, name, outputs, given, settings, kind="features")
+    return Step(synthetic_histories, name, outputs, given, settings, kind="synthetic")
 
 
 def _error(found: Any, wanted: Any) -> float:

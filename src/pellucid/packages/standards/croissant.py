@@ -64,7 +64,7 @@ def dataset(description: Description) -> dict[str, Any]:
         "rai:dataUseCases": about.description,
         "rai:dataReleaseMaintenancePlan": "The package does not change; a new run is a new package.",
         "distribution": [_file(leaf) for _, _, leaf in description.leaves()],
-        "recordSet": [_records(description, leaf) for _, _, leaf in description.leaves("table")],
+        "recordSet": [_records(description, leaf, entry.kind == "synthetic") for _, entry, leaf in description.leaves("table")],
     }
 
 
@@ -103,7 +103,7 @@ def _file(leaf: Any) -> dict[str, Any]:
     }
 
 
-def _records(description: Description, leaf: Any) -> dict[str, Any]:
+def _records(description: Description, leaf: Any, synthetic: bool) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
     name = leaf.path.removeprefix("artifacts/").removesuffix(".parquet")
@@ -112,6 +112,7 @@ def _records(description: Description, leaf: Any) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": name,
         "name": name,
+        **({"description": "Synthetic: rows of people who do not exist, made from releases alone"} if synthetic else {}),
         "field": [
             {
                 "@type": "cr:Field",

@@ -11,6 +11,11 @@ from pellucid.packages.standards.guarantee_text import words_of
 from pellucid.packages.standards.markdown import code, plain
 from pellucid.privacy.accounting import sums
 
+SYNTHETIC = (
+    "Each row is of somebody who does not exist: drawn from the releases above, whose guarantee it inherits, and from nothing else."
+    " Use the rows to try and to train; do not take one for a person, and do not test hypotheses about people on them."
+)
+
 
 def card(manifest: Manifest, folder: Path) -> str:
     """Markdown, from the manifest and the open metrics in `folder`."""
@@ -19,6 +24,7 @@ def card(manifest: Manifest, folder: Path) -> str:
         _how(manifest),
         _numbers(manifest, folder),
         _guarantee(manifest),
+        _synthetic(manifest),
         _withheld(manifest),
         _files(manifest),
     ]
@@ -95,6 +101,16 @@ def _guarantee(manifest: Manifest) -> str:
     ]
     lines.append("- The noise comes from a key that only the steward holds; `manifest.json` has a commitment to it.")
     return "\n".join(lines)
+
+
+def _synthetic(manifest: Manifest) -> str:
+    """Which tables are of people who do not exist."""
+    lines = [
+        f"- {code(entry.step)}: {', '.join(code(value.path) for value in entry.outputs.values() if value.kind == 'table')}. {SYNTHETIC}"
+        for entry in manifest.trace
+        if entry.kind == "synthetic" and entry.role == RERUN
+    ]
+    return "\n".join(["## Synthetic people\n", *lines]) if lines else ""
 
 
 def _withheld(manifest: Manifest) -> str:
