@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def test_backups_taken_while_accounts_are_written_hold_all_that_was_acknowledged
     try:
         for number in range(4):
             while len(done) < 5 * (number + 1):
-                pass
+                assert thread.is_alive()
+                time.sleep(0.005)
             acknowledged = len(done)
             write_backup(home, tmp_path / f"{number}.tar")
             restore(tmp_path / f"{number}.tar", tmp_path / f"home{number}")

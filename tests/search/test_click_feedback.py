@@ -16,7 +16,7 @@ from pellucid.errors import DataError, UsageError
 from pellucid.evaluation.trec_files import read_judgements
 from pellucid.privacy.local import Directions
 from pellucid.privacy.noise import Stream
-from pellucid.search import Engine, Ranker, build, learn_from_clicks, read_documents, read_queries
+from pellucid.search import Engine, Ranker, build, checked_ranking, learn_from_clicks, read_documents, read_queries
 from pellucid.search.click_feedback import PARTS, FeedbackRanking, begin, learned, shrunk
 from pellucid.search.documents import Documents
 from pellucid.store import Model
@@ -154,6 +154,22 @@ def test_what_does_not_fit_is_refused(ranker: Ranker, model: Model) -> None:
         begin(Ranker(build(Documents(few.table.slice(0, 5), {}))))
     with pytest.raises(DataError, match="not learned from clicks"):
         FeedbackRanking(ranker.index, ranker.index)
+    with pytest.raises(UsageError, match="epsilon"):
+        begin(ranker, epsilon=9.0)
+    for name, bad in (
+        ("whitening", np.zeros((3, 3))),
+        ("weights", np.full(6, np.nan)),
+        ("queries.weights", np.zeros(9)),
+        ("whitening", None),
+    ):
+        arrays = (
+            {**model.arrays, name: bad} if bad is not None else {key: one for key, one in model.arrays.items() if key != name}
+        )
+        with pytest.raises(DataError, match="damaged"):
+            checked_ranking(Model(model.kind, arrays, model.settings))
+    for changed in ({"epsilon": 50}, {"epsilon": "x"}, {"features": []}, {"documents": 1}, {"attributes": [["a"]]}):
+        with pytest.raises(DataError, match="damaged"):
+            checked_ranking(Model(model.kind, model.arrays, {**model.settings, **changed}))
     rows = pa.table({"coordinate": ["c1", "c2"], "mean": [0.1, 0.2], "error": [0.1, 0.1]})
     with pytest.raises(DataError, match="not of this model"):
         learn_from_clicks(model, _Table(rows))

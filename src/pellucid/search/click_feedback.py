@@ -41,6 +41,7 @@ SHOWN = 10  # places of a list that are modelled
 PSEUDO_QUERIES = 400
 KEPT = 0.03  # of the largest variance: directions below it are left out
 FEWEST, MOST = 3, 10  # coordinates that directions can be reported in
+MAX_EPSILON = 8.0  # of directions
 MOST_ATTRIBUTES = MOST - len(PARTS)
 
 
@@ -63,8 +64,7 @@ class FeedbackRanking:
     """
 
     def __init__(self, model: Model, index: Model) -> None:
-        if model.kind != KIND:
-            raise DataError(f'a model of kind "{model.kind}" is not learned from clicks')
+        checked(model)
         if model.settings["documents"] != documents_digest(index):
             raise DataError("it was made for other documents than the index has", fix="Make it again for this index")
         self.model = model
@@ -116,6 +116,10 @@ def begin(
 
     from pellucid.store import Model
 
+    if not 0 < epsilon <= MAX_EPSILON:
+        raise UsageError(
+            f"epsilon must be above 0 and at most {MAX_EPSILON:g}, not {epsilon!r}", fix="Typical values lie between 0.5 and 4"
+        )
     wanted = [Attribute(str(column), str(value)) for column, value in attributes]
     if len(wanted) > MOST_ATTRIBUTES or len(set(wanted)) != len(wanted):
         raise UsageError(f"at most {MOST_ATTRIBUTES} different attributes", why=f"{len(wanted)} are named")
@@ -184,6 +188,34 @@ def shrunk(mean: NDArray[Any], ray: NDArray[Any], variance: float) -> tuple[floa
     off = mean - along * ray
     length = float(off @ off)
     return along, off * (max(0.0, 1 - (len(mean) - 3) * variance / length) if length > 0 else 0.0)
+
+
+def checked(model: Model) -> Model:
+    """The model itself, if it is whole: a file may say anything. Raises DataError."""
+    import numpy as np
+
+    if model.kind != KIND:
+        raise DataError(f'a model of kind "{model.kind}" is not learned from clicks')
+    arrays, settings = model.arrays, model.settings
+    try:
+        features = len(PARTS) + len(attributes_of(model))
+        whole = (
+            arrays["whitening"].ndim == 2
+            and len(arrays["whitening"]) == features
+            and FEWEST <= arrays["whitening"].shape[1] <= MOST
+            and arrays["weights"].shape == (features,)
+            and arrays["queries"].ndim == 1
+            and arrays["queries.weights"].shape == arrays["queries"].shape
+            and all(bool(np.isfinite(arrays[name]).all()) for name in ("whitening", "weights", "queries.weights"))
+            and settings["features"] == list(PARTS)
+            and 0 < float(settings["epsilon"]) <= MAX_EPSILON
+            and isinstance(settings["documents"], str)
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError("the ranking is damaged", why=f"{type(error).__name__}: {error}", fix="Make it again") from error
+    if not whole:
+        raise DataError("the ranking is damaged", why="its arrays do not fit each other", fix="Make it again")
+    return model
 
 
 def attributes_of(model: Model) -> list[Attribute]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import DataError, UsageError
 from pellucid.search.click_feedback import KIND as BY_CLICKS
+from pellucid.search.click_feedback import checked
 from pellucid.search.ranking_features import NAMES, Judged
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def fit(judged: Judged, method: str = "ridge", seed: int = 0) -> Model:
 def checked_ranking(model: Model) -> Model:
     """The model itself, if it is a learned ranking of these features, or one learned from clicks. Raises DataError."""
     if model.kind == BY_CLICKS:
-        return model
+        return checked(model)
     if model.kind != KIND or list(model.settings.get("features", [])) != list(NAMES):
         raise DataError(
             "it is no ranking learned from these features", why=f"kind {model.kind}", fix="Fit it again: pl.search.learn"

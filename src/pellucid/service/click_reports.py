@@ -8,6 +8,7 @@ midnight.
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,12 @@ def week(now: float | None = None) -> int:
 def collection_for(served: Served) -> Collection:
     """The collection of a served ranking; the same in every service of the same model."""
     size = served.model.arrays["whitening"].shape[1]
-    names = [f"c{place + 1}" for place in range(size)]
-    return declare_directions(f"clicks-{served.deployment.digest[:12]}", names, float(served.model.settings["epsilon"]))
+    return _collection(served.deployment.digest, size, float(served.model.settings["epsilon"]))
+
+
+@lru_cache(maxsize=16)
+def _collection(digest: str, size: int, epsilon: float) -> Collection:
+    return declare_directions(f"clicks-{digest[:12]}", [f"c{place + 1}" for place in range(size)], epsilon)
 
 
 def told(served: Served) -> dict[str, Any]:
