@@ -135,6 +135,26 @@ def test_reports_add_up_in_any_order_and_turns_go_back() -> None:
     assert (turned_back(turned(whole, np.arange(256)), np.arange(256)) == whole).all()
 
 
+def test_among_equally_near_codes_the_smaller_ones_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the browser, where nothing else would decide."""
+    chosen = Directions(4, 1.0)
+    alike = np.repeat(np.array([[UNIT, 0, 0, 0], [-UNIT, 0, 0, 0]]), CODES // 2, axis=0)
+    monkeypatch.setattr(module, "codes", lambda size: alike)
+    near = chosen._near(np.array([[1, 0, 0, 0], [-1, 0, 0, 0], [0, 1, 0, 0]]))
+    places = [np.flatnonzero(row).tolist() for row in near]
+    first = list(range(chosen.nearest))
+    assert places == [first, [CODES // 2 + one for one in first], first]
+
+
+def test_one_report_has_a_mean() -> None:
+    chosen = Directions(4, 1.0)
+    reports = chosen.perturb(some(4, 1), Stream(key(9)))
+    found = chosen.mean(chosen.aggregate(reports), 1)
+    assert found.reports == 1 and np.linalg.norm(found.mean) == pytest.approx(1 / chosen.shrinkage, rel=1e-3)
+    with pytest.raises(PrivacyError, match="nothing to estimate"):
+        chosen.mean(chosen.aggregate(reports[:0]), 0)
+
+
 def test_the_collector_takes_them_and_says_what_they_cannot_answer(tmp_path: Path) -> None:
     made = declare_directions("clicks", ["words", "meaning", "title", "open"], 2.0)
     assert read(made.text) == made
