@@ -146,6 +146,13 @@ def test_among_equally_near_codes_the_smaller_ones_count(monkeypatch: pytest.Mon
     assert places == [first, [CODES // 2 + one for one in first], first]
 
 
+def test_vectors_are_rounded_half_up_as_in_the_browser() -> None:
+    half = 2.0**-21
+    whole, silent = on_grid(np.array([[1.0, half, -half], [-2.0, 0.6, 1e-9], [0.0, 0.0, -0.0], [np.nan, 1.0, 1.0]]))
+    assert whole[0].tolist() == [1 << 20, 1, 0] and whole[1].tolist() == [-(1 << 20), 314573, 0]
+    assert silent.tolist() == [False, False, True, True]
+
+
 def test_one_report_has_a_mean() -> None:
     chosen = Directions(4, 1.0)
     reports = chosen.perturb(some(4, 1), Stream(key(9)))
