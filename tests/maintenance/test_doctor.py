@@ -47,7 +47,11 @@ def test_a_whole_state_is_in_order_and_each_trouble_is_found(tmp_path: Path, mon
     assert states(home)["state"] == "trouble"
     ledger = Ledger(home)
     ledger.open_account("people", "person", 1.0, 1e-6)
+    ledger.spend(["people"], "release", 0.1, 0.0, {"mechanism": "test"}, "0" * 64)
     ledger.close()
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: 1e9)
+        assert states(home)["accounts"] == "trouble"  # a spend in the future
     assert "trouble" not in states(home).values()
     home.chmod(0o755)
     (trouble,) = [one for one in findings(home) if one.state == "trouble"]

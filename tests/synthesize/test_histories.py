@@ -180,6 +180,18 @@ def recommender(people_rows: pl.Table) -> pl.Model:
 pipeline = pl.Pipeline("people", [visits, matrix, lengths, histogram, people, recommender], seed=7)
 """
 
+# A step that only calls itself synthetic: its rows come from a table that is no release.
+MASKED = """
+areas = pl.source("areas.csv", label="open", licence="CC-BY-4.0")
+
+
+@pl.step(kind="synthetic")
+def masks(areas: pl.Table) -> pl.Table:
+    return areas.polars().collect()
+
+
+pipeline = """
+
 
 def test_a_pipeline_makes_open_people_that_teach_a_recommender(
     tmp_path: Path, visits: pa.Table, monkeypatch: pytest.MonkeyPatch
@@ -212,11 +224,14 @@ def test_a_package_says_that_they_are_synthetic_and_strangers_make_the_same(
     about = (
         'about=pl.About(title="People", description="Made.", creators=("Doe, Jane",), licence="MIT", data_licence="CC-BY-4.0")'
     )
-    (tmp_path / "people.py").write_text(PIPELINE.replace("seed=7", f"seed=7, {about}"))
+    masked = PIPELINE.replace("pipeline = ", MASKED).replace("people, recommender]", "people, recommender, areas, masks]")
+    (tmp_path / "areas.csv").write_text((MSWEB / "areas.csv").read_text())
+    (tmp_path / "people.py").write_text(masked.replace("seed=7", f"seed=7, {about}"))
     command = [sys.executable, "-m", "pellucid"]
     for words in (["run", "people.py"], ["publish", "last", "out"]):
         subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
     card = (tmp_path / "out" / "README.md").read_text()
+    assert "made from `histogram`, `matrix`" in card and "`masks`" not in card
     assert "## Synthetic people" in card and "`artifacts/people_rows.parquet`" in card.partition("## Synthetic people")[2]
     records = json.loads((tmp_path / "out" / "croissant.json").read_text())["recordSet"]
     assert [one["name"] for one in records if "Synthetic" in one.get("description", "")] == ["people_rows"]

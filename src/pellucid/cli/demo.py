@@ -32,7 +32,8 @@ def call(arguments: argparse.Namespace) -> int:
     if words[:1] == ["synthetic"]:
         there = Path((words[1:] or [demo_synthetic.FOLDER])[0]).absolute()
         _only(words[2:])
-        return demo_synthetic.show(there, DATA, lambda file: _run(file, quiet=arguments.json), as_json=arguments.json)
+        copy_files(there, left_out=("areas.py", "curve.py"))
+        return demo_synthetic.show(there, lambda file: _run(file, quiet=arguments.json), as_json=arguments.json)
     _only(words[1:])
     folder = Path((words or ["pellucid-demo"])[0]).absolute()
     say = (lambda *_: None) if arguments.json else _say
@@ -71,12 +72,12 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def copy_files(folder: Path) -> None:
-    """The example's files; those that are there stay as they are, so that a newcomer's edits survive."""
+def copy_files(folder: Path, left_out: tuple[str, ...] = ("people.py",)) -> None:
+    """The example's files but those left out; those that are there stay as they are, so that a newcomer's edits survive."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for entry in sorted(DATA.iterdir()):
-            if entry.is_file() and entry.name != "people.py" and not (folder / entry.name).exists():
+            if entry.is_file() and entry.name not in left_out and not (folder / entry.name).exists():
                 shutil.copyfile(entry, folder / entry.name)
     except OSError as error:
         raise PellucidError("the demo cannot be written", where=str(folder), why=str(error), fix="Name another folder") from error

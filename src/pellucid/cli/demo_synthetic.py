@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,15 +11,12 @@ from typing import Any
 from pellucid.cli import options
 
 FOLDER = "pellucid-synthetic"
-FILES = ("SOURCE.txt", "areas.csv", "visits.csv", "people.py")
 SHOWN = 10
 
 
-def show(folder: Path, data: Path, run: Callable[[Path], Any], *, as_json: bool) -> int:
-    """Copy the example to `folder`, run it, write the rows and say what they are worth."""
+def show(folder: Path, run: Callable[[Path], Any], *, as_json: bool) -> int:
+    """Run the example in `folder`, write the rows and say what they are worth."""
     from pyarrow import csv
-
-    from pellucid.errors import PellucidError
 
     started = time.perf_counter()
 
@@ -28,13 +24,6 @@ def show(folder: Path, data: Path, run: Callable[[Path], Any], *, as_json: bool)
         if not as_json:
             print(text, flush=True)
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            if not (folder / name).exists():
-                shutil.copyfile(data / name, folder / name)
-    except OSError as error:
-        raise PellucidError("the demo cannot be written", where=str(folder), why=str(error), fix="Name another folder") from error
     place = os.path.relpath(folder)
     say(f"1  Private data go in: {place}/visits.csv")
     say("   People are made from two releases of them, and from nothing else.")

@@ -70,7 +70,7 @@ def write_backup(home: Path, file: Path) -> Backup:
             _copy_state(home, copy)
             objects = sorted(path for path in (home / "objects").glob("??/*") if path.is_file() and not path.is_symlink())
             found = _described(copy, objects)
-            head = {"format": FORMAT, **found.__dict__, "database": [_sha256(copy), copy.stat().st_size]}
+            head = {"format": FORMAT, **found.__dict__, "database": _sha256(copy)}
             handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(handle, "wb") as out:
                 with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
@@ -164,7 +164,7 @@ def _unpack(tar: tarfile.TarFile, scratch: Path, file: Path) -> Backup:
             head = _head(data.read(LARGEST_HEAD), file)
             continue
         named = _OBJECT.fullmatch(name)
-        wanted = head["database"][0] if name == STATE_FILE else named[2] if named else None
+        wanted = head["database"] if name == STATE_FILE else named[2] if named else None
         if wanted is None:
             raise DamagedError("it is no backup of pellucid", where=str(file), why=f'"{name[:80]}" does not belong in one')
         target = scratch / name
@@ -188,9 +188,18 @@ def _unpack(tar: tarfile.TarFile, scratch: Path, file: Path) -> Backup:
 def _head(text: bytes, file: Path) -> dict[str, Any]:
     try:
         head = json.loads(text)
-        kinds = {"created": str, "version": str, "runs": int, "objects": int, "bytes": int, "events": int, "head": str}
+        kinds = {
+            "created": str,
+            "version": str,
+            "runs": int,
+            "objects": int,
+            "bytes": int,
+            "events": int,
+            "head": str,
+            "database": str,
+        }
         whole = all(type(head[name]) is kind for name, kind in kinds.items())
-        if type(head["format"]) is not int or not whole or [type(one) for one in head["database"]] != [str, int]:
+        if type(head["format"]) is not int or not whole:
             raise ValueError("a value of another kind")
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedError("it is no backup of pellucid", where=str(file), why=f"{type(error).__name__}: {error}") from error

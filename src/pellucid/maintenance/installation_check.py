@@ -1,4 +1,4 @@
-"""Whether an installation is in order: what a steward or an operator asks before anything else. Looks, and changes nothing."""
+"""Whether an installation is in order: what a steward or an operator asks before anything else. Looks, and mends nothing itself."""
 
 from __future__ import annotations
 

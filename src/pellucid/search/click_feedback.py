@@ -140,7 +140,10 @@ def begin(
         raise DataError("the documents are too alike to learn a ranking for", why="their features hardly differ within lists")
     turned = turned * np.where(turned[np.abs(turned).argmax(axis=0), np.arange(len(turned))] < 0, -1.0, 1.0)
     whitening = (scale[:, None] * turned / np.sqrt(np.where(kept, variances, 1.0)))[:, kept]
-    popular = {normalised(query): float(count) for query, count in counts if float(count) > 0}
+    popular: dict[str, float] = {}
+    for query, count in counts:
+        if float(count) > 0:
+            popular[normalised(query)] = popular.get(normalised(query), 0.0) + float(count)
     least = min(popular.values(), default=1.0)
     arrays = {
         "weights": np.array([1.0] * len(PARTS) + [0.0] * len(wanted)),

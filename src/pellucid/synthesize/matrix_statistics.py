@@ -3,11 +3,11 @@
 Everything here is post-processing of the release: it costs nothing and may be done by anyone.
 
 A matrix of counts says it directly. A matrix of weights (equal_norm_gram.py) adds A(m) to the items and W(m) to the pairs of a person
-with m items, so its diagonal is no count. With n_i(m) people of history size m who hold item i: diagonal_i = sum_m A(m) n_i(m),    row_i
-= sum over pairs = sum_m W(m) (m - 1) n_i(m). Taking n_i(m) = k_i m h(m) e^(theta_i m), with h the histogram of sizes, theta_i follows
-from row_i / diagonal_i (monotone, by bisection) and k_i from the diagonal. Counts of pairs are the cells times one constant, sum m (m -
-1) h / sum W m (m - 1) h: tilting them too is worse, because who holds two items depends on m in its own way. On msweb without noise items
-are off by 0.7 %, pairs by about 25 %: that model error stays.
+with m items, so its diagonal is no count. With n_i(m) people of history size m who hold item i, the diagonal is sum_m A(m) n_i(m), and
+the row's sum over the other items sum_m W(m) (m - 1) n_i(m). Taking n_i(m) = k_i m h(m) e^(theta_i m), with h the histogram of sizes,
+theta_i follows from row_i / diagonal_i (monotone, by bisection) and k_i from the diagonal. Counts of pairs are the cells times one
+constant, sum m (m - 1) h / sum W m (m - 1) h: tilting them too is worse, because who holds two items depends on m in its own way. On
+msweb without noise items are off by 0.7 %, pairs by about 25 %: that model error stays.
 
 The histogram h is released beside the matrix (`sizes`), or, where it is not, taken to be geometric between 1 and the cap, with the ratio
 that fits the matrix's own sums: the sum of the diagonal is sum_m A(m) m h(m), that of the rows sum_m W(m) m (m - 1) h(m) (A = W = 1 for

@@ -248,11 +248,11 @@ def test_planted_turn_that_follows_the_vector(monkeypatch: pytest.MonkeyPatch) -
     assert same(chosen.perturb) and not same(planted)
 
 
-@pytest.mark.parametrize("planted", ["random table", "no turn back"])
+@pytest.mark.parametrize("planted", ["lopsided table", "no turn back"])
 def test_planted_bend(monkeypatch: pytest.MonkeyPatch, planted: str) -> None:
     chosen, vectors = Directions(5, 2.0), some(5, 40)
     assert bend(chosen, vectors) < BEND
-    if planted == "random table":
+    if planted == "lopsided table":
         half = np.rint(some(5, 128, seed=9) * UNIT).astype(np.int64)
         lopsided = np.concatenate([np.abs(half), -np.abs(half)])
         monkeypatch.setattr(module, "codes", lambda size: lopsided)

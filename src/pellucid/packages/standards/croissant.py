@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pellucid.packages.format import as_json
-from pellucid.packages.standards.description import Description, media, spdx
+from pellucid.packages.standards.description import Description, made_from, media, spdx
 
 FILE = "croissant.json"
 _CR_TERMS = (
@@ -64,7 +64,13 @@ def dataset(description: Description) -> dict[str, Any]:
         "rai:dataUseCases": about.description,
         "rai:dataReleaseMaintenancePlan": "The package does not change; a new run is a new package.",
         "distribution": [_file(leaf) for _, _, leaf in description.leaves()],
-        "recordSet": [_records(description, leaf, entry.kind == "synthetic") for _, entry, leaf in description.leaves("table")],
+        "recordSet": [
+            _records(description, leaf, bool(made_from(description.manifest, entry)))
+            for _, entry, leaf in description.leaves("table")
+        ],
+            _records(description, leaf, bool(made_from(description.manifest, entry)))
+            for _, entry, leaf in description.leaves("table")
+        ],
     }
 
 

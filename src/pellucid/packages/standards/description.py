@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PackageError
+from pellucid.packages.format import RERUN
 from pellucid.pipeline.declaration import About
 
 if TYPE_CHECKING:
@@ -31,6 +32,23 @@ MEDIA = {
     ".lock": "text/plain",
     ".sha256": "text/plain",
 }
+
+
+def made_from(manifest: Manifest, entry: Entry) -> list[str]:
+    """The releases that synthetic rows were made from; empty for any other step, and for one that was given anything but releases.
+
+    A step's kind is its author's word; what it was given is in the graph, and whoever re-runs it gives it that and nothing else.
+    """
+    gave = {output[0]: node for node in manifest.graph for output in node["outputs"]}
+    own = next((node for node in manifest.graph if node["step"] == entry.step), None)
+    if own is None or entry.kind != "synthetic" or entry.role != RERUN:
+        return []
+    behind = [gave.get(name) for name in own["inputs"].values()]
+    return (
+        sorted({str(node["step"]) for node in behind if node})
+        if behind and all(n and n["kind"] == "release" for n in behind)
+        else []
+    )
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.packages.format import GIVEN, PRIVATE, RERUN, Manifest
+from pellucid.packages.standards.description import made_from
 from pellucid.packages.standards.guarantee_text import words_of
 from pellucid.packages.standards.markdown import code, plain
 from pellucid.privacy.accounting import sums
 
 SYNTHETIC = (
-    "Each row is of somebody who does not exist: drawn from the releases above, whose guarantee it inherits, and from nothing else."
+    "Each row is of somebody who does not exist: the step was given these releases and nothing else, so the rows inherit their guarantee."
     " Use the rows to try and to train; do not take one for a person, and do not test hypotheses about people on them."
 )
 
@@ -106,9 +107,10 @@ def _guarantee(manifest: Manifest) -> str:
 def _synthetic(manifest: Manifest) -> str:
     """Which tables are of people who do not exist."""
     lines = [
-        f"- {code(entry.step)}: {', '.join(code(value.path) for value in entry.outputs.values() if value.kind == 'table')}. {SYNTHETIC}"
+        f"- {', '.join(code(value.path) for value in entry.outputs.values() if value.kind == 'table')}, made from"
+        f" {', '.join(map(code, releases))}. {SYNTHETIC}"
         for entry in manifest.trace
-        if entry.kind == "synthetic" and entry.role == RERUN
+        if (releases := made_from(manifest, entry))
     ]
     return "\n".join(["## Synthetic people\n", *lines]) if lines else ""
 

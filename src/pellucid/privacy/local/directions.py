@@ -46,8 +46,7 @@ class Directions:
     the turn.
     Estimate: the mean of the directions, turned back, over m = (near - far) 256 f(k / 256) / 2^48, where f(p) is the mean over the cap of
     share p of the sphere of its projection on the cap's axis, times p. The table is antipodal and a tight frame, and the 256 turns are
-    signed permutations of the coordinates, so the bias is below 2 % of the length (tested); a table drawn at random bends the mean by 20
-    to 37 %.
+    signed permutations of the coordinates, so the bias is below 2 % of the length (tested).
     Variance, times n: at most 1 / (m^2 d) for each of the d coordinates.
     Source: PrivUnit (Bhowmick et al. 2018), of least variance among unbiased randomisers (Asi, Feldman, Talwar 2022), on a finite code
     as in Isik et al. 2023.
