@@ -68,9 +68,6 @@ def dataset(description: Description) -> dict[str, Any]:
             _records(description, leaf, bool(made_from(description.manifest, entry)))
             for _, entry, leaf in description.leaves("table")
         ],
-            _records(description, leaf, bool(made_from(description.manifest, entry)))
-            for _, entry, leaf in description.leaves("table")
-        ],
     }
 
 
