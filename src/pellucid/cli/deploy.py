@@ -27,11 +27,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Deploy, or list."""
-    from pellucid.errors import UsageError
-    from pellucid.registry import Deployments, outputs_for
+    from pellucid.errors import UsageError, suggest
+    from pellucid.registry import ALIASES, Deployments, outputs_for
 
     if arguments.alias is None:
         return _list(arguments)
+    if arguments.alias not in ALIASES:
+        fix = suggest(arguments.alias, ALIASES, f"Behind {', '.join(ALIASES)}; behind another alias: pellucid promote")
+        raise UsageError(f'the service asks for no alias "{arguments.alias:.40}"', fix=fix)
     if arguments.as_of is not None:
         raise UsageError("--as-of lists what was deployed, and deploys nothing", fix="Leave out the alias")
     record, (run,) = state_folder.find_run(arguments, arguments.run)

@@ -12,13 +12,20 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.registry.deployments import ALIASES, Deployment, Deployments, newest_open, outputs_for
     from pellucid.registry.lineage import Guarantee, guarantees_behind
+    from pellucid.registry.promotion import RULES_FILE, Rules, promote, rules_of
+    from pellucid.registry.trained_models import ModelVersion, find_model, model_versions
 
-__all__ = ["ALIASES", "Deployment", "Deployments", "Guarantee", "guarantees_behind", "newest_open", "outputs_for"]
+__all__ = [
+    "ALIASES", "RULES_FILE", "Deployment", "Deployments", "Guarantee", "ModelVersion", "Rules", "find_model", "guarantees_behind",
+    "model_versions", "newest_open", "outputs_for", "promote", "rules_of",
+]  # fmt: skip
 
 __getattr__ = lazy_names(
     __name__,
     {
         "deployments": ("ALIASES", "Deployment", "Deployments", "newest_open", "outputs_for"),
         "lineage": ("Guarantee", "guarantees_behind"),
+        "promotion": ("RULES_FILE", "Rules", "promote", "rules_of"),
+        "trained_models": ("ModelVersion", "find_model", "model_versions"),
     },
 )

@@ -6,7 +6,11 @@ run's record, and the stored bytes are held against their digest.
 
 from __future__ import annotations
 
+import difflib
+import json
+import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ from pellucid.store import Model, Objects, connect, kinds
 DDL = """
 CREATE TABLE IF NOT EXISTS deployments (
     version INTEGER PRIMARY KEY AUTOINCREMENT, alias TEXT NOT NULL, run TEXT NOT NULL, output TEXT NOT NULL, digest TEXT NOT NULL,
-    artifact TEXT NOT NULL, package TEXT NOT NULL, since REAL NOT NULL
+    artifact TEXT NOT NULL, package TEXT NOT NULL, since REAL NOT NULL, approver TEXT NOT NULL, checks TEXT NOT NULL
 ) STRICT;
 """
 
@@ -27,12 +31,15 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "rank": ("learned-ranking", "feedback-ranking"),
     "recommend": ("ease", "popularity", "item-neighbours", "als", "rp3beta", "markov"),
 }
-"""What a service asks for by name, and the kinds of model that can stand behind each. Without `rank` the ranking is the label-free one."""
+"""What the search service asks for by name, and the kinds of model that can stand behind each. Without `rank` the ranking is the label-free
+one. Behind any other alias, such as `production`, any open model can stand."""
+_ALIAS = re.compile(r"[a-z][a-z0-9-]{0,31}")
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """`version` counts over all aliases; `package`: the folder of the published package that holds the model, or ""."""
+    """`version` counts over all aliases; `package`: the folder of the published package that holds the model, or ""; `approver`: who
+    answers for it, or ""; `checks`: what the rules asked for and found when it was promoted."""
 
     version: int
     alias: str
@@ -42,12 +49,14 @@ class Deployment:
     artifact: Artifact
     package: str
     since: float
+    approver: str = ""
+    checks: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All but where the bytes are."""
         return {
             "alias": self.alias, "version": self.version, "run": self.run, "output": self.output, "digest": self.digest,
-            "package": self.package or None, "since": self.since,
+            "package": self.package or None, "since": self.since, "approver": self.approver or None, "checks": list(self.checks),
         }  # fmt: skip
 
 
@@ -57,15 +66,15 @@ class Deployments:
     def __init__(self, home: Path) -> None:
         self.home = home
 
-    def deploy(self, alias: str, run: str, output: str, package: Path | None = None) -> Deployment:
+    def deploy(
+        self, alias: str, run: str, output: str, package: Path | None = None, *, approver: str = "", checks: Sequence[str] = ()
+    ) -> Deployment:
         """Put an output of a run behind an alias; the newest deployment counts.
 
-        Raises UsageError (no such alias, run or output; a model of another kind), LabelError for what is not open, DamagedError.
+        Raises UsageError (an alias that cannot be one, no such run or output, a model of another kind), LabelError for what is not open,
+        DamagedError.
         """
-        import json
-
-        if alias not in ALIASES:
-            raise UsageError(f'there is no alias "{alias}"', fix=suggest(alias, ALIASES))
+        checked_alias(alias)
         record = Record(self.home)
         try:
             found = record.find(run)
@@ -91,7 +100,7 @@ class Deployments:
         if artifact.kind != "model" or artifact.items is not None:
             raise UsageError(f'"{output}" is a {artifact.kind}, not a model', fix=f"Behind {alias} stands {_said(alias)}")
         kind = self.load(artifact).kind
-        if kind not in ALIASES[alias]:
+        if alias in ALIASES and kind not in ALIASES[alias]:
             raise UsageError(f'"{output}" is a model of kind {kind}', fix=f"Behind {alias} stands {_said(alias)}")
         if package is not None and not (package / "ro-crate-metadata.json").is_file():
             raise UsageError("it is no package", where=str(package), fix="Name the folder that pellucid publish wrote")
@@ -99,27 +108,33 @@ class Deployments:
         place = str(package.absolute()) if package is not None else ""
         db = connect(self.home, DDL, durable=True)
         try:
-            values = (alias, found["run"], output, artifact.digest, held, place, time.time())
+            values = (alias, found["run"], output, artifact.digest, held, place, time.time(), approver, json.dumps(list(checks)))
             db.execute(
-                "INSERT INTO deployments (alias, run, output, digest, artifact, package, since) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO deployments (alias, run, output, digest, artifact, package, since, approver, checks)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
         finally:
             db.close()
         return self.current()[alias]
 
-    def rollback(self, alias: str) -> Deployment:
+    def rollback(self, alias: str, approver: str = "") -> Deployment:
         """Deploy again what stood behind an alias before its present model first did. Raises UsageError where nothing did."""
-        if alias not in ALIASES:
-            raise UsageError(f'there is no alias "{alias}"', fix=suggest(alias, ALIASES))
-        history = [one for one in self.history() if one.alias == alias]
+        everything = self.history()
+        history = [one for one in everything if one.alias == alias]
         if not history:
+            if alias not in ALIASES:
+                known = sorted({*ALIASES, *(one.alias for one in everything)})
+                raise UsageError(f'there is no alias "{alias:.40}"', fix=suggest(alias, known))
             raise UsageError(f"nothing is deployed as {alias}", fix=f"Deploy a model: pellucid deploy {alias}")
         first = next(place for place, one in enumerate(history) if one.digest == history[-1].digest)
         if not first:
             raise UsageError(f"nothing stood behind {alias} before", why=f"version {history[0].version} was the first")
         before = history[first - 1]
-        return self.deploy(alias, before.run, before.output, Path(before.package) if before.package else None)
+        package = Path(before.package) if before.package else None
+        return self.deploy(
+            alias, before.run, before.output, package, approver=approver, checks=(f"back to version {before.version}",)
+        )
 
     def as_of(self, moment: float) -> dict[str, Deployment]:
         """What stood behind each alias at a moment (seconds since 1970, UTC)."""
@@ -131,8 +146,6 @@ class Deployments:
 
     def history(self) -> list[Deployment]:
         """All deployments, oldest first."""
-        import json
-
         db = connect(self.home, DDL)
         try:
             rows = db.execute("SELECT * FROM deployments ORDER BY version").fetchall()
@@ -141,7 +154,7 @@ class Deployments:
         return [
             Deployment(
                 row["version"], row["alias"], row["run"], row["output"], row["digest"], Artifact.from_json(json.loads(row["artifact"])),
-                row["package"], row["since"],
+                row["package"], row["since"], row["approver"], tuple(json.loads(row["checks"])),
             )
             for row in rows
         ]  # fmt: skip
@@ -184,5 +197,17 @@ def outputs_for(home: Path, run: str, alias: str) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
+def checked_alias(alias: str) -> None:
+    """Raises UsageError for a word that cannot be an alias, or is nearly one that the search service asks for."""
+    if alias in ALIASES:
+        return
+    near = difflib.get_close_matches(alias.casefold(), ALIASES, 1, 0.85)
+    if near:
+        raise UsageError(f'there is no alias "{alias:.40}"', fix=f'Did you mean "{near[0]}"?')
+    if not _ALIAS.fullmatch(alias):
+        fix = "Use small letters, digits and -, a letter first, such as production"
+        raise UsageError(f"{alias!r:.60} cannot be an alias", fix=fix)
+
+
 def _said(alias: str) -> str:
-    return f"a model of kind {' or '.join(ALIASES[alias])}"
+    return f"a model of kind {' or '.join(ALIASES[alias])}" if alias in ALIASES else "a model"

@@ -17,7 +17,7 @@ from typing import Any
 
 from pellucid.errors import DataError, PellucidError
 from pellucid.models import recommend
-from pellucid.registry import Deployment, Deployments
+from pellucid.registry import ALIASES, Deployment, Deployments
 from pellucid.search import Engine, checked_ranking
 from pellucid.store import Model
 
@@ -115,9 +115,11 @@ class FollowedModels:
 
 def tried(deployment: Deployment, model: Model) -> Served:
     """The model made ready and asked its canaries. Raises DataError for one that answers none."""
-    if deployment.alias == "rank":
+    if model.kind in ALIASES["rank"]:
         return Served(deployment, checked_ranking(model), None, 1.0, 0.0)
-    engine = Engine(model) if deployment.alias == "search" else None
+    if model.kind not in (*ALIASES["search"], *ALIASES["recommend"]):
+        return Served(deployment, model, None, 1.0, 0.0)  # nothing asks it anything here: it is shown and handed out
+    engine = Engine(model) if model.kind in ALIASES["search"] else None
     answered, times = 0, []
     names = model.arrays["id"] if engine is not None else model.arrays["items"]
     if not len(names):

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         unit_of,
     )
     from pellucid.store.metrics import Metrics
-    from pellucid.store.model import Model
+    from pellucid.store.model import Model, model_kind
     from pellucid.store.objects import Objects
     from pellucid.store.row_iteration import rows_of
     from pellucid.store.table import Table
@@ -76,6 +76,7 @@ __all__ = [
     "join",
     "kind_of",
     "load",
+    "model_kind",
     "partition",
     "person_column",
     "protected",
@@ -131,7 +132,7 @@ __getattr__ = lazy_names(
             "unit_of",
         ),
         "metrics": ("Metrics",),
-        "model": ("Model",),
+        "model": ("Model", "model_kind"),
         "objects": ("Objects",),
         "row_iteration": ("rows_of",),
         "table": ("Table",),

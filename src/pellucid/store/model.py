@@ -133,6 +133,17 @@ def read(path: Path) -> Model:
     return model
 
 
+def model_kind(path: Path) -> str:
+    """The kind of the model in a file; its arrays are not read. Raises DamagedError."""
+    import numpy as np
+
+    try:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return str(json.loads(file[_ABOUT].tobytes())["kind"])
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        raise DamagedError("not a model file", where=str(path), why=str(error), fix=RECOMPUTE) from error
+
+
 def digest(path: Path) -> str:
     """The canonical digest, from the file."""
     model = read(path)
