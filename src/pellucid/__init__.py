@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pellucid.errors import PellucidError
     from pellucid.packages import load
     from pellucid.pipeline.declaration import About, Budget, Pipeline, Row, UserDay, source, step
-    from pellucid.pipeline.record import Run, runs
+    from pellucid.pipeline.record import Run, log, runs
     from pellucid.privacy import release
     from pellucid.privacy.transforms import protect
     from pellucid.store import Array, File, Metrics, Model, Table
@@ -33,7 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
-    "evaluation", "load", "models", "privacy", "protect", "release", "runs", "search", "source", "step",
+    "evaluation", "load", "log", "models", "privacy", "protect", "release", "runs", "search", "source", "step",
     "synthesize",
 ]  # fmt: skip
 
@@ -43,7 +43,7 @@ __getattr__ = lazy_names(
         "errors": ("PellucidError",),
         "packages": ("load",),
         "pipeline.declaration": ("About", "Budget", "Pipeline", "Row", "UserDay", "source", "step"),
-        "pipeline.record": ("Run", "runs"),
+        "pipeline.record": ("Run", "log", "runs"),
         "privacy": ("release",),
         "privacy.transforms": ("protect",),
         "store": ("Array", "File", "Metrics", "Model", "Table"),

@@ -18,9 +18,15 @@ MOST_LINES = 60
 
 
 class Plain:
-    """One line for each step as it ends, on stderr."""
+    """One line for each step as it ends, on stderr; with `live` also what open steps print."""
+
+    def __init__(self, live: bool = False) -> None:
+        self.live = live
 
     def __call__(self, event: str, report: StepReport) -> None:
+        if event == "output" and self.live:
+            with suppress(OSError):
+                print(output(report), file=sys.stderr, flush=True)
         if event in ("end", "retry", "note"):
             with suppress(OSError):  # nobody reads any more: no reason to stop a run
                 print(line(report), file=sys.stderr, flush=True)
@@ -41,14 +47,21 @@ def line(report: StepReport) -> str:
     return f"{head} {detail}".rstrip()
 
 
+def output(report: StepReport) -> str:
+    """What a step printed, each line behind its name."""
+    lines = report.message.rstrip("\n").splitlines()
+    return "\n".join(f"  {report.step} | {''.join(char if char.isprintable() else ' ' for char in line)}" for line in lines)
+
+
 class LiveTable:
     """In a terminal: ended steps scroll by as lines, running ones are shown below with their time."""
 
-    def __init__(self) -> None:
+    def __init__(self, live: bool = False) -> None:
         from rich.console import Console
         from rich.live import Live
 
         self.running: dict[str, float] = {}
+        self.tells_output = live
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.live: Live = Live(console=self.console, get_renderable=self._render, refresh_per_second=8, transient=True)
         self.live.start()
@@ -64,6 +77,10 @@ class LiveTable:
         if event == "start":
             self.running[report.step] = time.monotonic()
             return
+        if event == "output":
+            if self.tells_output:
+                self.live.console.print(output(report), style="dim", markup=False)
+            return
         if event == "end":
             self.running.pop(report.step, None)
         style = {"failed": "bold red", "reused": "dim", "retry": "yellow"}.get(report.action, "")
@@ -73,6 +90,6 @@ class LiveTable:
         self.live.stop()
 
 
-def progress() -> Plain | LiveTable:
-    """What fits where stderr goes."""
-    return LiveTable() if sys.stderr.isatty() else Plain()
+def progress(*, live: bool = False) -> Plain | LiveTable:
+    """What fits where stderr goes; `live` for what open steps print too."""
+    return LiveTable(live) if sys.stderr.isatty() else Plain(live)

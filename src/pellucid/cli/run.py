@@ -32,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default="", metavar="NAME", help="a name for this run, by which other commands find it")
     parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag of this run")
     parser.add_argument("--note", default="", metavar="TEXT", help="a note on this run")
+    parser.add_argument("--live", action="store_true", help="print what open steps print, as it comes, on stderr")
     parser.add_argument("--quiet", action="store_true", help="no progress on stderr")
     state_folder.add_home(parser, "beside FILE")
 
@@ -68,7 +69,7 @@ def call(arguments: argparse.Namespace) -> int:
     from pellucid.cli.progress import progress
     from pellucid.pipeline.running import run
 
-    shown = None if arguments.quiet else progress()
+    shown = None if arguments.quiet else progress(live=arguments.live)
     try:
         done = run(
             pipeline,

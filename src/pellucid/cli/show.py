@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Show a run, or one step's log."""
-    from pellucid.pipeline.record import RunTags, tags_of_runs
+    from pellucid.pipeline.record import RunTags, curves_of, tags_of_runs
 
     record, (run,) = state_folder.find_run(arguments, arguments.run, step=arguments.log)
     home, steps = record.home, record.steps(run["run"])
@@ -30,10 +30,11 @@ def call(arguments: argparse.Namespace) -> int:
         return _log(record, run, steps, arguments)
     state_folder.say(home, run)
     described = _described(home, steps, arguments.private)
+    curves = curves_of(record.db, run["run"], private=arguments.private)
     if arguments.json:
         keep = ("run", "pipeline", "file", "status", "started", "seconds", "seed", "settings", "environment", "git")
         words = vars(tags_of_runs(record.db, [run["run"]]).get(run["run"], RunTags()))
-        options.print_json({**{name: run[name] for name in keep}, **words, "steps": described})
+        options.print_json({**{name: run[name] for name in keep}, **words, "steps": described, "curves": curves})
         return 0
     environment = run["environment"]
     print(
@@ -62,6 +63,10 @@ def call(arguments: argparse.Namespace) -> int:
             print(options.metrics(name, step["metrics"][name]))
         if step.get("message"):
             print(f"{name}: {step['message']}")
+    for name, points in curves.items():
+        print(
+            f"{name}: {len(points)} points, at {points[-1][0]}: {'no number' if points[-1][1] is None else options.number(points[-1][1])}"
+        )
     return 0
 
 

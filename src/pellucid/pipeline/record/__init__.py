@@ -12,8 +12,11 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.pipeline.record.artifact import Artifact, collection, path_of, present
+    from pellucid.pipeline.record.curve_log import collected, log
     from pellucid.pipeline.record.garbage_collection import collect
+    from pellucid.pipeline.record.live_output import LiveOutput, read_live
     from pellucid.pipeline.record.run_history import runs, stored_run
+    from pellucid.pipeline.record.run_metrics import MOST_POINTS, Point, curves_of, note_curve, note_metrics, numbers_of, point
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.run_tags import RunTags, tags_of_runs, write_tags
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IN_PROCESS",
+    "MOST_POINTS",
     "Artifact",
+    "LiveOutput",
+    "Point",
     "Progress",
     "Record",
     "Run",
@@ -39,16 +45,24 @@ __all__ = [
     "StepReport",
     "accounts_elsewhere",
     "collect",
+    "collected",
     "collection",
+    "curves_of",
     "in_use",
     "keys_folder",
     "known_states",
+    "log",
     "metrics_of",
     "note_account",
+    "note_curve",
+    "note_metrics",
     "note_run",
     "notes_folder",
+    "numbers_of",
     "path_of",
+    "point",
     "present",
+    "read_live",
     "runs",
     "state_run_from_here",
     "stored_run",
@@ -62,10 +76,14 @@ __getattr__ = lazy_names(
         "artifact": (
             "Artifact",
             "collection",
+            "curves_of",
             "path_of",
             "present",
         ),
+        "curve_log": ("collected", "log"),
         "garbage_collection": ("collect",),
+        "live_output": ("LiveOutput", "read_live"),
+        "run_metrics": ("MOST_POINTS", "Point", "curves_of", "note_curve", "note_metrics", "numbers_of", "point"),
         "run_tags": ("RunTags", "tags_of_runs", "write_tags"),
         "run_record": (
             "IN_PROCESS",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
-from pellucid.pipeline.record import run_tags
+from pellucid.pipeline.record import run_metrics, run_tags
 from pellucid.pipeline.record.artifact import Artifact
 from pellucid.pipeline.record.use_lock import in_use
 from pellucid.store import connect, transaction
@@ -75,7 +75,7 @@ class Record:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.db = connect(home, DDL + run_tags.DDL)
+        self.db = connect(home, DDL + run_tags.DDL + run_metrics.DDL)
         self._pending: list[tuple[Any, ...]] = []
         self._lock: int | None = None
         self._use: int | None = None

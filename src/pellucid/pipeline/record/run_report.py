@@ -89,6 +89,18 @@ class Run:
                     shown += html_display.picture(objects.open(artifact.sha256, artifact.suffix).read_bytes(), name)
         return shown
 
+    @property
+    def curves(self) -> dict[str, list[tuple[int, float | None]]]:
+        """What open steps logged with `pl.log`: (step, value) by STEP.METRIC, in order; None for a value that was no finite number."""
+        from pellucid.pipeline.record.run_metrics import curves_of
+        from pellucid.pipeline.record.run_record import Record
+
+        record = Record(self.home)
+        try:
+            return curves_of(record.db, self.id)
+        finally:
+            record.close()
+
     def compare(self, other: Run, *, private: bool = False) -> dict[str, Any]:
         """This run beside another one of the same state folder: see `pellucid.pipeline.keys.compare_runs`."""
         from pellucid.pipeline.keys import compare_runs

@@ -74,7 +74,7 @@ def foresee(
             lines.append(Foreseen(name, "run", ("asked for",)))
         else:
             fresh = next((branch for branch, stored in zip(branches, found, strict=True) if stored is None), None)
-            lines.append(Foreseen(name, "run", reasons(record, pipeline.name, name, fresh) if fresh else ("new",)))
+            lines.append(Foreseen(name, "run", reasons(record, pipeline.name, name, fresh, forced=False) if fresh else ("new",)))
     record.close()
     return lines
 

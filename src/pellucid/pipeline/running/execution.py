@@ -91,6 +91,7 @@ def run(
     finally:
         try:
             seen = scheduler.seen | ({"blas": engine.blas} if scheduler.seen else {})
+            scheduler.output.close()
             record.finish(name, status, time.perf_counter() - started, surroundings | seen)
         finally:  # also where the disk is full
             if own:

@@ -36,6 +36,11 @@ class Engine(Protocol):
 
     def submit(self, ticket: int, task: Task, closure: Closure) -> None: ...
     def wait(self, timeout: float | None = None) -> tuple[int, Outcome] | None: ...
+
+    def printed(self) -> list[tuple[int, str]]:
+        """What tasks that are out have printed since this was last asked, by their tickets."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -72,6 +77,10 @@ class InProcess:
         if not self._done and timeout is not None:
             time.sleep(timeout)
         return self._done.pop(0) if self._done else None
+
+    def printed(self) -> list[tuple[int, str]]:
+        """Nothing: a task has ended before anybody can ask."""
+        return []
 
     @property
     def blas(self) -> list[dict[str, Any]]:

@@ -59,8 +59,10 @@ class Branch:
         return f"{step}[{self.shown}]" if self.name else step
 
 
-def reasons(record: Record, pipeline: str, step: str, branch: Branch) -> tuple[str, ...]:
-    """Why a branch must run: which parts of its key are new, against the last time it appeared."""
+def reasons(record: Record, pipeline: str, step: str, branch: Branch, *, forced: bool) -> tuple[str, ...]:
+    """Why a branch must run: it was asked for (`forced`), or which parts of its key are new, against the last time it appeared."""
+    if forced:
+        return ("asked for",)
     for _, last in record.history(branch.of(step), 1, pipeline):
         same = "it failed the last time" if last.action == "failed" else "its stored result is gone"
         return tuple(keys.changed(last.parts, branch.parts)) or (same,)

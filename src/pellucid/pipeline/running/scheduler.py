@@ -8,19 +8,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DamagedError, PellucidError, StoreError
+from pellucid.errors import PellucidError
 from pellucid.pipeline.declaration import Bound, Pipeline, Source, Step
-from pellucid.pipeline.record import Artifact, Progress, Record, StepReport, collection, present
+from pellucid.pipeline.record import (
+    Artifact,
+    LiveOutput,
+    Progress,
+    Record,
+    StepReport,
+    collection,
+    note_curve,
+    note_metrics,
+    numbers_of,
+    present,
+)
 from pellucid.pipeline.running import acceptance, source_labels
 from pellucid.pipeline.running.calls import Call, Job, Waiting
 from pellucid.pipeline.running.executors import Engine
-from pellucid.pipeline.running.plan import Branch, Plan, reasons, seed_of
-from pellucid.pipeline.running.task import Failure, Input, Outcome
+from pellucid.pipeline.running.plan import Plan, reasons, seed_of
+from pellucid.pipeline.running.task import Failure, InputFiles, Outcome, PlanAgain
 from pellucid.store import Objects, folders
 
-
-class _Again(Exception):
-    """A stored file turned out damaged; it is out of the way and its result forgotten, so plan again."""
+LOOK = 0.5  # seconds between two looks at what running steps print
 
 
 class Scheduler:
@@ -39,9 +48,10 @@ class Scheduler:
         self.seen: dict[str, Any] = {}
         self.refused: PellucidError | None = None
         self.fresh: set[str] = set()  # keys of results made in this run: also a step that is forced runs once
-        self.healed: dict[str, int] = {}
+        self.files = InputFiles(self.objects, record, self._say)
         self.calls: dict[int, Call] = {}
         self._number = itertools.count()
+        self.output = LiveOutput(record.home, run)
 
     def _say(self, message: str) -> None:
         self.progress("note", StepReport("", self.pipeline.steps[next(iter(self.wanted))].label, "note", message=message))
@@ -49,7 +59,7 @@ class Scheduler:
     def go(self) -> str:
         while True:
             self.artifacts: dict[str, Artifact] = dict(self.given)
-            self.makers: dict[str, str] = {}  # file -> key of the result that names it
+            self.files.makers = {}
             self.cuts: dict[str, dict[str, Artifact]] = {}
             self.calls = {}
             self.waiting = Waiting()
@@ -57,7 +67,7 @@ class Scheduler:
             self.reports = {name: report for name, report in self.reports.items() if report.action != "failed"}
             try:
                 return self._schedule()
-            except _Again:
+            except PlanAgain:
                 while self.calls:  # let what is out come in: it is filed under its key, whatever we plan next
                     if (arrived := self.engine.wait()) is not None:
                         self._arrive(*arrived)
@@ -88,9 +98,19 @@ class Scheduler:
             if not self.calls and not self.waiting and (self.failed or not self.ready):
                 return "failed" if self.failed else "done"
             if self.calls or self.waiting:
-                arrived = self.engine.wait(self.waiting.pause())
+                pause = self.waiting.pause()
+                arrived = self.engine.wait(LOOK if pause is None else min(pause, LOOK))
+                self._tell_output()
                 if arrived is not None:
                     self._arrive(*arrived)
+
+    def _tell_output(self) -> None:
+        """Pass on what running steps have printed: to whoever reads the run's file, and to the terminal where the step is open."""
+        for call, text in ((self.calls[ticket], text) for ticket, text in self.engine.printed()):
+            label = call.job.bound.label
+            self.output.add(call.shown, label.level.word, text)
+            if call.job.bound.outspoken:
+                self.progress("output", StepReport(call.shown, label, "output", message=text))
 
     # a step begins -------------------------------------------------------------------------------------------------------
 
@@ -107,9 +127,11 @@ class Scheduler:
             found = None if again else self.record.result(branch.key)
             if found is not None and all(present(self.objects, artifact) for artifact in found):
                 job.done[at] = found
-                self._made_by(found, branch.key)
+                self.files.made_by(found, branch.key)
             else:
-                job.why = job.why or self._why(bound, branch)
+                job.why = job.why or reasons(
+                    self.record, self.pipeline.name, bound.name, branch, forced=bound.name in self.forced
+                )
                 self.waiting.add(Call(job, at))
         if len(job.done) == len(job.branches):
             self._complete(job)
@@ -123,19 +145,11 @@ class Scheduler:
         self.reports[bound.name] = StepReport(bound.name, bound.label, "failed", message=str(error))
         self.progress("end", self.reports[bound.name])
 
-    def _why(self, bound: Bound, branch: Branch) -> tuple[str, ...]:
-        return ("asked for",) if bound.name in self.forced else reasons(self.record, self.pipeline.name, bound.name, branch)
-
-    def _made_by(self, artifacts: list[Artifact], key: str) -> None:
-        for artifact in artifacts:
-            for leaf in artifact.leaves:
-                self.makers[leaf.sha256] = key
-
     # a call goes out -----------------------------------------------------------------------------------------------------
 
     def _launch(self, call: Call) -> None:
         bound, branch = call.job.bound, call.branch
-        inputs = {parameter: self._input(artifact) for parameter, artifact in branch.inputs.items()}
+        inputs = {parameter: self.files.input(artifact) for parameter, artifact in branch.inputs.items()}
         if isinstance(bound.node, Step) and bound.node.gate is not None and call.grant is None:
             (given,) = inputs.values()
             request = self.plan.request(bound, self.artifacts, Path(given.paths[0]))
@@ -151,31 +165,13 @@ class Scheduler:
         task = call.task(inputs, closure.files, unit, seed_of(self.plan.seed, bound.name), secret)
         ticket = next(self._number)
         self.calls[ticket] = call
+        self.output.add(call.shown, bound.label.level.word, "")
         try:
             self.engine.submit(ticket, task, closure)
         except PellucidError:  # it never went out: nothing will come back
             del self.calls[ticket]
             folders.remove(call.scratch)
             raise
-
-    def _input(self, artifact: Artifact) -> Input:
-        """The verified files of an artifact. A damaged one is moved aside and its result forgotten: it will be made again."""
-        paths = []
-        for leaf in artifact.leaves:
-            try:
-                paths.append(str(self.objects.open(leaf.sha256, leaf.suffix)))
-            except StoreError as error:  # damaged, or gone since we looked
-                if leaf.sha256 not in self.makers:  # given from outside: nothing here can make it again
-                    raise
-                self.healed[leaf.sha256] = self.healed.get(leaf.sha256, 0) + 1
-                if self.healed[leaf.sha256] > 2:  # it does not stay whole: this disk cannot be trusted
-                    raise
-                if isinstance(error, DamagedError):
-                    self.objects.quarantine(leaf.sha256, leaf.suffix)
-                self.record.forget(self.makers[leaf.sha256])
-                self._say(str(error))
-                raise _Again from error
-        return Input(artifact.kind, tuple(paths), artifact.items is not None)
 
     def abandon(self) -> None:
         """Remove the working folders of what was under way when the run was interrupted. Its workers must be gone by then."""
@@ -191,6 +187,7 @@ class Scheduler:
         call.job.seconds += outcome.seconds
         if outcome.confined:
             self.seen["confined"] = outcome.confined
+        note_curve(self.record.db, call.branch.key, outcome.points)
         failure = outcome.failure or acceptance.undeclared_import(outcome, self.plan.closure(call.job.bound))
         try:
             if failure is None:
@@ -223,7 +220,7 @@ class Scheduler:
         call.job.done[call.at] = artifacts
         call.job.ran += 1
         self.fresh.add(branch.key)
-        self._made_by(artifacts, branch.key)
+        self.files.made_by(artifacts, branch.key)
         left = acceptance.left_behind(bound, outcome, call.scratch)
         if left:
             self._say(left)
@@ -290,6 +287,8 @@ class Scheduler:
         self.reports[bound.name] = report
         if bound.fanned or action == "reused":
             self.record.add(self.run, job.row(report))
+        if bound.label.is_open:
+            note_metrics(self.record.db, self.run, numbers_of(self.objects, outputs))
         self.progress("end", report)
         for user in self.users.get(bound.name, ()):
             self.missing[user] -= 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pellucid.store import Unit
+from pellucid.errors import DamagedError, StoreError, UsageError
+from pellucid.pipeline.record import MOST_POINTS, Artifact, Point, Record, point
+from pellucid.store import Objects, Unit
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,44 @@ class Input:
     kind: str
     paths: tuple[str, ...]
     many: bool = False
+
+
+class PlanAgain(Exception):
+    """A stored file turned out damaged; it is out of the way and its result forgotten, so plan again."""
+
+
+class InputFiles:
+    """The stored files of artifacts, as inputs. `makers`: file -> key of the result that names it. `say` is told what was mended."""
+
+    def __init__(self, objects: Objects, record: Record, say: Callable[[str], None]) -> None:
+        self.objects, self.record, self.say = objects, record, say
+        self.makers: dict[str, str] = {}
+        self.healed: dict[str, int] = {}
+
+    def made_by(self, artifacts: Iterable[Artifact], key: str) -> None:
+        """Note which result names the files of these artifacts."""
+        for artifact in artifacts:
+            for leaf in artifact.leaves:
+                self.makers[leaf.sha256] = key
+
+    def input(self, artifact: Artifact) -> Input:
+        """The verified files of an artifact. A damaged one is moved aside and its result forgotten: it will be made again."""
+        paths = []
+        for leaf in artifact.leaves:
+            try:
+                paths.append(str(self.objects.open(leaf.sha256, leaf.suffix)))
+            except StoreError as error:  # damaged, or gone since we looked
+                if leaf.sha256 not in self.makers:  # given from outside: nothing here can make it again
+                    raise
+                self.healed[leaf.sha256] = self.healed.get(leaf.sha256, 0) + 1
+                if self.healed[leaf.sha256] > 2:  # it does not stay whole: this disk cannot be trusted
+                    raise
+                if isinstance(error, DamagedError):
+                    self.objects.quarantine(leaf.sha256, leaf.suffix)
+                self.record.forget(self.makers[leaf.sha256])
+                self.say(str(error))
+                raise PlanAgain from error
+        return Input(artifact.kind, tuple(paths), artifact.items is not None)
 
 
 @dataclass(frozen=True)
@@ -108,6 +148,7 @@ class Outcome:
     seconds: float = 0.0
     imported: tuple[str, ...] = ()
     confined: str = ""
+    points: tuple[Point, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What a worker sends: not its log, its time or how it was held, which the main process knows by itself."""
@@ -115,7 +156,7 @@ class Outcome:
         failure = None
         if self.failure is not None:
             failure = {name: value for name, value in vars(self.failure).items() if name != "by_runner"}
-        return {"made": made, "failure": failure, "imported": list(self.imported)}
+        return {"made": made, "failure": failure, "imported": list(self.imported), "points": list(self.points)}
 
     @staticmethod
     def from_json(data: Any) -> Outcome:
@@ -133,9 +174,12 @@ class Outcome:
                 }
                 failure = Failure(retry=_truth(told["retry"]), **texts)
             imported = tuple(map(_text, data["imported"]))
-        except (KeyError, TypeError) as error:
+            points = tuple(point(metric, value, step) for metric, step, value in data["points"])
+        except (KeyError, TypeError, UsageError) as error:
             raise ValueError("not an outcome") from error
-        return Outcome(made, failure, imported=imported)
+        if len(points) > MOST_POINTS:
+            raise ValueError("not an outcome")
+        return Outcome(made, failure, imported=imported, points=points)
 
 
 def _text(value: Any) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from pellucid.errors import DataError, PellucidError
 from pellucid.pipeline.declaration import Bound, Output, Source, Step, proved_per_unit, source_code
+from pellucid.pipeline.record import collected
 from pellucid.pipeline.running.task import Failure, Input, Leaf, Made, Outcome, Task
 from pellucid.sandbox import explain, refusal
 from pellucid.store import kinds, person_column, unit_of
@@ -37,14 +38,15 @@ def perform(bound: Bound, task: Task, confined: AbstractContextManager[None]) ->
     TimedOut pass."""
     started = time.perf_counter()
     known = set(sys.modules)
-    try:
-        with confined:  # saving too: a lazy result is computed while it is saved
-            saved = _save_all(bound, task, _call(bound, task))
-    except (KeyboardInterrupt, TimedOut):
-        raise
-    except BaseException as error:  # noqa: BLE001 - a panic in Rust and sys.exit() are no Exceptions, and fail a step all the same
-        return Outcome(failure=_failure(bound, error), seconds=time.perf_counter() - started)
-    return Outcome(made=tuple(saved), seconds=time.perf_counter() - started, imported=_imported(known))
+    with collected() as points:
+        try:
+            with confined:  # saving too: a lazy result is computed while it is saved
+                saved = _save_all(bound, task, _call(bound, task))
+        except (KeyboardInterrupt, TimedOut):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic in Rust and sys.exit() are no Exceptions, and fail a step all the same
+            return Outcome(failure=_failure(bound, error), seconds=time.perf_counter() - started, points=tuple(points))
+    return Outcome(made=tuple(saved), seconds=time.perf_counter() - started, imported=_imported(known), points=tuple(points))
 
 
 def _imported(known: set[str]) -> tuple[str, ...]:

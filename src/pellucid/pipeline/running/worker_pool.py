@@ -36,6 +36,7 @@ class _Out:
     inbox: Inbox
     log: int
     started: float
+    told: int = 0  # bytes of the log that `printed` gave
 
 
 class Workers:
@@ -72,6 +73,7 @@ class Workers:
         self._attempt = 1
         self._loaded: dict[str, str] = {}
         self._out: dict[int, _Out] = {}
+        self._left: list[tuple[int, str]] = []  # what tasks that have ended printed last
         self.blas: list[dict[str, Any]] = []
 
     def start(self) -> None:
@@ -173,10 +175,17 @@ class Workers:
             return ticket, self._ended(ticket, Failure("Died", said, "", said, retry=False, by_runner=True))
         return message["ticket"], self._ended(message["ticket"], _died(message, self._out[message["ticket"]].timeout))
 
+    def printed(self) -> list[tuple[int, str]]:
+        found, self._left = self._left, []
+        for ticket, out in self._out.items():
+            found += _unread(ticket, out, whole_lines=True)
+        return found
+
     def _ended(self, ticket: int, otherwise: Failure) -> Outcome:
         """What came of a task: what its worker sent, unless it was ended or sent nothing that is an outcome."""
         out = self._out.pop(ticket)
         out.inbox.drain()
+        self._left += _unread(ticket, out)
         outcome = Outcome(failure=otherwise)
         if otherwise.type != "TimedOut":
             with suppress(ValueError):
@@ -218,6 +227,15 @@ def _log(folder: Path) -> int:
         handle = os.dup(file.fileno())
     os.set_blocking(handle, True)
     return handle
+
+
+def _unread(ticket: int, out: _Out, *, whole_lines: bool = False) -> list[tuple[int, str]]:
+    """What came into a log since it was last read, at most `LOG_LIMIT` bytes of it."""
+    held = os.pread(out.log, LOG_LIMIT, out.told)
+    if whole_lines and len(held) < LOG_LIMIT:
+        held = held[: held.rfind(b"\n") + 1]
+    out.told += len(held)
+    return [(ticket, held.decode(errors="replace"))] if held else []
 
 
 def read_log(handle: int) -> str:
