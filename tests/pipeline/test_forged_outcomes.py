@@ -21,7 +21,7 @@ def connection():
         frame = frame.f_back
 
 def answer(made, failure=None, imported=(), **more):
-    body = json.dumps({"made": made, "failure": failure, "imported": list(imported), **more}).encode()
+    body = json.dumps({"made": made, "failure": failure, "imported": list(imported), "points": [], **more}).encode()
     raw(struct.pack("<I", len(body)) + body)
 
 def raw(data):

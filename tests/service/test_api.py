@@ -274,15 +274,19 @@ def test_swaps_while_it_answers(shop: Path):
     assert len(statuses) > 100 and set(statuses) == {200}
 
 
-def test_nothing_to_serve_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
-    from pellucid.cli.main import main
+def test_without_a_model_the_other_pages_are_served(tmp_path: Path):
     from pellucid.pipeline.record import Record
 
     Record(tmp_path / ".pellucid").close()
-    with pytest.raises(SystemExit) as done:
-        main(["serve", "--home", str(tmp_path / ".pellucid")])
-    assert done.value.code == 2
-    assert "no open search index or recommender" in capfd.readouterr().err
+    serving = start(tmp_path / ".pellucid")
+    try:
+        assert serving.ask("/search?q=x").status == 503
+        assert "Nothing ran yet" in serving.ask("/", accept="text/html").text
+        assert serving.ask("/runs").json == {"runs": [], "total": 0, "page": 1, "limit": 100}
+        assert serving.ask("/health").json["models"] == {}
+    finally:
+        assert end(serving) == 0
+    assert serving.process.returncode == 0
 
 
 def test_what_is_deployed_is_not_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):

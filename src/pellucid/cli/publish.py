@@ -23,6 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Write the package and say what is in it and what was withheld."""
     from pellucid.packages.publishing import publish
+    from pellucid.registry import note_publication
 
     record, (run,) = state_folder.find_run(arguments, arguments.run)
     record.close()
@@ -35,6 +36,7 @@ def call(arguments: argparse.Namespace) -> int:
         zipped=arguments.zip,
         against=arguments.against,
     )
+    note_publication(record.home, arguments.destination, run["run"])
     state_folder.say(record.home, run)
     if arguments.json:
         options.print_json(done.to_json())

@@ -1,4 +1,4 @@
-"""`pellucid serve`: the search service of a state folder."""
+"""`pellucid serve`: the service of a state folder: search, dashboard, schedules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pellucid.cli import options, state_folder
-from pellucid.errors import StepError, UsageError
+from pellucid.errors import StepError
 from pellucid.store import STATE_FILE
 
 
@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def call(arguments: argparse.Namespace) -> int:
-    """See that something is deployed, then serve it until interrupted."""
+    """Deploy what nothing stands in for yet, then serve until interrupted."""
     from pellucid.service import serve
 
     folder: Path | None = None
@@ -33,7 +33,11 @@ def call(arguments: argparse.Namespace) -> int:
     else:
         home = state_folder.home_of(arguments)
     if arguments.host not in ("127.0.0.1", "::1", "localhost"):
-        print(f"whoever reaches {arguments.host} can ask: there is no sign-in", file=sys.stderr)
+        from pellucid.service import Accounts
+
+        print(f"whoever reaches {arguments.host} can search; all else asks for a sign-in", file=sys.stderr)
+        if not Accounts(home).all():
+            print("there is no user yet: pellucid user add NAME --role steward", file=sys.stderr)
     _deploy_newest(home, folder / "package" if folder is not None else None)
 
     def started(address: str) -> None:
@@ -83,5 +87,5 @@ def _deploy_newest(home: Path, package: Path | None) -> None:
             current[alias] = deployments.deploy(alias, *found, named)
             print(f"deployed as {alias}: {found[1]} of run {found[0]}", file=sys.stderr)
     if not current:
-        fix = "Add a step pl.search.index(documents) to a pipeline and run it, or see the demonstration: pellucid serve --demo"
-        raise UsageError("there is no open search index or recommender to serve", where=str(home), fix=fix)
+        said = "nothing to search yet, only the pages of runs, data and accounts; pl.search.index(documents) in a pipeline makes an index"
+        print(said, file=sys.stderr)

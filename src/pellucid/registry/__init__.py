@@ -13,12 +13,28 @@ if TYPE_CHECKING:
     from pellucid.registry.deployments import ALIASES, Deployment, Deployments, newest_open, outputs_for
     from pellucid.registry.lineage import Guarantee, guarantees_behind
     from pellucid.registry.promotion import RULES_FILE, Rules, promote, rules_of
+    from pellucid.registry.published_packages import Publication, note_publication, publications
     from pellucid.registry.trained_models import ModelVersion, find_model, model_versions
 
 __all__ = [
-    "ALIASES", "RULES_FILE", "Deployment", "Deployments", "Guarantee", "ModelVersion", "Rules", "find_model", "guarantees_behind",
-    "model_versions", "newest_open", "outputs_for", "promote", "rules_of",
-]  # fmt: skip
+    "ALIASES",
+    "RULES_FILE",
+    "Deployment",
+    "Deployments",
+    "Guarantee",
+    "ModelVersion",
+    "Publication",
+    "Rules",
+    "find_model",
+    "guarantees_behind",
+    "model_versions",
+    "newest_open",
+    "note_publication",
+    "outputs_for",
+    "promote",
+    "publications",
+    "rules_of",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -26,6 +42,7 @@ __getattr__ = lazy_names(
         "deployments": ("ALIASES", "Deployment", "Deployments", "newest_open", "outputs_for"),
         "lineage": ("Guarantee", "guarantees_behind"),
         "promotion": ("RULES_FILE", "Rules", "promote", "rules_of"),
+        "published_packages": ("Publication", "note_publication", "publications"),
         "trained_models": ("ModelVersion", "find_model", "model_versions"),
     },
 )

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from starlette.exceptions import HTTPException
+
 from pellucid.errors import DataError, PellucidError
 from pellucid.models import recommend
 from pellucid.registry import ALIASES, Deployment, Deployments
@@ -155,3 +157,27 @@ def _no_worse(found: Served, served: Served) -> None:
     if found.seconds > SLOWER * served.seconds + SLACK:
         why = f"{found.seconds * 1000:.0f} ms a query, the served one {served.seconds * 1000:.0f} ms"
         raise DataError("it is slower on its canary queries", why=why)
+
+
+def need(followed: FollowedModels, alias: str, missing: int = 503) -> Served:
+    """What is served as an alias; an answer of status `missing` where nothing is."""
+    served = followed.current.get(alias)
+    if served is None:
+        why = followed.refused.get(alias, (0, ""))[1]
+        said = f'no model is served as "{alias:.40}"'
+        raise HTTPException(missing, f"{said}: {why}" if why else said)
+    return served
+
+
+def told_of(followed: FollowedModels, alias: str) -> dict[str, Any]:
+    """What is served as an alias, for everybody."""
+    served = followed.current[alias]
+    told = served.deployment.to_json()
+    if served.deployment.package:
+        told["package"] = f"/packages/{alias}/"
+    return {**told, "kind": served.model.kind, "canaries_answered": served.answered}
+
+
+def refused_of(followed: FollowedModels) -> dict[str, dict[str, Any]]:
+    """The newest deployment of each alias that was refused, and why."""
+    return {alias: {"version": version, "why": why} for alias, (version, why) in followed.refused.items()}

@@ -16,6 +16,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 
 from pellucid.search import DEEPEST_PAGE, Answer
 from pellucid.service import browser_model, click_reports, result_formats
+from pellucid.service.access import actor_of, form_token
+from pellucid.service.page_templates import templates, wants_page
 
 if TYPE_CHECKING:
     import jinja2
@@ -84,11 +86,6 @@ class Shown:
         return max(1, -(-min(self.answer.total, DEEPEST_PAGE) // self.k))
 
 
-def wants_page(request: Request) -> bool:
-    """Whether the caller would rather read HTML than JSON."""
-    return "text/html" in request.headers.get("accept", "")
-
-
 def search(request: Request, followed: FollowedModels, shown: Shown) -> Response:
     """The page of results; without a query the beginning of the documents."""
     return _page(request, "search.html", followed, shown=shown, answer=shown.answer)
@@ -127,7 +124,18 @@ def problem(request: Request, status: int, why: str) -> Response:
     """An error as a page or as JSON."""
     if wants_page(request):
         return HTMLResponse(
-            _environment().get_template("problem.html").render(status=status, why=why, query="", personal=False, feedback=""),
+            environment()
+            .get_template("problem.html")
+            .render(
+                status=status,
+                why=why,
+                query="",
+                personal=False,
+                feedback="",
+                actor=actor_of(request),
+                token=form_token(request),
+                here="",
+            ),
             status,
         )
     return JSONResponse({"error": why}, status)
@@ -154,17 +162,21 @@ def _page(request: Request, template: str, followed: FollowedModels, **values: A
     query = values["answer"].query if "answer" in values else ""
     ranking = followed.current.get("rank")
     feedback = click_reports.collection_for(ranking).id.hex() if ranking is not None and ranking.learns else ""
-    return HTMLResponse(_environment().get_template(template).render(query=query, personal=personal, feedback=feedback, **values))
+    about = {
+        "query": query,
+        "personal": personal,
+        "feedback": feedback,
+        "actor": actor_of(request),
+        "token": form_token(request),
+        "here": "",
+    }
+    return HTMLResponse(environment().get_template(template).render(**about, **values))
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    import jinja2
-
-    found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+def environment() -> jinja2.Environment:
+    """The templates, with what the pages of the search use in them."""
+    found = templates()
     found.globals |= {
         "parts": _PARTS,
         "document_link": document_link,

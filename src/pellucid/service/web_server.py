@@ -10,6 +10,7 @@ from pathlib import Path
 from pellucid.errors import UsageError
 
 LIMIT = 200  # connections at once
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 def serve(home: Path, *, host: str = "127.0.0.1", port: int = 8080, started: Callable[[str], None]) -> None:
@@ -23,7 +24,7 @@ def serve(home: Path, *, host: str = "127.0.0.1", port: int = 8080, started: Cal
 
     bound = _bound(host, port)
     address = f"http://[{host}]" if ":" in host else f"http://{host}"
-    app = create_app(home, on_start=lambda: started(f"{address}:{bound.getsockname()[1]}/"))
+    app = create_app(home, loopback=host in LOOPBACK, on_start=lambda: started(f"{address}:{bound.getsockname()[1]}/"))
     config = uvicorn.Config(
         app,
         access_log=False,  # it would hold addresses and queries

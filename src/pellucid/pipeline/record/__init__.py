@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.live_output import LiveOutput, read_live
     from pellucid.pipeline.record.run_history import runs, stored_run
+    from pellucid.pipeline.record.run_list import ListedRun, RunQuery, list_runs, metric_names, pipelines
     from pellucid.pipeline.record.run_metrics import MOST_POINTS, Point, curves_of, note_curve, note_metrics, numbers_of, point
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
@@ -35,11 +36,13 @@ __all__ = [
     "IN_PROCESS",
     "MOST_POINTS",
     "Artifact",
+    "ListedRun",
     "LiveOutput",
     "Point",
     "Progress",
     "Record",
     "Run",
+    "RunQuery",
     "RunTags",
     "StepRecord",
     "StepReport",
@@ -51,7 +54,9 @@ __all__ = [
     "in_use",
     "keys_folder",
     "known_states",
+    "list_runs",
     "log",
+    "metric_names",
     "metrics_of",
     "note_account",
     "note_curve",
@@ -60,6 +65,7 @@ __all__ = [
     "notes_folder",
     "numbers_of",
     "path_of",
+    "pipelines",
     "point",
     "present",
     "read_live",
@@ -83,6 +89,7 @@ __getattr__ = lazy_names(
         "curve_log": ("collected", "log"),
         "garbage_collection": ("collect",),
         "live_output": ("LiveOutput", "read_live"),
+        "run_list": ("ListedRun", "RunQuery", "list_runs", "metric_names", "pipelines"),
         "run_metrics": ("MOST_POINTS", "Point", "curves_of", "note_curve", "note_metrics", "numbers_of", "point"),
         "run_tags": ("RunTags", "tags_of_runs", "write_tags"),
         "run_record": (

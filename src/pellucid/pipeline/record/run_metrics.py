@@ -48,7 +48,8 @@ def point(metric: object, value: object, step: object) -> Point:
 def numbers_of(objects: Objects, outputs: Mapping[str, Artifact]) -> dict[str, float]:
     """The metrics among the outputs, by OUTPUT.METRIC; without those whose file is gone or damaged, which whoever uses it will find."""
     found: dict[str, float] = {}
-    for name, artifact in outputs.items():
+    branches = {f"{name}[{label}]": one for name, whole in outputs.items() for label, one in whole.items or ()}
+    for name, artifact in {**outputs, **branches}.items():
         if artifact.kind == "metrics" and artifact.items is None:
             with suppress(StoreError, OSError):
                 values = kinds.load(objects.open(artifact.sha256, artifact.suffix), "metrics")

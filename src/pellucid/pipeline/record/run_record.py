@@ -103,18 +103,8 @@ class Record:
         locks.mkdir(mode=0o700, exist_ok=True)
         self._lock = os.open(locks / run, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        row = (
-            run,
-            pipeline,
-            str(file) if file else None,
-            now,
-            "running",
-            seed,
-            _json(settings),
-            _json(environment),
-            git,
-            _json(graph),
-        )
+        about = (pipeline, str(file) if file else None, now, "running", seed)
+        row = (run, *about, _json(settings), _json(environment), git, _json(graph))
         self.db.execute(
             "INSERT INTO runs (run, pipeline, file, started, status, seed, settings, environment, git, graph)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -196,9 +186,12 @@ class Record:
         found = dict(row)
         for name in ("settings", "environment", "graph"):
             found[name] = json.loads(found[name])
-        if found["status"] == "running" and not self._alive(found["run"]):
-            found["status"] = "interrupted"
+        found["status"] = self.status_of(found["run"], found["status"])
         return found
+
+    def status_of(self, run: str, noted: str) -> str:
+        """What a run of which this was noted is: "interrupted" where it was running and nobody runs it any more."""
+        return "interrupted" if noted == "running" and not self._alive(run) else noted
 
     def _alive(self, run: str) -> bool:
         try:

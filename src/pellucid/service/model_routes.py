@@ -1,0 +1,88 @@
+"""Routes of the served models: what each is, what it descends from, its package, and what it says to an item or a query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request, Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from pellucid.registry import ALIASES, guarantees_behind
+from pellucid.service import browser_model, pages, result_formats
+from pellucid.service.followed_models import FollowedModels, need, refused_of, told_of
+from pellucid.service.page_templates import wants_page
+from pellucid.service.recommendations import MOST_ITEMS, recommendations
+
+
+class Question(BaseModel):
+    """What POST /models/NAME/predict takes: `items` for a recommender, `query` for an index."""
+
+    items: Annotated[list[str | int] | None, Field(max_length=MOST_ITEMS)] = None
+    query: Annotated[str | None, Field(max_length=1000)] = None
+    k: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
+    """Add the routes to the application."""
+
+    @app.get("/models", summary="The open models that are served")
+    def models(request: Request) -> Any:
+        """Each alias with its run, digest and version, and what was refused."""
+        told = [told_of(followed, alias) for alias in sorted(followed.current)]
+        refused = refused_of(followed)
+        return pages.models(request, followed, told, refused) if wants_page(request) else {"models": told, "refused": refused}
+
+    @app.get("/models/{alias}", summary="One served model")
+    def model(request: Request, alias: str) -> Any:
+        """The model's settings and size, the releases it descends from with their guarantees, and its package."""
+        served = need(followed, alias, 404)
+        guarantees = guarantees_behind(home, served.deployment.run, served.deployment.output)
+        told = {
+            **told_of(followed, alias),
+            "settings": dict(served.model.settings),
+            "arrays": {name: [str(array.dtype), list(array.shape)] for name, array in sorted(served.model.arrays.items())},
+            "guarantees": [{"release": one.step, **one.values} for one in guarantees],
+        }
+        return pages.model(request, followed, told) if wants_page(request) else told
+
+    @app.post("/models/{alias}/predict", summary="Ask a served model")
+    def predict(alias: str, asked: Question) -> dict[str, Any]:
+        """What the model behind an alias (or of that output's name) says: a recommender to `items`, an index to a `query`."""
+        named = alias if alias in followed.current else _alias_of(followed, alias)
+        served = need(followed, named, 404)
+        if served.engine is not None:
+            if asked.query is None:
+                raise HTTPException(422, "query: this is a search index, give words")
+            found = result_formats.as_json(served.engine.search(asked.query, asked.k), 0.0)["results"]
+            about = served.deployment
+            return {"results": found, "model": {"name": about.output, "version": about.version, "digest": about.digest}}
+        if served.model.kind not in ALIASES["recommend"]:
+            fix = f"Fetch it: pellucid get {served.deployment.run} {served.deployment.output}"
+            raise HTTPException(409, f"a model of kind {served.model.kind:.40} is handed out and not asked here. {fix}")
+        if asked.items is None:
+            raise HTTPException(422, "items: this is a recommender, give a history")
+        return recommendations(followed, [str(item) for item in asked.items], asked.k, named)
+
+    @app.get("/models/recommend/browser", summary="The recommender for scoring in a browser")
+    def for_browser(request: Request) -> Response:
+        """The recommender, quantised (see docs/search.md), so that a history need not leave the device. Cached by its digest."""
+        served = need(followed, "recommend")
+        tag = f'"{served.deployment.digest}"'
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        search_model = followed.current.get("search")
+        titles = search_model.engine.title_of if search_model and search_model.engine else None
+        held = browser_model.packed(served.model, titles, served.deployment.digest)
+        return Response(held, media_type="application/octet-stream", headers={"ETag": tag, "Cache-Control": "no-cache"})
+
+    @app.get("/packages/{alias}/{path:path}", include_in_schema=False)
+    def package_file(alias: str, path: str) -> Response:
+        served = need(followed, alias, 404)
+        return pages.package_file(served.deployment.package, path)
+
+
+def _alias_of(followed: FollowedModels, output: str) -> str:
+    """The first alias behind which a model of that output's name stands; the name itself where there is none."""
+    return next((alias for alias, served in sorted(followed.current.items()) if served.deployment.output == output), output)

@@ -1,0 +1,28 @@
+"""The templates of all pages, and whether a caller wants a page. Everything that is shown as text is escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.requests import Request
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+@cache
+def templates() -> jinja2.Environment:
+    """The templates, which raise for a name that was not given."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+
+
+def wants_page(request: Request) -> bool:
+    """Whether the caller would rather read HTML than JSON."""
+    return "text/html" in request.headers.get("accept", "")

@@ -1,0 +1,415 @@
+"""The dashboard over a real state folder: what its pages say, as HTML, JSON and CSV; what its forms do; and how it looks in a browser."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served_shop import Serving, end, start
+
+from pellucid.packages.publishing import publish
+from pellucid.pipeline.record import Record
+from pellucid.pipeline.running import load, run
+from pellucid.privacy import Ledger
+from pellucid.registry import Deployments, note_publication
+from pellucid.schedule import Schedules, Trigger
+from pellucid.service.dashboard import charts, state_views
+
+PIPELINE = """
+import time
+import numpy as np
+import pyarrow as pa
+import pellucid as pl
+
+rows = pl.source("rows.csv", label="open", licence="CC0-1.0")
+people = pl.source("people.csv", label="private", unit="person", budget=pl.Budget(epsilon=3.0, delta=1e-5))
+counts = pl.release(pl.privacy.histogram("item", public_keys=["a", "b"]), of=people, epsilon=0.5, delta=1e-6)
+
+
+@pl.step(kind="train")
+def net(rows: pl.Table, counts: pl.Table, rate: float = 0.1, width: int = 8, slow: float = 0.0) -> pl.Model:
+    for epoch in range(12):
+        pl.log("loss", float(np.exp(-rate * epoch)), epoch)
+        if slow:
+            print("epoch", epoch, flush=True)
+            time.sleep(slow)
+    if rate > 5:
+        raise ValueError("it diverged")
+    return pl.Model("toy", {"weight": np.array([rate, width])}, {"rate": rate})
+
+
+@pl.step(kind="evaluate")
+def quality(net: pl.Model) -> pl.Metrics:
+    return {"ndcg": 0.5 + float(net["weight"][0]) / 10, "recall": 0.3 + float(net["weight"][1]) / 100}
+
+
+@pl.step
+def table(net: pl.Model) -> pl.Table:
+    return pa.table({"item": [f"<b>item {at}</b>" for at in range(120)], "score": np.linspace(0, 1, 120)})
+
+
+about = pl.About(title="Net", description="A toy.", creators=("Doe, Jane",), licence="CC0-1.0", data_licence="CC0-1.0")
+pipeline = pl.Pipeline("net", [rows, people, counts, net, quality, table], about=about)
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Nine runs that differ, one of which failed; a published package, a deployment and two schedules."""
+    folder = tmp_path_factory.mktemp("net")
+    (folder / "net.py").write_text(PIPELINE)
+    (folder / "rows.csv").write_text("a,b\n1,2\n3,4\n")
+    (folder / "people.csv").write_text("person,item\n" + "".join(f"{one},a\n" for one in range(200)))
+    state = folder / ".pellucid"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PELLUCID_KEYS", str(folder / "keys"))
+        for rate in (9.0, 0.1, 0.3, 0.9):
+            for width in (4, 8) if rate < 5 else (8,):
+                settings = {"net.rate": rate, "net.width": width}
+                done = run(load(folder / "net.py"), home=state, settings=settings, confined=True, check=False)
+        run(load(folder / "net.py"), home=state, confined=True)
+        publish(state, done.id, folder / "package")
+        note_publication(state, folder / "package", done.id)
+        Deployments(state).deploy("production", done.id, "net", folder / "package")
+        Schedules(state).add("nightly", folder / "net.py", Trigger("cron", "30 2 * * *", "Europe/Berlin"))
+        Schedules(state).add("verify", folder / "package", Trigger("every", "1d"))
+        yield state
+
+
+@pytest.fixture(scope="module")
+def serving(home: Path) -> Iterator[Serving]:
+    started = start(home)
+    yield started
+    assert end(started) == 0
+
+
+def names(home: Path, status: str = "done") -> list[str]:
+    record = Record(home)
+    found = [one["run"] for one in record.runs(100) if one["status"] == status]
+    record.close()
+    return found
+
+
+def test_runs_are_filtered_sorted_and_counted(serving: Serving):
+    told = serving.ask("/runs").json
+    assert told["total"] == len(told["runs"]) == 8 and all(one["epsilon"] == 0.5 for one in told["runs"])
+    best = serving.ask("/runs?sort=quality.ndcg&metric=quality.ndcg&limit=2").json
+    assert best["total"] == 8 and [one["metrics"]["quality.ndcg"] for one in best["runs"]] == [0.59, 0.59]
+    worst = serving.ask("/runs?sort=quality.ndcg&order=up&metric=quality.ndcg").json["runs"]
+    values = [one["metrics"].get("quality.ndcg") for one in worst]
+    assert values[:-1] == sorted(values[:-1]) and values[-1] is None, "what has no value comes last both ways"
+    assert serving.ask("/runs?status=failed").json["total"] == 1
+    assert serving.ask("/runs?q=net.width%22%3A%20%224").json["total"] == 0
+    assert serving.ask("/runs?limit=3&page=3").json["runs"][1]["status"] == "failed"
+    assert serving.ask("/runs?sort=nothing").status == 400 and serving.ask("/runs?status=odd").status == 400
+    assert serving.ask("/runs?limit=0").status == 422 and serving.ask("/runs?limit=501").status == 422
+
+
+def test_tables_are_given_as_csv_with_every_digit(serving: Serving):
+    answer = serving.ask("/runs?format=csv&metric=quality.recall", accept="text/html")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert (
+        len(rows) == 8
+        and {row["quality.recall"] for row in rows} == {"", repr(0.3 + 4 / 100), "0.38"}
+        and "attachment" in answer.headers["Content-Disposition"]
+    )
+    for page in (
+        "/pipelines",
+        "/data",
+        "/ledger",
+        "/schedules",
+        "/schedules/nightly",
+        "/registry",
+        "/packages",
+        "/compare?pipeline=net",
+    ):
+        assert serving.ask(page + ("&" if "?" in page else "?") + "format=csv").status == 200, page
+
+
+def test_a_cell_that_a_spreadsheet_would_run_is_text():
+    from pellucid.service.dashboard.answers import _csv
+
+    assert _csv([{"a": "=1+1", "b": -2.5, "c": "+x", "d": None}]).splitlines()[1] == "'=1+1,-2.5,'+x,"
+
+
+def test_a_run_has_all_that_its_page_shows(serving: Serving, home: Path):
+    name = names(home)[0]
+    told = serving.ask(f"/runs/{name}").json
+    assert (
+        told["metrics"]["quality.ndcg"] == 0.51
+        and told["settings"]["net.rate"] == "0.1"
+        and len(told["curves"]["net.loss"]) == 12
+    )
+    steps = {one["step"]: one for one in told["steps"]}
+    assert (
+        steps["people"]["outputs"]["people"] == {"kind": "table", "digest": None, "bytes": None, "branches": None}
+        and steps["people"]["key"] is None
+    )
+    page = serving.ask(f"/runs/{name}", accept="text/html").text
+    assert "<svg" in page and "withheld" in page and "pellucid run net.py --seed" in page
+    failed = serving.ask(f"/runs/{names(home, 'failed')[0]}", accept="text/html").text
+    assert "it diverged" in failed and "/log/net" in failed
+    assert "ValueError: it diverged" in serving.ask(f"/runs/{names(home, 'failed')[0]}/log/net").text
+    assert serving.ask("/runs/nothing").status == 404 and serving.ask("/runs/2026").status == 404
+
+
+def test_outputs_are_looked_at_and_fetched(serving: Serving, home: Path):
+    name = names(home)[0]
+    table = serving.ask(f"/runs/{name}/outputs/table").json
+    assert table["preview"]["total"] == 120 and len(table["preview"]["rows"]) == 50
+    assert table["preview"]["columns"] == [{"name": "item", "type": "string"}, {"name": "score", "type": "double"}]
+    assert "&lt;b&gt;item 0" in serving.ask(f"/runs/{name}/outputs/table", accept="text/html").text, (
+        "text of the data is no markup"
+    )
+    assert serving.ask(f"/runs/{name}/outputs/quality").json["preview"]["numbers"]["ndcg"] == 0.51
+    assert serving.ask(f"/runs/{name}/outputs/net").json["preview"]["model"] == "toy"
+    lineage = serving.ask(f"/runs/{name}/outputs/net", accept="text/html").text
+    assert "rows, people, counts" in lineage and "quality, table" in lineage
+    fetched = serving.ask(f"/runs/{name}/outputs/quality?download=true")
+    assert json.loads(fetched.text)["ndcg"] == 0.51 and "attachment" in fetched.headers["Content-Disposition"]
+    assert (
+        serving.ask(f"/runs/{name}/outputs/people").status == 403 and serving.ask(f"/runs/{name}/outputs/nothing").status == 404
+    )
+
+
+def test_runs_are_compared(serving: Serving, home: Path):
+    told = serving.ask("/compare?pipeline=net&last=500").json
+    assert len(told["runs"]) == 8 and told["settings"] == ["net.rate", "net.width"] and "quality.ndcg" in told["metrics"]
+    two = names(home)[:2]
+    page = serving.ask(f"/compare?run={two[0]}&run={two[1]}&x=net.rate&y=quality.ndcg", accept="text/html").text
+    assert page.count('<svg class="chart"') == 3
+    assert serving.ask("/compare?run=nothing").status == 404
+    assert serving.ask("/compare", accept="text/html").status == 200
+
+
+def test_accounts_and_what_if(serving: Serving, home: Path):
+    told = serving.ask("/ledger?account=people&epsilon=0.5&times=5").json
+    assert told["accounts"][0]["left_epsilon"] == 2.5 and told["what_if"] == {
+        "account": "people", "fits": True, "left_epsilon": 0.0, "left_delta": 9e-6, "most_times": 5,
+        "runs_out": told["what_if"]["runs_out"],
+    }  # fmt: skip
+    assert serving.ask("/ledger?account=people&epsilon=0.5&times=6").json["what_if"]["fits"] is False
+    assert serving.ask("/ledger?account=people&epsilon=0.1&delta=1e-6&times=9").json["what_if"]["fits"] is True
+    assert serving.ask("/ledger?account=people&epsilon=0.1&delta=1e-6&times=10").json["what_if"]["fits"] is False
+    for wrong in (
+        "account=nobody&epsilon=1",
+        "account=people&epsilon=0",
+        "account=people&epsilon=nan",
+        "account=people&epsilon=1&delta=1",
+        "account=people&epsilon=1&times=0",
+    ):
+        assert serving.ask(f"/ledger?{wrong}").status == 400, wrong
+    assert Ledger(home).accounts()[0]["left_epsilon"] == 2.5, "a question spends nothing"
+
+
+def test_what_if_agrees_with_the_account_itself(tmp_path: Path):
+    """By the account's own exact sums, at the edge and on both sides of it."""
+    ledger = Ledger(tmp_path / ".pellucid")
+    ledger.open_account("a", "person", 1.0, 1e-6)
+    for times, epsilon in ((10, 0.1), (11, 0.1), (3, 1 / 3), (7, 1 / 7), (1000, 0.001), (1001, 0.001)):
+        from pellucid.privacy.accounting import Amounts, cap, fits
+
+        total = cap(epsilon, 0.0)[0] * times
+        exact = fits("basic", ledger.account("a").limit, Amounts(epsilon=total))
+        told = state_views.what_if(state_views.ledger_told(tmp_path / ".pellucid"), "a", epsilon, 0.0, times)
+        assert told["fits"] == exact, (times, epsilon)
+
+
+def test_pipelines_data_schedules_models_packages_system(serving: Serving, home: Path):
+    (pipeline,) = serving.ask("/pipelines").json["pipelines"]
+    assert (pipeline["pipeline"], pipeline["runs"], pipeline["failed"]) == ("net", 8, 1)
+    assert len(serving.ask("/pipelines/net").json["graph"]) == 6 and serving.ask("/pipelines/other").status == 404
+    data = serving.ask("/data").json
+    assert {one["name"]: one["digest"] is None for one in data["sources"]} == {"people": True, "rows": False}
+    assert [(one["name"], one["epsilon"], one["delta"]) for one in data["releases"]] == [("counts", 0.5, 1e-6)]
+    schedules = serving.ask("/schedules").json["schedules"]
+    assert [one["name"] for one in schedules] == ["nightly", "verify"] and len(schedules[0]["next"]) == 3
+    registry = serving.ask("/registry").json
+    assert len(registry["models"]) == 6 and [one["aliases"] for one in registry["models"] if one["aliases"]] == [["production"]]
+    (package,) = serving.ask("/packages").json["packages"]
+    assert package["there"] and package["aliases"] == ["production"]
+    system = serving.ask("/system").json
+    assert system["runs"] >= 8 and system["models"]["production"] and str(home) not in json.dumps(system)
+
+
+def test_the_first_page_leads_to_everything(serving: Serving):
+    page = serving.ask("/", accept="text/html").text
+    for there in ("runs", "pipelines", "data", "models", "ledger", "schedules", "registry", "packages", "system"):
+        assert f'href="/{there}"' in page
+        assert serving.ask(f"/{there}", accept="text/html").status == 200
+
+
+def test_a_model_that_answers_nothing_says_where_to_fetch_it(serving: Serving):
+    asked = serving.ask("/models/production/predict", body={"items": [1]})
+    assert asked.status == 409 and "pellucid get" in asked.json["error"]
+    assert serving.ask("/models/nothing/predict", body={"items": [1]}).status == 404
+    assert serving.ask("/models/net/predict", body={"items": "x"}).status == 422
+
+
+def posted(serving: Serving, path: str, **fields: str) -> int:
+    from urllib.parse import urlencode
+
+    return serving.ask(path, body=urlencode(fields).encode()).status
+
+
+def test_forms_act_and_leave_a_trace(serving: Serving, home: Path):
+    name = names(home)[-1]
+    assert posted(serving, f"/runs/{name}/tags", name="first", tags="kind=toy odd", note="a note") == 200
+    assert serving.ask("/runs?q=first").json["runs"][0]["tags"] == {"kind": "toy"}
+    assert posted(serving, f"/runs/{name}/tags", name="not a name") == 400
+    assert posted(serving, "/registry", do="promote", model="net@1", alias="candidate") == 200
+    assert posted(serving, "/registry", do="promote", model="net@2", alias="candidate") == 200
+    assert posted(serving, "/registry", do="rollback", alias="candidate") == 200
+    assert posted(serving, "/registry", do="promote", model="net@99", alias="candidate") == 400
+    assert posted(serving, "/registry", do="promote", model="net", alias="candidate", package="/etc") == 400
+    assert Deployments(home).current()["candidate"].approver == "local"
+    target = str(home.parent / "net.py")
+    assert posted(serving, "/schedules", target=target, kind="every", expression="6h", name="often") == 200
+    assert posted(serving, "/schedules", target=target, kind="cron", expression="nonsense", name="odd") == 400
+    assert posted(serving, "/schedules", target="/etc/passwd", kind="every", expression="6h", name="evil") == 400
+    assert posted(serving, "/schedules/often", do="pause") == 200 and posted(serving, "/schedules/often", do="remove") == 200
+    assert posted(serving, "/schedules/often", do="remove") == 400
+    actions = [one["action"] for one in serving.ask("/system").json["audit"]["newest"]]
+    assert (
+        actions[:4] == ["removed schedule", "paused schedule", "scheduled", "rollback"]
+        and serving.ask("/system").json["audit"]["broken_at"] is None
+    )
+
+
+def test_a_run_is_started_and_followed_from_the_page(serving: Serving, home: Path):
+    name, before = names(home)[0], len(names(home))
+    assert posted(serving, f"/runs/{name}/again", set="counts.epsilon=2") == 403, "what is released is the steward's"
+    assert posted(serving, f"/runs/{name}/again", set="net.slow=0.2\nnet.rate=0.2") == 200
+    deadline = time.monotonic() + 30
+    while not (running := names(home, "running")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    lines: list[tuple[float, str]] = []
+
+    def follow() -> None:
+        import urllib.request
+
+        with urllib.request.urlopen(f"{serving.address}runs/{running[0]}/events", timeout=30) as stream:
+            lines.extend((time.monotonic(), line.decode()) for line in stream)
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    follower.join(30)
+    said = [json.loads(line[6:]) for _, line in lines if line.startswith("data: ")]
+    text = "".join(one.get("text", "") for one in said if one.get("step") == "net")
+    assert [word for word in text.split() if word.isdigit()][:1] == ["0"] and said[-1] == {"status": "done"}
+    assert len({round(at, 1) for at, line in lines if "epoch" in line}) > 2, "as it came, not at the end"
+    assert len(names(home)) == before + 1
+
+
+PAGES = {
+    "overview": "/overview", "runs": "/runs", "failed": "/runs?status=failed", "run": "/runs/{run}", "output": "/runs/{run}/outputs/table",
+    "model": "/runs/{run}/outputs/net", "compare": "/compare?pipeline=net&x=net.rate",
+    "pipelines": "/pipelines", "pipeline": "/pipelines/net",
+    "data": "/data", "ledger": "/ledger?account=people&epsilon=0.5", "schedules": "/schedules", "schedule": "/schedules/nightly",
+    "registry": "/registry", "packages": "/packages", "system": "/system", "sign-in": "/sign-in", "missing": "/runs/nothing",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def axe(tool: Callable[[str], Path]) -> str:
+    """The source of axe-core, which reads a page as its rules on accessibility say."""
+    (found,) = tool("axe").parents[1].rglob("axe_playwright_python/axe.min.js")
+    return found.read_text()
+
+
+def view(browser: Any, width: int, scheme: str) -> None:
+    metrics = {"width": width, "height": 900 if width > 500 else 740, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_reads_well(serving: Serving, home: Path, chromium: Any, axe: str, name: str):
+    pictures = Path(__file__).parents[2] / "build" / "screenshots"
+    pictures.mkdir(parents=True, exist_ok=True)
+    path = PAGES[name].replace("{run}", names(home)[-1])
+    for width in (1280, 360):
+        for scheme in ("light", "dark"):
+            view(chromium, width, scheme)
+            chromium.get(serving.address.rstrip("/") + path)
+            chromium.execute_script(axe)
+            told = chromium.execute_async_script("const done = arguments[0]; axe.run().then(done)")
+            bad = [(one["id"], one["nodes"][0]["html"]) for one in told["violations"] if one["impact"] in ("serious", "critical")]
+            assert bad == [], (width, scheme)
+            assert (
+                chromium.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+            )
+            errors = [one for one in chromium.get_log("browser") if "404" not in one["message"]]
+            assert errors == []
+            chromium.save_screenshot(pictures / f"dashboard-{name}-{width}-{scheme}.png")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_keys_phones_and_no_scripts(serving: Serving, chromium: Any):
+    from selenium.webdriver import ActionChains, Keys
+
+    view(chromium, 1280, "light")
+    chromium.get(serving.address + "runs")
+    focused = "return document.activeElement.closest('.runs tbody th') !== null"
+    ActionChains(chromium).send_keys(Keys.TAB, Keys.ENTER, Keys.TAB).perform()
+    assert chromium.execute_script("const a = document.activeElement; return a.matches('.runs a')"), "three keys to the table"
+    outline = "return getComputedStyle(document.activeElement).outlineStyle"
+    assert chromium.execute_script(outline) != "none"
+    ActionChains(chromium).send_keys("j", "x", "j", "x").perform()
+    assert chromium.execute_script(focused)
+    assert len(chromium.find_elements("css selector", ".runs input:checked")) == 2
+    ActionChains(chromium).send_keys("c").perform()
+    deadline = time.monotonic() + 20
+    while "/compare?run=" not in chromium.current_url:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    view(chromium, 360, "light")
+    chromium.get(serving.address + "runs")
+    tops = chromium.execute_script(
+        "return [...document.querySelectorAll('.runs tbody tr')].map((row) => row.getBoundingClientRect().bottom)"
+    )
+    assert sum(bottom <= 740 for bottom in tops) >= 3, "three runs on a phone's first screen"
+    chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        chromium.get(serving.address + "runs")
+        chromium.find_element("css selector", "thead")
+        chromium.get(serving.address + "runs?sort=quality.ndcg&metric=quality.ndcg")
+        assert len(chromium.find_elements("css selector", ".runs tbody tr")) == 8 or chromium.find_elements(
+            "css selector", ".runs tbody tr"
+        )
+    finally:
+        chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_thinned_curve_keeps_its_peaks():
+    points = [(at, 0.0) for at in range(10_000)]
+    points[5003] = (5003, 9.0)
+    points[77] = (77, -9.0)
+    thin = charts.thinned(points)
+    assert len(thin) <= charts.MOST_POINTS and (5003.0, 9.0) in thin and (77.0, -9.0) in thin
+    assert thin == sorted(thin)
+
+
+def test_two_services_on_one_port_and_one_state(serving: Serving, home: Path):
+    port = serving.address.rstrip("/").rpartition(":")[2]
+    words = [sys.executable, "-m", "pellucid", "serve", "--home", str(home), "--port"]
+    taken = subprocess.run([*words, port], capture_output=True, text=True, timeout=30, check=False)
+    assert taken.returncode == 2 and "cannot be served there" in taken.stderr
+    other = start(home)  # on one state both serve, and each schedule fires once
+    try:
+        assert other.ask("/runs").json["total"] == serving.ask("/runs").json["total"]
+    finally:
+        assert end(other) == 0
