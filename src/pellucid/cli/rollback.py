@@ -16,9 +16,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Deploy the one before again; the list of deployments only grows."""
-    from pellucid.registry import Deployments
+    from pellucid.registry import Canaries, Deployments
 
-    done = Deployments(state_folder.home_of(arguments)).rollback(arguments.alias, arguments.approver)
+    home = state_folder.home_of(arguments)
+    canary = Canaries(home).open().get(arguments.alias)
+    if canary is not None:
+        Canaries(home).end(canary, "ended", f"by {arguments.approver or 'hand'}")
+        if arguments.json:
+            options.print_json({**canary.to_json(), "state": "ended"})
+        else:
+            print(f"{arguments.alias}: the canary is ended; what stood there stays")
+        return 0
+    done = Deployments(home).rollback(arguments.alias, arguments.approver)
     if arguments.json:
         options.print_json(done.to_json())
         return 0

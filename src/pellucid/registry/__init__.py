@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
+    from pellucid.registry.canaries import Canaries, Canary
     from pellucid.registry.deployments import ALIASES, Deployment, Deployments, newest_open, outputs_for
     from pellucid.registry.lineage import Guarantee, guarantees_behind
     from pellucid.registry.promotion import RULES_FILE, Rules, promote, rules_of
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ALIASES",
     "RULES_FILE",
+    "Canaries",
+    "Canary",
     "Deployment",
     "Deployments",
     "Guarantee",
@@ -39,6 +42,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        "canaries": ("Canaries", "Canary"),
         "deployments": ("ALIASES", "Deployment", "Deployments", "newest_open", "outputs_for"),
         "lineage": ("Guarantee", "guarantees_behind"),
         "promotion": ("RULES_FILE", "Rules", "promote", "rules_of"),

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import PellucidError, UsageError, suggest
+from pellucid.errors import LabelError, PellucidError, UsageError, suggest
 from pellucid.pipeline.record import Record, metrics_of, stored_run
+from pellucid.registry.canaries import Canaries, Canary
 from pellucid.registry.deployments import Deployment, Deployments, checked_alias
 from pellucid.registry.lineage import guarantees_behind
 from pellucid.registry.trained_models import ModelVersion, find_model
@@ -99,10 +100,20 @@ def _fields(told: Any, of: type, kinds: Mapping[str, type], where: str) -> dict[
     return found
 
 
-def promote(home: Path, wanted: str, alias: str, *, approver: str = "", package: Path | None = None) -> Deployment:
+def promote(
+    home: Path,
+    wanted: str,
+    alias: str,
+    *,
+    approver: str = "",
+    package: Path | None = None,
+    share: float | None = None,
+    seconds: float = 600.0,
+) -> Deployment | Canary:
     """Put the model that `wanted` (NAME[@VERSION]) means behind an alias, after all that the alias asks for was found to hold.
 
-    Raises UsageError where it does not, saying each rule that fails; else as `Deployments.deploy`.
+    With a `share` it answers only that share of what is asked for some `seconds`, as a canary (0: beside the present model, its answers
+    thrown away). Raises UsageError where a rule does not hold, saying each; else as `Deployments.deploy`.
     """
     checked_alias(alias)
     model, rules, deployments = find_model(home, wanted), rules_of(home).get(alias, Rules()), Deployments(home)
@@ -120,6 +131,10 @@ def promote(home: Path, wanted: str, alias: str, *, approver: str = "", package:
             why="; ".join(failed),
             fix=f"Its rules are in {home / RULES_FILE}",
         )
+    if share is not None:
+        if model.label != "open":
+            raise LabelError(f'"{model.output}" is {model.label}', why="a service is public", fix="Release first")
+        return Canaries(home).begin(alias, model, share, seconds, package=package, approver=approver, checks=tuple(held))
     return deployments.deploy(alias, model.run, model.output, package, approver=approver, checks=held)
 
 

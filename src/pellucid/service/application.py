@@ -33,6 +33,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",  # a link followed from a page of results does not tell the query
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
 
@@ -75,6 +78,12 @@ def create_app(home: Path, *, loopback: bool = True, on_start: Callable[[], None
             response = await call_next(request)
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
+        if request.url.scheme == "https":
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        if not request.url.path.startswith(("/assets/", "/models/recommend/browser")):
+            response.headers.setdefault(
+                "Cache-Control", "no-store"
+            )  # a page shows what its reader may see, and nobody after them
         route = request.scope.get("route")
         counters.add(getattr(route, "path", "other"), response.status_code, time.perf_counter() - begun)
         return response

@@ -10,19 +10,21 @@ import sqlite3
 import statistics
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 
 from pellucid.errors import DataError, PellucidError
 from pellucid.models import recommend
-from pellucid.registry import ALIASES, Deployment, Deployments
+from pellucid.registry import ALIASES, Canaries, Deployment, Deployments
 from pellucid.search import Engine, checked_ranking
+from pellucid.service.canary_watch import CanaryWatch
 from pellucid.store import Model
 
+T = TypeVar("T")
 SECONDS = 0.5  # between two looks at the deployments
 CANARIES = 20  # titles or items asked
 WORSE = 0.2  # share of the canaries by which a new model may answer fewer
@@ -53,6 +55,8 @@ class FollowedModels:
         self.current: Mapping[str, Served] = {}
         self.refused: Mapping[str, tuple[int, str]] = {}
         self.trouble = ""
+        self.canaries: Mapping[str, CanaryWatch] = {}
+        self._registry = Canaries(home)
         self._stop = threading.Event()
         self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._follow, name="follow-deployments", daemon=True)
@@ -79,6 +83,40 @@ class FollowedModels:
                 {one.alias for one in history}, key=lambda one: (one != "search", one)
             ):  # a ranking needs its index
                 self._look_at(alias, [one for one in history if one.alias == alias])
+            self._look_at_canaries()
+
+    def ask(self, alias: str, question: Callable[[Served], tuple[T, bool]], missing: int = 503) -> T:
+        """What the model behind an alias answers, or its canary for its share; `question` gives the answer with whether it is empty.
+
+        Raises HTTPException of status `missing` where nothing is served.
+        """
+        present, watch = need(self, alias, missing), self.canaries.get(alias)
+        return watch.ask(present, question) if watch is not None else question(present)[0]
+
+    def _look_at_canaries(self) -> None:
+        """Take up new canaries, end those whose verdict is plain, drop those that somebody ended."""
+        there = self._registry.open()
+        kept = {
+            alias: watch
+            for alias, watch in self.canaries.items()
+            if alias in there and there[alias].number == watch.canary.number
+        }
+        for alias, watch in self.canaries.items():
+            if alias not in kept:
+                watch.stop()
+        for alias, canary in there.items():
+            if alias not in kept:
+                found = self._tried(canary.deployment, None)
+                if isinstance(found, str):
+                    self._registry.end(canary, "rolled back", found)
+                else:
+                    kept[alias] = CanaryWatch(canary, found)
+        for alias, watch in list(kept.items()):
+            verdict = watch.verdict(time.time())
+            if verdict is not None and self._registry.end(watch.canary, *verdict):
+                watch.stop()
+                del kept[alias]
+        self.canaries = kept
 
     def _look_at(self, alias: str, versions: list[Deployment]) -> None:
         """Take up the newest of these versions, or say why not; where nothing is served yet, the last good one before it."""
@@ -169,11 +207,11 @@ def need(followed: FollowedModels, alias: str, missing: int = 503) -> Served:
     return served
 
 
-def told_of(followed: FollowedModels, alias: str) -> dict[str, Any]:
-    """What is served as an alias, for everybody."""
-    served = followed.current[alias]
+def told_of(served: Served) -> dict[str, Any]:
+    """What is served, for everybody."""
+    alias = served.deployment.alias
     told = served.deployment.to_json()
-    if served.deployment.package:
+    if served.deployment.package and served.deployment.version:  # not of a canary: the address is that of what stands there
         told["package"] = f"/packages/{alias}/"
     return {**told, "kind": served.model.kind, "canaries_answered": served.answered}
 

@@ -30,7 +30,7 @@ def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
     @app.get("/models", summary="The open models that are served")
     def models(request: Request) -> Any:
         """Each alias with its run, digest and version, and what was refused."""
-        told = [told_of(followed, alias) for alias in sorted(followed.current)]
+        told = [told_of(one) for _, one in sorted(followed.current.items())]
         refused = refused_of(followed)
         return pages.models(request, followed, told, refused) if wants_page(request) else {"models": told, "refused": refused}
 
@@ -40,7 +40,7 @@ def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
         served = need(followed, alias, 404)
         guarantees = guarantees_behind(home, served.deployment.run, served.deployment.output)
         told = {
-            **told_of(followed, alias),
+            **told_of(served),
             "settings": dict(served.model.settings),
             "arrays": {name: [str(array.dtype), list(array.shape)] for name, array in sorted(served.model.arrays.items())},
             "guarantees": [{"release": one.step, **one.values} for one in guarantees],

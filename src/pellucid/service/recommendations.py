@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from pellucid.models import recommend
-from pellucid.service.followed_models import FollowedModels, need, told_of
+from pellucid.service.followed_models import FollowedModels, Served, told_of
 
 MOST_ITEMS = 1000  # of a history that is sent
 
@@ -19,13 +19,8 @@ class History(BaseModel):
     k: Annotated[int, Field(ge=1, le=100)] = 10
 
 
-def recommended(
-    followed: FollowedModels, history: list[str], k: int, alias: str = "recommend"
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """The results of the recommender behind an alias, and the items that it does not know."""
-    served = followed.current.get(alias)
-    if served is None:
-        return [], history
+def recommended(followed: FollowedModels, served: Served, history: list[str], k: int) -> tuple[list[dict[str, Any]], list[str]]:
+    """The results of a recommender, and the items that it does not know."""
     known = {str(item): item for item in served.model.arrays["items"].tolist()}
     search_model = followed.current.get("search")
     engine = search_model.engine if search_model else None
@@ -38,8 +33,16 @@ def recommended(
 
 def recommendations(followed: FollowedModels, history: list[str], k: int, alias: str = "recommend") -> dict[str, Any]:
     """The same with the model that says so."""
-    deployment = need(followed, alias).deployment
-    results, unknown = recommended(followed, history, k, alias)
-    told = told_of(followed, alias)
-    model = {"name": deployment.output, "version": deployment.version, "digest": deployment.digest, "package": told["package"]}
-    return {"results": results, "model": model, **({"unknown": unknown} if unknown else {})}
+
+    def question(served: Served) -> tuple[dict[str, Any], bool]:
+        deployment, (results, unknown) = served.deployment, recommended(followed, served, history, k)
+        about = {
+            "name": deployment.output,
+            "version": deployment.version,
+            "digest": deployment.digest,
+            "package": told_of(served)["package"],
+        }
+        told = {"results": results, "model": about if deployment.version else {**about, "canary": True}}
+        return told | ({"unknown": unknown} if unknown else {}), not results
+
+    return followed.ask(alias, question)

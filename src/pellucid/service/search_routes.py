@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, RedirectResponse
 
 from pellucid.errors import DataError
 from pellucid.service import pages, result_formats
-from pellucid.service.followed_models import FollowedModels, need
+from pellucid.service.followed_models import FollowedModels, Served, need
 from pellucid.service.page_templates import wants_page
 from pellucid.service.recommendations import MOST_ITEMS, History, recommendations, recommended
 
@@ -43,15 +43,19 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
     ) -> Any:
         """The best documents, with what each feature added to their scores. Filters are given as `f.NAME=VALUE`, as often as needed."""
         begun = time.perf_counter()
-        engine = need(followed, "search").engine
-        assert engine is not None
         filters: dict[str, list[str]] = {}
         for name, value in request.query_params.multi_items():
             if name.startswith("f."):
                 filters.setdefault(name[2:], []).append(value)
         ranker = followed.current.get("rank")
         learned = ranker.model if ranker is not None and not rank else None
-        answer = _searched(engine, q, k, (page - 1) * k, filters, rank or "label-free", learned)
+
+        def question(served: Served) -> tuple[tuple[Answer, Engine], bool]:
+            assert served.engine is not None
+            found = _searched(served.engine, q, k, (page - 1) * k, filters, rank or "label-free", learned)
+            return (found, served.engine), not found.hits
+
+        answer, engine = followed.ask("search", question)
         took = time.perf_counter() - begun
         if format == "csv":
             return _file(result_formats.as_csv(answer), "text/csv", "results.csv")
@@ -82,7 +86,9 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
         if format == "ris":
             return _file(result_formats.ris_record(found), "application/x-research-info-systems", "document.ris")
         if wants_page(request):
-            return pages.document(request, followed, found, recommended(followed, [id], 5)[0])
+            recommender = followed.current.get("recommend")
+            related = recommended(followed, recommender, [id], 5)[0] if recommender is not None else []
+            return pages.document(request, followed, found, related)
         return found
 
     @app.get("/recommend", summary="Recommendations for a history")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import secrets
 import threading
@@ -46,7 +47,7 @@ class WrongPasswordError(UsageError):
 
     def __init__(self, wait: float = 0.0) -> None:
         self.wait = wait
-        fix = f"Wait {wait:.0f} s before the next try" if wait >= 1 else "Try again"
+        fix = f"Wait {math.ceil(wait)} s before the next try" if wait else "Try again"
         super().__init__("name and password do not go together", fix=fix)
 
 

@@ -8,6 +8,7 @@ changes something needs the token that our own forms carry, and comes from our o
 from __future__ import annotations
 
 import hmac
+import math
 import secrets
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -54,12 +55,9 @@ def add(app: FastAPI, home: Path, *, loopback: bool) -> None:
             secret = app.state.accounts.sign_in(name, form.get("password", "")[:1000])
         except WrongPasswordError as error:
             app.state.audit.add(name if any(one.name == name for one in app.state.accounts.all()) else "", "wrong password")
-            return _page(
-                request,
-                str(error),
-                429 if error.wait >= 1 else 401,
-                {"Retry-After": f"{error.wait:.0f}"} if error.wait >= 1 else {},
-            )
+            if error.wait:
+                return _page(request, str(error), 429, {"Retry-After": f"{math.ceil(error.wait)}"})
+            return _page(request, str(error), 401)
         app.state.audit.add(name, "signed in")
         response = RedirectResponse(_inside(form.get("next", "")), 303)
         response.set_cookie(

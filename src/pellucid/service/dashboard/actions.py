@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse
 
 from pellucid.errors import UsageError
 from pellucid.pipeline.record import Record, RunTags, write_tags
-from pellucid.registry import Deployments, promote, publications
+from pellucid.registry import Canaries, Canary, Deployments, promote, publications
 from pellucid.schedule import Schedules, Trigger
 from pellucid.service.access import actor_of, form_of
 
@@ -75,13 +75,19 @@ def add(app: FastAPI, home: Path) -> None:
     def change_deployment(request: Request) -> Response:
         form = form_of(request)
         alias, actor = form.get("alias", ""), actor_of(request).name
-        if form.get("do") == "rollback":
+        canary = Canaries(home).open().get(alias)
+        if form.get("do") == "rollback" and canary is not None:
+            Canaries(home).end(canary, "ended", f"by {actor}")
+            done = canary.deployment
+        elif form.get("do") == "rollback":
             done = Deployments(home).rollback(alias, actor)
         elif form.get("do") == "promote":
             package = Path(form["package"]) if form.get("package") else None
             if package is not None and package not in [one.path for one in publications(home)]:
                 raise UsageError("this package was not published from here", where=str(package), fix="Publish it first")
-            done = promote(home, form.get("model", ""), alias, approver=actor, package=package)
+            share = _share(form.get("share", ""))
+            promoted = promote(home, form.get("model", ""), alias, approver=actor, package=package, share=share)
+            done = promoted.deployment if isinstance(promoted, Canary) else promoted
         else:
             raise HTTPException(400, "neither promote nor rollback")
         note(request, form["do"], f"{done.alias}: version {done.version}, {done.output} of run {done.run}")
@@ -127,6 +133,16 @@ def add(app: FastAPI, home: Path) -> None:
             raise HTTPException(400, "none of pause, resume and remove")
         note(request, f"{do}d schedule", name)
         return RedirectResponse("/schedules", 303)
+
+
+def _share(text: str) -> float | None:
+    """A share in percent; None for an empty field. Raises UsageError."""
+    if not text.strip():
+        return None
+    try:
+        return float(text) / 100
+    except ValueError:
+        raise UsageError(f'"{text[:40]}" is no share', fix="Give a number of percent, or nothing for all") from None
 
 
 def _settings(text: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Query, Request, Response
 from starlette.exceptions import HTTPException
 
 from pellucid.pipeline.record import RunQuery, list_runs, pipelines
-from pellucid.registry import Deployments, model_versions, rules_of
+from pellucid.registry import Canaries, Deployments, model_versions, rules_of
 from pellucid.schedule import Schedules
 from pellucid.service.access import actor_of
 from pellucid.service.dashboard import charts, run_views, state_views
@@ -106,6 +106,7 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
                 for digest in [one.to_json()["digest"]]
             ],
             "deployments": history[::-1],
+            "canaries": [one.to_json() for one in Canaries(home).all()[:50]],
             "rules": {alias: vars(rules) | {"metrics": [vars(one) for one in rules.metrics]} for alias, rules in rules_of(home).items()},
         }  # fmt: skip
         return answer(request, "registry.html", told, table=told["models"], when=when)
