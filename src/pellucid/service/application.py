@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +15,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
-from threadpoolctl import threadpool_limits
 
 from pellucid import __version__
 from pellucid.errors import PellucidError
@@ -50,10 +47,7 @@ def create_app(home: Path, *, loopback: bool = True, on_start: Callable[[], None
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         followed.start()
         schedules.start()
-        threadpool_limits(1)  # threads for sums as small as a request's would only wait, and sum in another order
         to_thread.current_default_thread_limiter().total_tokens = THREADS
-        sys.setswitchinterval(0.001)  # a request that waits for its turn waits a thousandth of a second, not five
-        gc.freeze()  # what was loaded stays: it need not be looked through while requests wait
         if on_start is not None:
             on_start()
         yield

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,12 +21,20 @@ def serve(home: Path, *, host: str = "127.0.0.1", port: int = 8080, started: Cal
     Raises UsageError for an address that cannot be had.
     """
     import uvicorn
+    from threadpoolctl import threadpool_limits
 
     from pellucid.service.application import create_app
 
     bound = _bound(host, port)
     address = f"http://[{host}]" if ":" in host else f"http://{host}"
-    app = create_app(home, loopback=host in LOOPBACK, on_start=lambda: started(f"{address}:{bound.getsockname()[1]}/"))
+
+    def ready() -> None:  # the models are loaded: from here on this process only answers
+        threadpool_limits(1)  # threads for sums as small as a request's would only wait, and sum in another order
+        sys.setswitchinterval(0.001)  # a request that waits for its turn waits a thousandth of a second, not five
+        gc.freeze()  # what was loaded stays: it need not be looked through while requests wait
+        started(f"{address}:{bound.getsockname()[1]}/")
+
+    app = create_app(home, loopback=host in LOOPBACK, on_start=ready)
     config = uvicorn.Config(
         app,
         access_log=False,  # it would hold addresses and queries

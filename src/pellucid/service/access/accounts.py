@@ -36,6 +36,7 @@ SIGNED_IN = ROLES[1:]
 SHORTEST_PASSWORD = 12
 SESSION_SECONDS = 12 * 3600.0
 TOKEN_PREFIX = "pellucid_"
+NO_PASSWORD = "!"
 FREE_FAILURES = 5  # wrong passwords before the next try has to wait
 LONGEST_WAIT = 60.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
@@ -133,6 +134,9 @@ class Accounts:
             raise WrongPasswordError(self._failed(name))
         with self._lock:
             self._failures.pop(name, None)
+        return self._session(name)
+
+    def _session(self, name: str) -> str:
         secret = secrets.token_urlsafe(32)
         with self._opened() as db:
             db.execute("DELETE FROM sessions WHERE expires < ?", (time.time(),))
@@ -141,6 +145,20 @@ class Accounts:
                 (_digest(secret), name, secrets.token_urlsafe(24), time.time() + SESSION_SECONDS),
             )
         return secret
+
+    def sign_in_known(self, name: str, role: str) -> str:
+        """A new session of somebody whom a provider vouches for, with the role that the list of this service gives them.
+
+        They are a user without a password. Raises UsageError where a user of that name has one: a provider cannot take over their name.
+        """
+        _checked_role(role, SIGNED_IN)
+        with self._opened() as db, transaction(db):
+            row = db.execute("SELECT password FROM users WHERE name = ?", (name,)).fetchone()
+            if row is not None and row["password"] != NO_PASSWORD:
+                raise UsageError(f"{name} signs in with a password here", fix="Sign in with it")
+            db.execute("INSERT OR IGNORE INTO users VALUES (?, ?, ?, ?)", (name, role, NO_PASSWORD, time.time()))
+            db.execute("UPDATE users SET role = ? WHERE name = ?", (role, name))
+        return self._session(name)
 
     def sign_out(self, secret: str) -> None:
         """End a session."""

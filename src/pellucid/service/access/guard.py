@@ -11,18 +11,21 @@ import hmac
 import math
 import secrets
 from pathlib import Path
+from typing import Literal
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from pellucid.errors import UsageError
 from pellucid.service.access.accounts import SESSION_SECONDS, Accounts, WrongPasswordError
 from pellucid.service.access.audit_log import AuditLog
 from pellucid.service.access.roles import ACCESS, Actor
+from pellucid.service.access.single_sign_on import SingleSignOn, provider_of
 from pellucid.service.page_templates import templates, wants_page
 
-COOKIE = "pellucid_session"
+COOKIE, PROVIDER_COOKIE = "pellucid_session", "pellucid_provider"
 LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -36,6 +39,7 @@ class SignInFirst(Exception):
 def add(app: FastAPI, home: Path, *, loopback: bool) -> None:
     """Give the application its guard's state and the routes to sign in and out. `guarded` is its dependency for every route."""
     app.state.accounts, app.state.audit = Accounts(home), AuditLog(home)
+    sign_on = SingleSignOn(home)
     app.state.loopback, app.state.form_token = loopback, secrets.token_urlsafe(24)
 
     @app.exception_handler(SignInFirst)
@@ -60,9 +64,31 @@ def add(app: FastAPI, home: Path, *, loopback: bool) -> None:
             return _page(request, str(error), 401)
         app.state.audit.add(name, "signed in")
         response = RedirectResponse(_inside(form.get("next", "")), 303)
-        response.set_cookie(
-            COOKIE, secret, max_age=int(SESSION_SECONDS), httponly=True, samesite="strict", secure=request.url.scheme == "https"
-        )
+        _set_cookie(request, response, COOKIE, secret, int(SESSION_SECONDS), "strict")
+        return response
+
+    @app.get("/sign-in/provider", include_in_schema=False)
+    def to_provider(request: Request) -> Response:
+        address, browser = sign_on.begin(_back(request), _inside(request.query_params.get("next", "")))
+        response = RedirectResponse(address, 303)
+        _set_cookie(request, response, PROVIDER_COOKIE, browser, 600, "lax")  # it comes back from another site
+        return response
+
+    @app.get("/sign-in/back", include_in_schema=False)
+    def from_provider(request: Request) -> Response:
+        try:
+            name, role, there = sign_on.finish(
+                _back(request), dict(request.query_params), request.cookies.get(PROVIDER_COOKIE, "")
+            )
+            secret = app.state.accounts.sign_in_known(name, role)
+        except UsageError as error:
+            app.state.audit.add("", "refused by provider")
+            return _page(request, str(error), 400)
+        app.state.audit.add(name, "signed in")
+        # no redirect: one that began at another site would not send the cookie along
+        response = HTMLResponse(templates().get_template("dashboard/signed-in.html").render(next=there))
+        _set_cookie(request, response, COOKIE, secret, int(SESSION_SECONDS), "strict")
+        response.delete_cookie(PROVIDER_COOKIE)
         return response
 
     @app.post("/sign-out", include_in_schema=False)
@@ -145,6 +171,17 @@ def _local(request: Request) -> bool:
     return bool(request.app.state.loopback) and host in LOOPBACK and not any(name in request.headers for name in FORWARDED)
 
 
+def _set_cookie(
+    request: Request, response: Response, name: str, value: str, seconds: int, site: Literal["lax", "strict"]
+) -> None:
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite=site, secure=request.url.scheme == "https")
+
+
+def _back(request: Request) -> str:
+    """Our own address that the provider sends people back to."""
+    return str(request.url.replace(path="/sign-in/back", query=""))
+
+
 def _inside(address: str) -> str:
     """An address on this service: what leads elsewhere is not followed."""
     parts = urlsplit(address)
@@ -159,8 +196,10 @@ def _page(request: Request, said: str, status: int, headers: dict[str, str] | No
     if not wants_page(request) and said:
         raise HTTPException(status, said, headers)
     there = bool(request.app.state.accounts.all())
+    provider = provider_of(request.app.state.accounts.home)
     shown = {
         "said": said,
+        "provider": urlsplit(provider.issuer).netloc if provider is not None else "",
         "next": _inside(asked),
         "there": there,
         "token": form_token(request),

@@ -30,6 +30,8 @@ ACCESS: dict[tuple[str, str], str] = {
     ("GET", "/openapi.json"): "public",
     ("GET", "/sign-in"): "public",
     ("POST", "/sign-in"): "public",
+    ("GET", "/sign-in/provider"): "public",
+    ("GET", "/sign-in/back"): "public",
     ("POST", "/sign-out"): "viewer",
     ("GET", "/overview"): "viewer",
     ("GET", "/runs"): "viewer",
