@@ -1,7 +1,7 @@
 """Signing in with an OpenID Connect provider: the authorisation code flow with PKCE (RFC 7636), by authlib.
 
 `sign-in.toml` in the state folder names the provider and who gets which role. What the provider says counts only with its signature, for
-us, in time and with the nonce that we sent, and only for people who are in the list. Nothing that it says of them but the one claim is kept.
+us, in time and with the nonce that we sent, and only for people who are in the list. Of what it says of them the one claim is kept.
 """
 
 from __future__ import annotations
