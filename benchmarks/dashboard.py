@@ -3,7 +3,8 @@
     python benchmarks/dashboard.py [--runs 10000] [--datasette PYTHON]
 
 Each page is opened cold (cache cleared) and a second time, three times each; the best is told, as the machine is shared. With --datasette,
-Datasette (the Python of an environment that has it) serves the same state file in the same run, as a baseline. Needs chromium and its driver.
+Datasette (the Python of an environment that has it) serves the same state file in the same run, as a baseline. Needs chromium and
+chromium-driver.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def fill(home: Path, runs: int) -> None:
     """A state file with that many runs, written as the runner writes it but in one transaction."""
     record, draw = Record(home), random.Random(1)
     graph = [
-        {"step": f"step_{at}", "kind": "step", "label": "open", "inputs": {"x": f"step_{at - 1}"} if at else {}, "outputs": [[f"step_{at}", "metrics", False]],
-         "tolerance": None}
+        {"step": f"step_{at}", "kind": "step", "label": "open", "inputs": {"x": f"step_{at - 1}"} if at else {},
+         "outputs": [[f"step_{at}", "metrics", False]], "tolerance": None}
         for at in range(STEPS)
     ]  # fmt: skip
     environment = json.dumps({"lock": "0" * 64, "lock_file": "requirements.lock", "python": "3.11.7", "cpu": "x"})
@@ -48,18 +49,56 @@ def fill(home: Path, runs: int) -> None:
             started = 1_790_000_000 + 60.0 * number
             run = f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(started))}-{number:06x}"
             settings = json.dumps({"step_1.rate": f"{draw.random():.3f}", "step_2.width": str(draw.choice([4, 8, 16]))})
-            row = (run, "training", "/home/ana/training.py", started, 30 * draw.random(), "failed" if number % 50 == 7 else "done", 1, settings, environment)
+            row = (
+                run,
+                "training",
+                "/home/ana/training.py",
+                started,
+                30 * draw.random(),
+                "failed" if number % 50 == 7 else "done",
+                1,
+                settings,
+                environment,
+            )
             db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, None, json.dumps(graph)))
             steps = []
             for at in range(STEPS):
-                outputs = {f"step_{at}": {"kind": "metrics", "digest": f"metrics:{secrets.token_hex(32)}", "sha256": "0" * 64, "suffix": ".json", "size": 100}}
+                outputs = {
+                    f"step_{at}": {
+                        "kind": "metrics",
+                        "digest": f"metrics:{secrets.token_hex(32)}",
+                        "sha256": "0" * 64,
+                        "suffix": ".json",
+                        "size": 100,
+                    }
+                }
                 key = f"{number:06x}{at:02d}" if at == 1 else secrets.token_hex(32)
                 parts = json.dumps({"setting rate": "0.1"})
-                steps.append((run, at, f"step_{at}", "step", "open", key, parts, "ran", json.dumps(outputs), draw.random(), 1, "landlock", "", ""))
+                steps.append(
+                    (
+                        run,
+                        at,
+                        f"step_{at}",
+                        "step",
+                        "open",
+                        key,
+                        parts,
+                        "ran",
+                        json.dumps(outputs),
+                        draw.random(),
+                        1,
+                        "landlock",
+                        "",
+                        "",
+                    )
+                )
             db.executemany("INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", steps)
             db.executemany("INSERT INTO run_metrics VALUES (?, ?, ?)", [(run, at + 1, draw.random()) for at in range(METRICS)])
             if number >= runs - 500:
-                db.executemany("INSERT INTO curves VALUES (?, 'loss', ?, ?)", [(f"{number:06x}01", at, 1 / (at + 1 + draw.random())) for at in range(POINTS)])
+                db.executemany(
+                    "INSERT INTO curves VALUES (?, 'loss', ?, ?)",
+                    [(f"{number:06x}01", at, 1 / (at + 1 + draw.random())) for at in range(POINTS)],
+                )
         db.execute("COMMIT")
     record.close()
     ledger = Ledger(home)
@@ -97,7 +136,9 @@ def pss(process: subprocess.Popen[bytes]) -> tuple[float, int]:
             waiting += [int(child) for child in (task / "children").read_text().split()]
     total = 0
     for pid in found:
-        total += next(int(line.split()[1]) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+        total += next(
+            int(line.split()[1]) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:")
+        )
     return total / 1024, len(found)
 
 
@@ -114,7 +155,11 @@ def browser(folder: Path) -> Any:
     return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
 
 
-LONG_TASKS = "window.__long = 0; new PerformanceObserver((l) => { for (const e of l.getEntries()) window.__long += e.duration; }).observe({type: 'longtask', buffered: true});"
+LONG_TASKS = """
+window.__long = 0;
+new PerformanceObserver((list) => { for (const one of list.getEntries()) window.__long += one.duration; })
+  .observe({type: 'longtask', buffered: true});
+"""
 SHOWN = "const n = performance.getEntriesByType('navigation')[0]; return [n.loadEventEnd / 1000, window.__long || 0]"
 
 
@@ -150,10 +195,13 @@ def main() -> None:
         begun = time.perf_counter()
         fill(home, arguments.runs)
         size = sum(file.stat().st_size for file in home.iterdir() if file.is_file())
-        print(f"{arguments.runs:,} runs of {STEPS} steps and {METRICS} metrics: {size / 1e6:,.0f} MB, written in {time.perf_counter() - begun:.0f} s")
+        took = time.perf_counter() - begun
+        print(f"{arguments.runs:,} runs of {STEPS} steps and {METRICS} metrics: {size / 1e6:,.0f} MB, written in {took:.0f} s")
         port = free_port()
         address = f"http://127.0.0.1:{port}"
-        process, seconds = start([sys.executable, "-m", "pellucid", "serve", "--home", str(home), "--port", str(port)], f"{address}/health")
+        process, seconds = start(
+            [sys.executable, "-m", "pellucid", "serve", "--home", str(home), "--port", str(port)], f"{address}/health"
+        )
         driver = browser(Path(name) / "chromium")
         driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": LONG_TASKS})
         driver.execute_cdp_cmd("Network.enable", {})
@@ -196,7 +244,9 @@ def _datasette(python: str, home: Path, driver: Any) -> None:
         idle, count = pss(process)
         cold = best(driver, f"{address}/pellucid/runs?_size=100", True)
         told = f"{cold['seconds']:.3f} s, {cold['KB']:.0f} KB, {cold['requests']} requests"
-        print(f"Datasette on the same file: first answer {seconds:.2f} s, idle {idle:.0f} MiB in {count}; its runs table, 100 rows: {told}")
+        print(
+            f"Datasette on the same file: first answer {seconds:.2f} s, idle {idle:.0f} MiB in {count}; its runs table, 100 rows: {told}"
+        )
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(20)

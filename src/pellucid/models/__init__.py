@@ -1,4 +1,4 @@
-"""Models: recommenders fitted on open data, kept as plain arrays.
+"""Models: recommenders fitted on open data, kept as plain arrays. `estimators` keeps models of scikit-learn and LightGBM in an open form.
 
 A kind of model is one file and a line in `KINDS`: `scores(model, histories)`, and at least one of `fit(gram, ...)`, on counts that may be
 released with noise (`ease`, `item_neighbours`, `popularity`), and a fit on who holds what: `fit_people` of the same three, `fit` of
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.models import als, ease, item_neighbours, markov, popularity, rp3beta
+    from pellucid.models import als, ease, estimators, item_neighbours, markov, popularity, rp3beta
     from pellucid.models.interaction_matrix import arrow_of, matrix_of, private_gram
     from pellucid.models.recommendation import KINDS, explain, recommend, scores
 
 __all__ = [
-    "KINDS", "als", "arrow_of", "ease", "explain", "item_neighbours", "markov", "matrix_of", "popularity", "private_gram", "recommend",
-    "rp3beta", "scores",
+    "KINDS", "als", "arrow_of", "ease", "estimators", "explain", "item_neighbours", "markov", "matrix_of", "popularity", "private_gram",
+    "recommend", "rp3beta", "scores",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -35,5 +35,5 @@ __getattr__ = lazy_names(
             "scores",
         ),
     },
-    modules=("als", "ease", "item_neighbours", "markov", "popularity", "rp3beta"),
+    modules=("als", "ease", "estimators", "item_neighbours", "markov", "popularity", "rp3beta"),
 )

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from starlette.exceptions import HTTPException
 
 from pellucid.errors import DataError, PellucidError
-from pellucid.models import recommend
+from pellucid.models import estimators, recommend
 from pellucid.registry import ALIASES, Canaries, Deployment, Deployments
 from pellucid.search import Engine, checked_ranking
 from pellucid.service.canary_watch import CanaryWatch
@@ -40,6 +40,7 @@ class Served:
     engine: Engine | None
     answered: float
     seconds: float
+    estimator: Any = None  # of scikit-learn or LightGBM, ready to predict
 
     @property
     def learns(self) -> bool:
@@ -157,6 +158,8 @@ def tried(deployment: Deployment, model: Model) -> Served:
     """The model made ready and asked its canaries. Raises DataError for one that answers none."""
     if model.kind in ALIASES["rank"]:
         return Served(deployment, checked_ranking(model), None, 1.0, 0.0)
+    if model.kind in estimators.KINDS:
+        return Served(deployment, model, None, 1.0, 0.0, estimators.restore(model))
     if model.kind not in (*ALIASES["search"], *ALIASES["recommend"]):
         return Served(deployment, model, None, 1.0, 0.0)  # nothing asks it anything here: it is shown and handed out
     engine = Engine(model) if model.kind in ALIASES["search"] else None

@@ -9,16 +9,21 @@ from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from pellucid.models import estimators
 from pellucid.registry import ALIASES, guarantees_behind
 from pellucid.service import browser_model, pages, result_formats
-from pellucid.service.followed_models import FollowedModels, need, refused_of, told_of
+from pellucid.service.followed_models import FollowedModels, Served, need, refused_of, told_of
 from pellucid.service.page_templates import wants_page
 from pellucid.service.recommendations import MOST_ITEMS, recommendations
 
+MOST_ROWS = 10_000
+
 
 class Question(BaseModel):
-    """What POST /models/NAME/predict takes: `items` for a recommender, `query` for an index."""
+    """What POST /models/NAME/predict takes: `items` for a recommender, `query` for an index, `rows` for an estimator, which are numbers or
+    words in the order of its features, or by their names."""
 
+    rows: Annotated[list[list[float | str] | dict[str, float | str]] | None, Field(max_length=MOST_ROWS)] = None
     items: Annotated[list[str | int] | None, Field(max_length=MOST_ITEMS)] = None
     query: Annotated[str | None, Field(max_length=1000)] = None
     k: Annotated[int, Field(ge=1, le=100)] = 10
@@ -58,6 +63,8 @@ def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
             found = result_formats.as_json(served.engine.search(asked.query, asked.k), 0.0)["results"]
             about = served.deployment
             return {"results": found, "model": {"name": about.output, "version": about.version, "digest": about.digest}}
+        if served.model.kind in estimators.KINDS:
+            return _predicted(served, asked.rows)
         if served.model.kind not in ALIASES["recommend"]:
             fix = f"Fetch it: pellucid get {served.deployment.run} {served.deployment.output}"
             raise HTTPException(409, f"a model of kind {served.model.kind:.40} is handed out and not asked here. {fix}")
@@ -81,6 +88,26 @@ def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
     def package_file(alias: str, path: str) -> Response:
         served = need(followed, alias, 404)
         return pages.package_file(served.deployment.package, path)
+
+
+def _predicted(served: Served, rows: list[Any] | None) -> dict[str, Any]:
+    """What an estimator says to rows; 422 where they do not fit it."""
+    if not rows:
+        raise HTTPException(422, "rows: this is an estimator, give rows")
+    features = served.model.settings.get("features")
+    if any(isinstance(row, dict) for row in rows):
+        if features is None:
+            raise HTTPException(422, "rows: the model has no names for its features, give lists")
+        wrong = next((row for row in rows if not isinstance(row, dict) or set(row) != set(features)), None)
+        if wrong is not None:
+            raise HTTPException(422, f"rows: each has exactly the features {', '.join(features)}"[:500])
+        rows = [[row[name] for name in features] for row in rows]
+    try:
+        found = estimators.predict(served.model, rows, estimator=served.estimator).tolist()
+    except (ValueError, TypeError) as error:
+        raise HTTPException(422, f"rows: they do not fit the model: {str(error).splitlines()[0]:.200}") from None
+    about = served.deployment
+    return {"predictions": found, "model": {"name": about.output, "version": about.version, "digest": about.digest}}
 
 
 def _alias_of(followed: FollowedModels, output: str) -> str:

@@ -213,10 +213,12 @@ def _serve(sock: socket.socket) -> None:
     install()
     landlock.environment_paths()
     held = confinement(landlock.abi(), network, seccomp.install(inet=network))
+    held_blas = blas()
+    sys.modules["threadpoolctl"].__dict__["_HAS_PROCFS"] = False  # it finds the libraries another way: a worker has no /proc
     gc.collect()
     gc.freeze()
     texts = {name: hashlib.sha256(Path(file).read_bytes()).hexdigest() for name, file in _project_modules()}
-    send(sock, {"held": held, "loaded": texts, "blas": blas(), "read": read})
+    send(sock, {"held": held, "loaded": texts, "blas": held_blas, "read": read})
     Zygote(sock, pipeline).serve()
 
 
