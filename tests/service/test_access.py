@@ -24,6 +24,7 @@ from pellucid.service import ROLES, Accounts, create_app
 from pellucid.service.access import ACCESS
 from pellucid.service.access.accounts import WrongPasswordError
 
+LOCAL = "http://127.0.0.1:8080"
 PASSWORD = "correct horse battery staple"
 PIPELINE = """
 import numpy as np
@@ -179,6 +180,8 @@ def crawl(client: TestClient, headers: dict[str, str]) -> dict[str, str]:
 def test_a_crawler_meets_nothing_private(client: TestClient, home: Path, role: str):
     seen = crawl(client, token_of(home, role))
     words = private_words(home)
+    if role in ("public", "viewer", "researcher"):
+        words.append(str(home.parent))  # where things lie on the machine
     met = {word: path for path, text in seen.items() for word in words if word in text}
     record = Record(home)
     name = record.find("last")["run"]
@@ -201,6 +204,48 @@ def test_a_crawler_meets_nothing_private(client: TestClient, home: Path, role: s
     assert all(answer.status_code in (401, 403) for answer in answers)
     assert not any(word in answer.text for answer in answers for word in words)
     assert len(seen) > 15 or role == "public"
+
+
+def test_what_shared_a_process_with_private_steps_counts_as_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A run in one process: a value that a private step left in memory may be in what an open step gave."""
+    (tmp_path / "leaky.py").write_text("""
+import pellucid as pl
+
+items = pl.source("items.csv", label="open")
+visits = pl.source("visits.csv", label="private", unit="person")
+held = []
+
+
+@pl.step
+def size(visits: pl.Table) -> pl.Metrics:
+    held.append(visits.arrow().num_rows * 1_000_003)
+    return {"people": held[0]}
+
+
+@pl.step
+def leaky(items: pl.Table) -> pl.Metrics:
+    print("it saw", *held)
+    pl.log("seen", held[0] if held else 0, 0)
+    return {"people": held[0] if held else 0}
+
+
+pipeline = pl.Pipeline("leaky", [visits, size, items, leaky])
+""")
+    (tmp_path / "items.csv").write_text("item\na\n")
+    (tmp_path / "visits.csv").write_text("person,item\n" + "".join(f"{one},a\n" for one in range(77)))
+    monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
+    done = run(load(tmp_path / "leaky.py"), home=tmp_path / ".pellucid", confined=False)
+    assert done["leaky"]["people"] == 77_000_231, "it leaks indeed"
+    with TestClient(create_app(tmp_path / ".pellucid"), base_url=LOCAL) as client:
+        for path in (
+            "/runs?metric=leaky.people",
+            f"/runs/{done.id}",
+            f"/runs/{done.id}/outputs/leaky",
+            f"/runs/{done.id}/log/leaky",
+            "/compare?pipeline=leaky",
+        ):
+            for accept in ("application/json", "text/html"):
+                assert "77000231" not in client.get(path, headers={"Accept": accept}).text, path
 
 
 def test_signing_in_and_out(client: TestClient, home: Path):
@@ -296,9 +341,6 @@ def _rows(home: Path, query: str) -> list[Any]:
         record.close()
 
 
-LOCAL = "http://127.0.0.1:8080"
-
-
 def test_this_machine_is_an_operator_and_a_page_of_another_site_is_not(home: Path):
     with TestClient(create_app(home), base_url=LOCAL, follow_redirects=False) as client:
         assert client.get("/runs").status_code == 200
@@ -331,7 +373,7 @@ def test_headers(client: TestClient):
         headers = client.get(path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'self'" in policy and "unsafe-inline" not in policy and "frame-ancestors 'none'" in policy
-        assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
+        assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin"
         assert (
             headers["x-frame-options"] == "DENY"
             and headers["cache-control"] == "no-store"

@@ -122,7 +122,7 @@ def test_no_query_and_no_address_is_kept(shop: Path):
 def test_headers_keep_a_page_to_itself(serving: Serving):
     headers = serving.ask("/", accept="text/html").headers
     assert "default-src 'self'" in headers["Content-Security-Policy"]
-    assert headers["Referrer-Policy"] == "no-referrer" and headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin" and headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Set-Cookie"] is None and headers["Server"] is None
 
 

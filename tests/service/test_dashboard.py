@@ -394,6 +394,49 @@ def test_keys_phones_and_no_scripts(serving: Serving, chromium: Any):
         chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_first_use_with_the_mouse_alone(serving: Serving, home: Path, chromium: Any):
+    """Two runs compared, a model promoted, the accounts seen, a re-verification scheduled; each by what the page offers."""
+    from selenium.webdriver.support.ui import Select, WebDriverWait
+
+    def click(found: Any, to: str) -> None:
+        found.click()
+        WebDriverWait(chromium, 20).until(lambda driver: to in driver.current_url)
+
+    view(chromium, 1280, "light")
+    chromium.get(serving.address)
+    click(chromium.find_element("link text", "Runs"), "/runs")
+    for box in chromium.find_elements("css selector", ".runs input[name=run]")[:2]:
+        box.click()
+    click(chromium.find_element("css selector", "#runs button"), "/compare?run=")
+    assert len(chromium.find_elements("css selector", ".runs tbody tr")) == 2
+    before = len(Deployments(home).history())
+    click(chromium.find_element("link text", "Registry"), "/registry")
+    field = chromium.find_element("css selector", "input[name=alias]")
+    field.clear()
+    field.send_keys("by-mouse")
+    chromium.find_element("css selector", "button[value=promote]").click()
+    WebDriverWait(chromium, 20).until(lambda _: len(Deployments(home).history()) == before + 1)
+    assert Deployments(home).current()["by-mouse"].approver == "local"
+    click(chromium.find_element("link text", "Ledger"), "/ledger")
+    click(chromium.find_element("css selector", ".fields button"), "epsilon=0.5")
+    assert "It fits" in chromium.find_element("css selector", "[role=status]").text
+    click(chromium.find_element("link text", "Schedules"), "/schedules")
+    Select(chromium.find_element("name", "target")).select_by_visible_text("verify package again")
+    chromium.find_element("name", "name").send_keys("by-mouse")
+    chromium.find_element("css selector", "form.fields button").click()
+    WebDriverWait(chromium, 20).until(lambda _: any(one.name == "by-mouse" for one in Schedules(home).all()))
+    remove = next(
+        one
+        for one in chromium.find_elements("css selector", "button[value=remove]")
+        if "by-mouse" in one.get_attribute("textContent")
+    )
+    remove.click()
+    WebDriverWait(chromium, 20).until(lambda _: all(one.name != "by-mouse" for one in Schedules(home).all()))
+    assert chromium.get_log("browser") == []
+
+
 def test_a_thinned_curve_keeps_its_peaks():
     points = [(at, 0.0) for at in range(10_000)]
     points[5003] = (5003, 9.0)

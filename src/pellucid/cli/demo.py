@@ -170,11 +170,13 @@ def _bar(value: float, bounds: dict[str, float]) -> str:
 def _package(run: Any, folder: Path, say: Any) -> Any:
     from pellucid.packages.publishing import publish
     from pellucid.packages.reproducing import reproduce
+    from pellucid.registry import note_publication
 
     package = folder / "package"
     if package.exists():
         shutil.rmtree(package)
     done = publish(run.home, run.id, package)
+    note_publication(run.home, package, run.id)
     say(f"   {os.path.relpath(package)}: {done.files} files, {options.size(done.size)}")
     say(f"   withheld as private: {', '.join(done.withheld)}")
     verdict = reproduce(package)

@@ -28,7 +28,7 @@ THREADS = 2 * (os.cpu_count() or 2)  # requests worked on at once; more would on
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",  # a link followed from a page of results does not tell the query
+    "Referrer-Policy": "same-origin",  # a link to elsewhere does not tell the query; with "no-referrer" our own forms would have no origin
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.live_output import LiveOutput, read_live
     from pellucid.pipeline.record.run_history import runs, stored_run
     from pellucid.pipeline.record.run_list import ListedRun, RunQuery, list_runs, metric_names, pipelines
-    from pellucid.pipeline.record.run_metrics import MOST_POINTS, Point, curves_of, note_curve, note_metrics, numbers_of, point
+    from pellucid.pipeline.record.run_metrics import (
+        MOST_POINTS,
+        Point,
+        curves_of,
+        forget_metrics,
+        note_curve,
+        note_metrics,
+        numbers_of,
+        point,
+    )
     from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.run_tags import RunTags, tags_of_runs, write_tags
@@ -51,6 +60,7 @@ __all__ = [
     "collected",
     "collection",
     "curves_of",
+    "forget_metrics",
     "in_use",
     "keys_folder",
     "known_states",
@@ -90,7 +100,16 @@ __getattr__ = lazy_names(
         "garbage_collection": ("collect",),
         "live_output": ("LiveOutput", "read_live"),
         "run_list": ("ListedRun", "RunQuery", "list_runs", "metric_names", "pipelines"),
-        "run_metrics": ("MOST_POINTS", "Point", "curves_of", "note_curve", "note_metrics", "numbers_of", "point"),
+        "run_metrics": (
+            "MOST_POINTS",
+            "Point",
+            "curves_of",
+            "forget_metrics",
+            "note_curve",
+            "note_metrics",
+            "numbers_of",
+            "point",
+        ),
         "run_tags": ("RunTags", "tags_of_runs", "write_tags"),
         "run_record": (
             "IN_PROCESS",

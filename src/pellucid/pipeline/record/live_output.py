@@ -1,6 +1,6 @@
 """What running steps print, as it comes: a file of a run beside its lock, gone when the run ends.
 
-It is as private as its steps: each line says which step printed it, and the step's label. Whoever shows it asks the label first.
+It is as private as its steps: each line says which step printed it, and whether it is open. Whoever shows it asks that first.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class LiveOutput:
         self._file: int | None = None
         self._written = 0
 
-    def add(self, step: str, label: str, text: str) -> None:
-        """A step printed this; "" where it has just begun."""
-        line = json.dumps({"step": step, "label": label, "text": text}).encode() + b"\n"
+    def add(self, step: str, open: bool, text: str) -> None:
+        """A step printed this; "" where it has just begun. `open` says whether anybody may read it."""
+        line = json.dumps({"step": step, "open": open, "text": text}).encode() + b"\n"
         if self._written + len(line) > MOST:
             return
         if self._file is None:

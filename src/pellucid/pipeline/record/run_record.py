@@ -251,13 +251,18 @@ class Record:
 
         They share memory, so a value that a private step left behind (a cache, a global list) may be in what they gave.
         """
-        found = []
+        found, shared = [], dict[str, set[str]]()  # run -> keys of what ran there in one process with steps that are not open
         for step in self.steps(run):
             if step.label != "open" or step.kind in ("source", "release"):
                 continue
-            made = self.db.execute("SELECT run FROM results WHERE key = ?", (step.key,)).fetchone()
-            there = [row for row in self.steps(made[0] if made else run) if IN_PROCESS in row.confined]
-            if any(row.key == step.key for row in there) and any(row.label != "open" for row in there):
+            row = self.db.execute("SELECT run FROM results WHERE key = ?", (step.key,)).fetchone()
+            made = row[0] if row else run
+            if made not in shared:
+                query = "SELECT key, label FROM steps WHERE run = ? AND instr(confined, ?)"
+                there = self.db.execute(query, (made, IN_PROCESS)).fetchall()
+                mixed = any(label != "open" for _, label in there)
+                shared[made] = {key for key, _ in there} if mixed else set()
+            if step.key in shared[made]:
                 found.append(step.step)
         return found
 

@@ -11,7 +11,7 @@ from typing import Any
 from pellucid.errors import PellucidError, StepError, UsageError, suggest
 from pellucid.pipeline.declaration import Pipeline, Step
 from pellucid.pipeline.keys import environment
-from pellucid.pipeline.record import Artifact, Progress, Record, Run, RunTags, note_run, write_tags
+from pellucid.pipeline.record import Artifact, Progress, Record, Run, RunTags, forget_metrics, note_run, write_tags
 from pellucid.pipeline.running import source_labels
 from pellucid.pipeline.running.executors import Engine, InProcess
 from pellucid.pipeline.running.pipeline_file import environment_of, private_files
@@ -19,6 +19,8 @@ from pellucid.pipeline.running.plan import Plan
 from pellucid.pipeline.running.scheduler import Scheduler
 from pellucid.pipeline.running.worker_pool import Workers
 from pellucid.store import home_for
+
+MOST_LOOKED_THROUGH = 2000  # steps of a pipeline that is all open
 
 
 def run(
@@ -92,6 +94,9 @@ def run(
         try:
             seen = scheduler.seen | ({"blas": engine.blas} if scheduler.seen else {})
             scheduler.output.close()
+            if len(pipeline.steps) <= MOST_LOOKED_THROUGH or any(not bound.label.is_open for bound in pipeline.steps.values()):
+                record.flush()
+                forget_metrics(record.db, name, record.shared_memory(name))  # they may hold what private steps left in memory
             record.finish(name, status, time.perf_counter() - started, surroundings | seen)
         finally:  # also where the disk is full
             if own:

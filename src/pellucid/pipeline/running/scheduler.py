@@ -107,10 +107,9 @@ class Scheduler:
     def _tell_output(self) -> None:
         """Pass on what running steps have printed: to whoever reads the run's file, and to the terminal where the step is open."""
         for call, text in ((self.calls[ticket], text) for ticket, text in self.engine.printed()):
-            label = call.job.bound.label
-            self.output.add(call.shown, label.level.word, text)
+            self.output.add(call.shown, call.job.bound.outspoken, text)
             if call.job.bound.outspoken:
-                self.progress("output", StepReport(call.shown, label, "output", message=text))
+                self.progress("output", StepReport(call.shown, call.job.bound.label, "output", message=text))
 
     # a step begins -------------------------------------------------------------------------------------------------------
 
@@ -165,7 +164,7 @@ class Scheduler:
         task = call.task(inputs, closure.files, unit, seed_of(self.plan.seed, bound.name), secret)
         ticket = next(self._number)
         self.calls[ticket] = call
-        self.output.add(call.shown, bound.label.level.word, "")
+        self.output.add(call.shown, bound.outspoken, "")
         try:
             self.engine.submit(ticket, task, closure)
         except PellucidError:  # it never went out: nothing will come back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,26 @@ MOST_PICTURE = 4 << 20
 def usual_metrics(record: Record, pipeline: str) -> list[str]:
     """The metrics a list shows where none are chosen: the first few of the newest run, releases' parameters last."""
     names = metric_names(record, pipeline)
-    return [name for name in names if "_guarantee." not in name and "[" not in name][:DEFAULT_METRICS]
+    told = [name for name in names if "_guarantee." not in name and "[" not in name]
+    plain = [name for name in told if not name.endswith(("_error", "_count", ".people", ".rows"))]
+    return (plain or told)[:DEFAULT_METRICS]
 
 
 def with_epsilon(record: Record, names: Sequence[str]) -> list[str]:
     """These metrics, and those that a run's epsilon is summed from."""
     return [*names, *(name for name in metric_names(record) if name.endswith("_guarantee.epsilon"))]
+
+
+def steps_of(record: Record, run: str) -> list[StepRecord]:
+    """The steps of a run. Those that shared a process with steps which are not open count as private: something may be left in it."""
+    shared = set(record.shared_memory(run))
+    return [replace(step, label="private") if step.step in shared else step for step in record.steps(run)]
+
+
+def curves_seen(record: Record, run: str, private: bool = False) -> dict[str, list[tuple[int, float | None]]]:
+    """What the steps of a run logged, without those that shared a process with steps which are not open."""
+    shared = () if private else tuple(f"{step}." for step in record.shared_memory(run))
+    return {name: points for name, points in curves_of(record.db, run, private=private).items() if not name.startswith(shared)}
 
 
 def step_told(step: StepRecord, private: bool) -> dict[str, Any]:
@@ -75,7 +90,7 @@ def settings_of(steps: Iterable[StepRecord]) -> dict[str, str]:
 def one_run(record: Record, wanted: str, private: bool) -> dict[str, Any]:
     """All that the page of a run shows. Raises UsageError where there is none."""
     run = record.find(wanted)
-    steps = record.steps(run["run"])
+    steps = steps_of(record, run["run"])
     objects = Objects(record.home)
     order = {node["step"]: at for at, node in enumerate(run["graph"])}
     whole = sorted((step for step in steps if "[" not in step.step), key=lambda step: order.get(step.step, len(order)))
@@ -86,10 +101,14 @@ def one_run(record: Record, wanted: str, private: bool) -> dict[str, Any]:
     tags = tags_of_runs(record.db, [run["run"]]).get(run["run"], RunTags())
     keep = ("run", "pipeline", "status", "started", "seconds", "seed", "git", "environment", "file")
     told = {name: run[name] for name in keep}
+    closed = {step.step for step in whole if step.label != "open"}
+    told["set"] = {name: value for name, value in run["settings"].items() if private or name.partition(".")[0] not in closed}
+    told["file"] = Path(run["file"]).name if run["file"] else None  # where it lies on this machine is nobody's business
     return {
-        **told, "name": tags.name, "tags": dict(tags.tags), "note": tags.note, "set": run["settings"],
-        "settings": settings_of(whole), "metrics": metrics, "steps": [step_told(step, private) for step in whole],
-        "curves": curves_of(record.db, run["run"], private=private),
+        **told, "name": tags.name, "tags": dict(tags.tags), "note": tags.note,
+        "settings": settings_of(step for step in whole if step.label == "open" or private), "metrics": metrics,
+        "steps": [step_told(step, private) for step in whole],
+        "curves": curves_seen(record, run["run"], private),
         "failed": [step_told(step, private) for step in steps if step.action == "failed"],
         "graph": [{name: node[name] for name in ("step", "kind", "label", "inputs", "outputs")} for node in run["graph"]],
     }  # fmt: skip
@@ -128,7 +147,7 @@ def _reached(start: str, next_to: Mapping[str, set[str]], graph: Sequence[Mappin
 def find_output(record: Record, run: str, name: str) -> tuple[StepRecord, Artifact]:
     """An output of a run by its name, or a branch of one (means[shrink=1.0]). Raises UsageError."""
     there: dict[str, tuple[StepRecord, Artifact]] = {}
-    for step in record.steps(run):
+    for step in steps_of(record, run):
         if "[" in step.step:
             continue
         for output, artifact in step.outputs.items():
@@ -172,9 +191,16 @@ def _cell(value: Any) -> str:
 
 def compared(record: Record, rows: Sequence[ListedRun], metrics: Sequence[str]) -> dict[str, Any]:
     """Runs side by side: the settings that differ, the chosen metrics, and the curves that several have."""
-    settings = {row.run: settings_of(record.steps(row.run)) if len(rows) <= 50 else dict(row.settings) for row in rows}
+    settings = {
+        row.run: settings_of(step for step in record.steps(row.run) if step.label == "open")
+        if len(rows) <= 50
+        else dict(row.settings)
+        for row in rows
+    }
     names = sorted({name for found in settings.values() for name in found})
     differing = [name for name in names if len({settings[row.run].get(name) for row in rows}) > 1]
+    if len({row.pipeline for row in rows}) > 1:  # of other pipelines what they both have: all else differs anyhow
+        differing = [name for name in differing if all(name in settings[row.run] for row in rows)]
     return {
         "runs": [
             {
@@ -205,7 +231,7 @@ def comparison_charts(record: Record, told: Mapping[str, Any], x: str, y: str, c
     series = []
     if curve:
         for run in list(values)[:100]:
-            found = curves_of(record.db, run).get(curve)
+            found = curves_seen(record, run).get(curve)
             if found:
                 series.append((run, charts.thinned(found)))
     return {
@@ -218,7 +244,7 @@ def comparison_charts(record: Record, told: Mapping[str, Any], x: str, y: str, c
 def curve_names(record: Record, runs: Sequence[str]) -> list[str]:
     """What the first of these runs that logged anything logged."""
     for run in runs[:20]:
-        if found := curves_of(record.db, run):
+        if found := curves_seen(record, run):
             return list(found)
     return []
 

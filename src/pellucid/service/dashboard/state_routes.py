@@ -28,7 +28,7 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
     def all_pipelines(request: Request) -> Any:
         """Each with its newest run."""
         with opened(home) as record:
-            told = pipelines(record)
+            told = [_without_path(request, one, "file") for one in pipelines(record)]
         return answer(request, "pipelines.html", {"pipelines": told}, table=told, when=when)
 
     @app.get("/pipelines/{name}", summary="One pipeline")
@@ -41,7 +41,7 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
             graph = record.find(there["run"])["graph"]
             rows, total = list_runs(record, RunQuery(pipeline=name, limit=20), run_views.usual_metrics(record, name))
         nodes = [{key: node[key] for key in ("step", "kind", "label", "inputs", "outputs")} for node in graph]
-        told = {**there, "graph": nodes, "runs": [row.to_json() for row in rows], "total": total}
+        told = {**_without_path(request, there, "file"), "graph": nodes, "runs": [row.to_json() for row in rows], "total": total}
         return answer(
             request, "pipeline.html", told, drawing=run_views.drawing(nodes), when=when, took=took, number=charts.number
         )
@@ -84,6 +84,7 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
         with opened(home) as record:
             files = sorted({one["file"] for one in pipelines(record) if one["file"]})
         packages = [one["path"] for one in state_views.packages_told(home)["packages"] if one["there"]]
+        told["schedules"] = [_without_path(request, one, "target") for one in told["schedules"]]
         return answer(request, "schedules.html", told, table=told["schedules"], files=files, packages=packages)
 
     @app.get("/schedules/{name}", summary="One schedule and what it fired")
@@ -91,7 +92,10 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
         """Its last hundred firings, newest first."""
         held = Schedules(home)
         found = found_or_missing(lambda: held.find(name))
-        told = {**found.to_json(), "firings": [one.to_json() for one in held.firings(name, 100)]}
+        told = {
+            **_without_path(request, found.to_json(), "target"),
+            "firings": [one.to_json() for one in held.firings(name, 100)],
+        }
         return answer(request, "schedule.html", told, table=told["firings"])
 
     @app.get("/registry", summary="Models that runs made, and what stood where")
@@ -114,7 +118,7 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
     @app.get("/packages", summary="Published packages")
     def packages(request: Request) -> Any:
         """The packages that were published from here or stand behind an alias."""
-        told = state_views.packages_told(home)
+        told = {"packages": [_without_path(request, one, "path") for one in state_views.packages_told(home)["packages"]]}
         return answer(request, "packages.html", told, table=told["packages"], when=when)
 
     @app.get("/system", summary="How the service is")
@@ -124,3 +128,10 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
         if actor_of(request).may("operator"):
             told["audit"] = {"newest": app.state.audit.newest(50), "broken_at": app.state.audit.broken_at()}
         return answer(request, "system.html", told, when=when, took=took)
+
+
+def _without_path(request: Request, told: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The same with the file's name alone instead of where it lies on this machine, but for an operator, who looks after it."""
+    if actor_of(request).may("operator") or not told[name]:
+        return dict(told)
+    return {**told, name: Path(told[name]).name}

@@ -200,13 +200,13 @@ def overview_told(home: Path) -> dict[str, Any]:
     """The first screen: for a researcher what was run, for a steward what is left, for an operator what failed and what comes next."""
     record = Record(home)
     try:
-        ran = pipelines(record)
+        ran = [{**one, "file": Path(one["file"]).name if one["file"] else None} for one in pipelines(record)]
     finally:
         record.close()
     try:
         accounts = ledger_told(home)["accounts"]
     except PellucidError:  # a damaged ledger has its own page, which says so
         accounts = []
-    due = [one for one in schedules_told(home)["schedules"] if one["next"] or one["paused"]]
+    due = [{**one, "target": Path(one["target"]).name} for one in schedules_told(home)["schedules"] if one["next"] or one["paused"]]
     deployed = [one.to_json() for _, one in sorted(Deployments(home).current().items())]
     return {"pipelines": ran, "accounts": accounts, "schedules": due, "deployed": deployed}
