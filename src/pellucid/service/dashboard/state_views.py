@@ -207,6 +207,8 @@ def overview_told(home: Path) -> dict[str, Any]:
         accounts = ledger_told(home)["accounts"]
     except PellucidError:  # a damaged ledger has its own page, which says so
         accounts = []
-    due = [{**one, "target": Path(one["target"]).name} for one in schedules_told(home)["schedules"] if one["next"] or one["paused"]]
+    due = [
+        {**one, "target": Path(one["target"]).name} for one in schedules_told(home)["schedules"] if one["next"] or one["paused"]
+    ]
     deployed = [one.to_json() for _, one in sorted(Deployments(home).current().items())]
     return {"pipelines": ran, "accounts": accounts, "schedules": due, "deployed": deployed}
