@@ -225,6 +225,7 @@ def main() -> None:
                 cold, second = best(driver, address + path, True), best(driver, address + path, False)
                 row = f"{cold['seconds']:>7.3f} {cold['KB']:>6.0f} {cold['requests']:>8} {cold['blocked ms']:>10.0f}"
                 print(f"{title:<20} {row} {second['seconds']:>9.3f} {second['KB']:>6.0f}", flush=True)
+            print(f"a printed line reaches the page after at most {_lag(Path(name), home, address):.2f} s")
             used, count = pss(process)
             print(f"after use {used:.0f} MiB in {count} process")
             if arguments.datasette:
@@ -233,6 +234,43 @@ def main() -> None:
             driver.quit()
             process.send_signal(signal.SIGTERM)
             process.wait(20)
+
+
+PRINTING = """
+import time
+import pellucid as pl
+
+
+@pl.step
+def printing() -> pl.Metrics:
+    for _ in range(16):
+        print("at", time.time(), flush=True)
+        time.sleep(0.27)
+    return {"x": 1}
+
+
+pipeline = pl.Pipeline("printing", [printing])
+"""
+
+
+def _lag(folder: Path, home: Path, address: str) -> float:
+    """Seconds from when a running step prints a line until the page's event stream has it, at most."""
+    (folder / "printing.py").write_text(PRINTING)
+    words = [sys.executable, "-m", "pellucid", "run", str(folder / "printing.py"), "--home", str(home), "--quiet"]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    while True:
+        with urllib.request.urlopen(f"{address}/runs?status=running", timeout=60) as answer:
+            running = json.loads(answer.read())["runs"]
+        if running:
+            break
+    lags = []
+    with urllib.request.urlopen(f"{address}/runs/{running[0]['run']}/events", timeout=60) as stream:
+        for line in stream:
+            now = time.time()
+            said = json.loads(line[6:]).get("text", "") if line.startswith(b"data: ") else ""
+            lags += [now - float(word) for word in said.split() if word != "at"]
+    process.wait(30)
+    return max(lags)
 
 
 def _datasette(python: str, home: Path, driver: Any) -> None:

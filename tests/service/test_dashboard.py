@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served_shop import Serving, end, start
+from served_shop import Serving, asking, end, start
 
 from pellucid.packages.publishing import publish
 from pellucid.pipeline.record import Record
@@ -456,3 +456,50 @@ def test_two_services_on_one_port_and_one_state(serving: Serving, home: Path):
         assert other.ask("/runs").json["total"] == serving.ask("/runs").json["total"]
     finally:
         assert end(other) == 0
+
+
+def test_a_full_disk_while_serving(tmp_path: Path):
+    """The process may write no file beyond some bytes, as on a disk that is full: pages are still read, forms say why not, it goes on."""
+    import resource
+    import subprocess
+
+    (tmp_path / "net.py").write_text(
+        PIPELINE.replace("[rows, people, counts, net", "[rows, net").replace(", counts: pl.Table", "")
+    )
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    home = tmp_path / ".pellucid"
+    done = run(load(tmp_path / "net.py"), home=home)
+    before = (home / "pellucid.db").stat().st_size
+    command = [sys.executable, "-m", "pellucid", "serve", "--home", str(home), "--port", "0"]
+    out = tmp_path / "out.txt"
+    with out.open("wb") as held:
+        limit = before + 16_384
+        process = subprocess.Popen(
+            command,
+            stdout=held,
+            stderr=subprocess.STDOUT,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        )
+    try:
+        import re
+
+        while not (found := re.search(r"http://\S+", out.read_text())):
+            assert process.poll() is None, out.read_text()
+        served = Serving(process, found[0], asking(found[0]))  # type: ignore[arg-type]
+        statuses = []
+        for at in range(400):  # each note takes room, until there is none
+            statuses.append(posted(served, f"/runs/{done.id}/tags", note=f"{at} " + "x" * 9000))
+            if statuses[-1] == 503:
+                break
+        assert statuses[0] == 200 and statuses[-1] == 503
+        told = served.ask(f"/runs/{done.id}/tags", body=b"note=y")
+        assert told.status in (200, 503)
+        assert served.ask(f"/runs/{done.id}").status == 200 and served.ask("/health").json["status"] == "ok"
+    finally:
+        process.terminate()
+        assert process.wait(20) in (0, -15)
+    again = start(home)
+    try:
+        assert again.ask(f"/runs/{done.id}").json["note"].endswith("x")
+    finally:
+        assert end(again) == 0

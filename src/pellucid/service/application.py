@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from pellucid import __version__
-from pellucid.errors import PellucidError
+from pellucid.errors import PellucidError, StoreError
 from pellucid.schedule import ScheduleFollower
 from pellucid.service import access, dashboard, feedback_routes, model_routes, pages, search_routes
 from pellucid.service.followed_models import FollowedModels, refused_of
@@ -84,7 +86,14 @@ def create_app(home: Path, *, loopback: bool = True, on_start: Callable[[], None
 
     @app.exception_handler(PellucidError)
     async def refused(request: Request, error: PellucidError) -> Response:
-        return pages.problem(request, 400, str(error))
+        return pages.problem(request, 503 if isinstance(error, StoreError) else 400, str(error))
+
+    @app.exception_handler(sqlite3.Error)
+    @app.exception_handler(OSError)
+    async def unwritable(request: Request, error: Exception) -> Response:
+        said = "the state folder cannot be used (is the disk full?); nothing that was finished is lost"
+        print(f"pellucid: {type(error).__name__}: {error}", file=sys.stderr, flush=True)  # for the operator; it holds no request
+        return pages.problem(request, 503, said)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -56,7 +56,8 @@ def serve(home: Path, *, host: str = "127.0.0.1", port: int = 8080, started: Cal
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # TCP by name: asyncio turns Nagle's delay off only for sockets that say so; with it a small answer waits 40 ms for an acknowledgement
+    found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
