@@ -11,7 +11,9 @@ import pytest
 
 UNIT = Path(__file__).parents[2] / "deploy" / "pellucid.service"
 MOST_EXPOSED = 3.0  # of 10, by `systemd-analyze security`
-pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (Debian: apt-get install systemd)")
+pytestmark = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="needs systemd-analyze (Debian: apt-get install systemd)"
+)
 
 
 def test_systemd_knows_every_word_of_it(tmp_path: Path):
