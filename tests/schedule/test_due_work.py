@@ -239,6 +239,21 @@ def test_a_hundred_kills(place: Path, soak: Callable[[int], int]):
     killed_schedulers(place, max(5, soak(100)), 7)
 
 
+def test_pipelines_that_would_run_after_themselves(place: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("one", "two", "three"):
+        (place / f"{name}.py").write_text(PIPELINE.replace('"counting"', f'"{name}"'))
+
+    def add(file: str, after: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main(["schedule", "add", str(place / f"{file}.py"), "--after", after])
+        return int(str(ended.value.code))
+
+    assert add("one", "one") == 2 and "without end" in capsys.readouterr().err
+    assert add("two", "one") == 0 and add("three", "two") == 0
+    assert add("one", "three") == 2 and add("one", "two") == 2
+    assert add("one", "other") == 0
+
+
 def test_bad_schedules_are_refused_before_the_night(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -368,6 +368,31 @@ def test_this_machine_is_an_operator_and_a_page_of_another_site_is_not(home: Pat
         assert client.get("/runs").status_code == 401, "bound to the world, no name makes it local"
 
 
+def test_a_body_of_no_stated_length_is_not_read(client: TestClient):
+    def endless() -> Iterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 100_000
+
+    for path in ("/recommend", "/sign-in", "/models/production/predict", "/schedules"):
+        assert client.post(path, content=endless()).status_code == 411
+
+
+def test_no_answer_to_the_public_says_where_things_lie(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also not when the state folder cannot be used."""
+    with TestClient(create_app(home), base_url="http://service.example") as client:
+        told = client.get("/sign-in", headers={"Accept": "text/html"})
+        assert told.status_code == 200
+        home.chmod(0o755)  # others could read it: refused, with its path and what to do, to whom it concerns
+        try:
+            for path in ("/sign-in", "/models/production", "/health", "/search?q=x"):
+                answer = client.get(path, headers={"Accept": "text/html"})
+                assert str(home.parent) not in answer.text, path
+            refused = client.post("/sign-in", data={"name": "viewer", "password": PASSWORD})
+            assert refused.status_code == 503 and str(home.parent) not in refused.text
+        finally:
+            home.chmod(0o700)
+
+
 def test_headers(client: TestClient):
     for path in ("/sign-in", "/search", "/runs", "/health"):
         headers = client.get(path).headers

@@ -229,4 +229,5 @@ def test_verdicts():
     assert "ms an answer" in slow.watch.verdict(0.0)[1]  # type: ignore[index]
     few = Watching()
     few.ask(3, lambda: (1, False))
-    assert few.watch.verdict(99.0) is None and few.watch.verdict(100.0)[0] == "rolled back"  # type: ignore[index]
+    assert few.watch.verdict(100.0) is None, "another service may have asked it more"
+    assert few.watch.verdict(121.0)[0] == "rolled back"  # type: ignore[index]

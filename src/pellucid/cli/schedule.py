@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +80,10 @@ def _add(arguments: argparse.Namespace) -> int:
 
     trigger, target = _trigger(arguments), Path(arguments.subject).absolute()
     if target.suffix == ".py" and target.is_file():
-        options.load(target).with_settings(parse_settings(arguments.set))  # refused now, not at night
+        pipeline = options.load(target).with_settings(parse_settings(arguments.set))  # refused now, not at night
         home = Path(arguments.home).absolute() if arguments.home is not None else home_for(target)
+        if trigger.kind == "after":
+            _refuse_circle(Schedules(home), pipeline.name, trigger.text)
     elif target.is_dir() or target.suffix == ".zip":
         if not (target / "ro-crate-metadata.json").is_file() and target.suffix != ".zip":
             raise UsageError(
@@ -107,6 +110,27 @@ def _add(arguments: argparse.Namespace) -> int:
             )
         )
     return 0
+
+
+def _refuse_circle(schedules: Schedules, pipeline: str, after: str) -> None:
+    """Refuse a pipeline that would run after itself, also by way of others: it would never stop."""
+    from pellucid.errors import PellucidError, UsageError
+
+    follows: dict[str, list[str]] = {}  # pipeline -> those that run after it
+    for one in schedules.all():
+        if one.trigger.kind == "after" and one.target.suffix == ".py":
+            with contextlib.suppress(PellucidError):  # a file that cannot be loaded does not run either
+                follows.setdefault(one.trigger.text, []).append(options.load(one.target).name)
+    seen, waiting = set[str](), [pipeline]
+    while waiting:
+        name = waiting.pop()
+        if name == after:
+            raise UsageError(
+                f"{pipeline} would run after itself, without end", where=f"--after {after}", fix="Let it run by the clock"
+            )
+        if name not in seen:
+            seen.add(name)
+            waiting += follows.get(name, [])
 
 
 def _trigger(arguments: argparse.Namespace) -> Trigger:

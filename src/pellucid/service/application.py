@@ -68,8 +68,10 @@ def create_app(home: Path, *, loopback: bool = True, on_start: Callable[[], None
     async def guarded(request: Request, call_next: Any) -> Response:
         begun = time.perf_counter()
         length = request.headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > LARGEST_BODY:
-            response: Response = JSONResponse({"error": f"the body is larger than {LARGEST_BODY:,} bytes"}, 413)
+        if "transfer-encoding" in request.headers and request.url.path != "/feedback":  # which counts what comes
+            response: Response = JSONResponse({"error": "say how long the body is (Content-Length)"}, 411)
+        elif not length.isdecimal() or int(length) > LARGEST_BODY:
+            response = JSONResponse({"error": f"the body is larger than {LARGEST_BODY:,} bytes"}, 413)
         else:
             response = await call_next(request)
         for name, value in HEADERS.items():
@@ -86,7 +88,9 @@ def create_app(home: Path, *, loopback: bool = True, on_start: Callable[[], None
 
     @app.exception_handler(PellucidError)
     async def refused(request: Request, error: PellucidError) -> Response:
-        return pages.problem(request, 503 if isinstance(error, StoreError) else 400, str(error))
+        if isinstance(error, StoreError):
+            return pages.problem(request, 503, str(error) if access.actor_of(request).may("operator") else error.what)  # no path
+        return pages.problem(request, 400, str(error))
 
     @app.exception_handler(sqlite3.Error)
     @app.exception_handler(OSError)
@@ -123,7 +127,7 @@ def create_app(home: Path, *, loopback: bool = True, on_start: Callable[[], None
             "status": "ok",
             "models": {alias: served.deployment.version for alias, served in sorted(followed.current.items())},
             "refused": refused_of(followed),
-            **({"trouble": followed.trouble} if followed.trouble else {}),
+            **({"trouble": "the state folder cannot be read: an operator sees why at /system"} if followed.trouble else {}),
         }
 
     @app.get("/metrics", summary="Counters, in the text form of Prometheus")

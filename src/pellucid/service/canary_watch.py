@@ -24,6 +24,7 @@ ENOUGH = 20  # answers of the canary before it is judged
 FAILING = 0.05  # share of failures by which it may be worse
 SILENT = 0.2  # share of empty answers by which it may be worse
 SLOWER, SLACK = 3.0, 0.05  # times the present model's median, and seconds
+GRACE = 20.0  # seconds after its window in which a service that has asked it little says nothing
 WAITING = 16  # questions to a shadow that wait; more are dropped
 
 
@@ -88,6 +89,8 @@ class CanaryWatch:
                     f"asked {self.mine.asked} times beside the present model: {self.mine.failed} failed, {self.mine.silent} empty",
                 )
             if self.mine.asked < ENOUGH:
+                if now < self.canary.ends + GRACE:
+                    return None  # another service of this state folder may have asked it more
                 return "rolled back", f"too few answers to tell: {self.mine.asked}, {ENOUGH} are needed"
             return "promoted", f"stood {self.mine.asked} questions as a canary"
 
