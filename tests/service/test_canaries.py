@@ -131,6 +131,23 @@ def test_ten_thousand_requests_during_twenty_changes(serving: Serving, home: Pat
     assert len(asking.models) > 10
 
 
+def test_answers_are_counted_by_version_and_day(home: Path):
+    started = start(home)
+    present = Deployments(home).current()["recommend"].digest
+    before = {one["digest"]: one for one in started.ask("/registry").json["answers"]}.get(
+        present, {"asked": 0, "empty": 0, "failed": 0}
+    )
+    for at in range(7):
+        assert started.ask("/recommend", body={"items": [at % 3 + 1], "k": 3}).status == 200
+    assert started.ask("/recommend", body={"items": list(range(1, 21))}).json["results"] == []
+    assert end(started) == 0
+    again = start(home)
+    after = next(one for one in again.ask("/registry").json["answers"] if one["digest"] == present)
+    assert end(again) == 0
+    assert {name: after[name] - before[name] for name in ("asked", "empty", "failed")} == {"asked": 8, "empty": 1, "failed": 0}
+    assert set(after) == {"day", "alias", "digest", "asked", "empty", "failed"}
+
+
 def test_a_good_canary_answers_its_share_and_comes_to_stay(serving: Serving, home: Path):
     promote(home, "good", "recommend")
     present = Deployments(home).current()["recommend"]
@@ -224,8 +241,8 @@ def test_verdicts():
     failing = Watching()
     failing.ask(200, fails)
     assert failing.watch.verdict(0.0)[0] == "rolled back"  # type: ignore[index]
-    slow = Watching()
-    slow.ask(50, lambda: (time.sleep(0.06), False))
+    slow = Watching(0.75)
+    slow.ask(60, lambda: (time.sleep(0.06), False))
     assert "ms an answer" in slow.watch.verdict(0.0)[1]  # type: ignore[index]
     few = Watching()
     few.ask(3, lambda: (1, False))

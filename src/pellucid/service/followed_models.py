@@ -11,6 +11,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from pellucid.errors import DataError, PellucidError
 from pellucid.models import estimators, recommend
 from pellucid.registry import ALIASES, Canaries, Deployment, Deployments
 from pellucid.search import Engine, checked_ranking
+from pellucid.service.answer_counts import AnswerCounts
 from pellucid.service.canary_watch import CanaryWatch
 from pellucid.store import Model
 
@@ -57,6 +59,7 @@ class FollowedModels:
         self.refused: Mapping[str, tuple[int, str]] = {}
         self.trouble = ""
         self.canaries: Mapping[str, CanaryWatch] = {}
+        self.counts = AnswerCounts(home)
         self._registry = Canaries(home)
         self._stop = threading.Event()
         self._turn = threading.Lock()
@@ -68,8 +71,10 @@ class FollowedModels:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop looking."""
+        """Stop looking, and write what was counted."""
         self._stop.set()
+        with suppress(PellucidError, sqlite3.Error, OSError):
+            self.counts.write(now=True)
 
     def look(self) -> None:
         """Take up new deployments, once."""
@@ -92,7 +97,19 @@ class FollowedModels:
         Raises HTTPException of status `missing` where nothing is served.
         """
         present, watch = need(self, alias, missing), self.canaries.get(alias)
-        return watch.ask(present, question) if watch is not None else question(present)[0]
+
+        def counted(served: Served) -> tuple[T, bool]:
+            try:
+                answer, empty = question(served)
+            except HTTPException:
+                raise  # what was asked was wrong
+            except Exception:
+                self.counts.add(alias, served.deployment.digest, "failed")
+                raise
+            self.counts.add(alias, served.deployment.digest, "empty" if empty else "")
+            return answer, empty
+
+        return watch.ask(present, counted) if watch is not None else counted(present)[0]
 
     def _look_at_canaries(self) -> None:
         """Take up new canaries, end those whose verdict is plain, drop those that somebody ended."""
@@ -137,6 +154,8 @@ class FollowedModels:
     def _follow(self) -> None:
         while not self._stop.wait(SECONDS):
             self.look()
+            with suppress(PellucidError, sqlite3.Error, OSError):  # kept in memory until it can be written
+                self.counts.write()
 
     def _tried(self, deployment: Deployment, served: Served | None) -> Served | str:
         """The deployment made ready, or why it is refused beside what is served."""

@@ -13,6 +13,7 @@ from pellucid.pipeline.record import RunQuery, list_runs, pipelines
 from pellucid.registry import Canaries, Deployments, model_versions, rules_of
 from pellucid.schedule import Schedules
 from pellucid.service.access import actor_of
+from pellucid.service.answer_counts import counted_answers
 from pellucid.service.dashboard import charts, run_views, state_views
 from pellucid.service.dashboard.answers import answer, found_or_missing, opened, took, when
 
@@ -110,6 +111,7 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
                 for digest in [one.to_json()["digest"]]
             ],
             "deployments": history[::-1],
+            "answers": counted_answers(home),
             "canaries": [one.to_json() for one in Canaries(home).all()[:50]],
             "rules": {alias: vars(rules) | {"metrics": [vars(one) for one in rules.metrics]} for alias, rules in rules_of(home).items()},
         }  # fmt: skip
