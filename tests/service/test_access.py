@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
+from served_shop import end, start
 
 from pellucid.errors import UsageError
 from pellucid.pipeline.record import Record
@@ -109,6 +110,14 @@ def paths_of(home: Path) -> dict[str, str]:
         "/models/{alias}/predict": "/models/production/predict", "/packages/{alias}/{path:path}": "/packages/production/x",
         "/assets/local/{name}": "/assets/local/client.js",
     }  # fmt: skip
+
+
+def test_on_a_shared_machine_one_may_ask_for_a_sign_in(home: Path):
+    started = start(home, "--sign-in")
+    try:
+        assert started.ask("/runs").status == 401 and started.ask("/health").status == 200
+    finally:
+        assert end(started) == 0
 
 
 def test_every_route_is_in_the_table(client: TestClient):

@@ -18,12 +18,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--demo", action="store_true", help=said)
     parser.add_argument("--host", default="127.0.0.1", help="the address to answer at (default: %(default)s)")
     parser.add_argument("--port", type=options.whole(0), default=8080, help="the port (default: %(default)s; 0: a free one)")
+    parser.add_argument("--sign-in", action="store_true", help="ask for a sign-in on this machine too: other people use it")
     state_folder.add_home(parser)
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Deploy what nothing stands in for yet, then serve until interrupted."""
-    from pellucid.service import serve
+    from pellucid.service import LOOPBACK, Accounts, serve
 
     folder: Path | None = None
     if arguments.demo or state_folder.is_new(arguments):
@@ -32,9 +33,7 @@ def call(arguments: argparse.Namespace) -> int:
         home = _demo(folder, folder.parent if named else folder / ".pellucid")
     else:
         home = state_folder.home_of(arguments)
-    if arguments.host not in ("127.0.0.1", "::1", "localhost"):
-        from pellucid.service import Accounts
-
+    if arguments.host not in LOOPBACK or arguments.sign_in:
         print(f"whoever reaches {arguments.host} can search; all else asks for a sign-in", file=sys.stderr)
         if not Accounts(home).all():
             print("there is no user yet: pellucid user add NAME --role steward", file=sys.stderr)
@@ -47,7 +46,7 @@ def call(arguments: argparse.Namespace) -> int:
             print(f"{address} serves {state_folder.shown(home)}; stop with Ctrl-C")
         sys.stdout.flush()
 
-    serve(home, host=arguments.host, port=arguments.port, started=started)
+    serve(home, host=arguments.host, port=arguments.port, sign_in=arguments.sign_in, started=started)
     return 0
 
 

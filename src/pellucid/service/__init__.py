@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.service.access import ROLES, Accounts
+    from pellucid.service.access import LOOPBACK, ROLES, Accounts
     from pellucid.service.application import create_app
     from pellucid.service.web_server import serve
 
-__all__ = ["ROLES", "Accounts", "create_app", "serve"]
+__all__ = ["LOOPBACK", "ROLES", "Accounts", "create_app", "serve"]
 
-__getattr__ = lazy_names(__name__, {"access": ("ROLES", "Accounts"), "application": ("create_app",), "web_server": ("serve",)})
+__getattr__ = lazy_names(
+    __name__, {"access": ("LOOPBACK", "ROLES", "Accounts"), "application": ("create_app",), "web_server": ("serve",)}
+)

@@ -12,17 +12,20 @@ from pathlib import Path
 from pellucid.errors import UsageError
 
 LIMIT = 200  # connections at once
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-def serve(home: Path, *, host: str = "127.0.0.1", port: int = 8080, started: Callable[[str], None]) -> None:
-    """Serve the state folder until interrupted. `started` is told the address; port 0 takes a free one.
+def serve(
+    home: Path, *, host: str = "127.0.0.1", port: int = 8080, sign_in: bool = False, started: Callable[[str], None]
+) -> None:
+    """Serve the state folder until interrupted. `started` is told the address; port 0 takes a free one. With `sign_in` whoever asks from
+    this machine has to sign in too.
 
     Raises UsageError for an address that cannot be had.
     """
     import uvicorn
     from threadpoolctl import threadpool_limits
 
+    from pellucid.service.access import LOOPBACK
     from pellucid.service.application import create_app
 
     bound = _bound(host, port)
@@ -34,7 +37,7 @@ def serve(home: Path, *, host: str = "127.0.0.1", port: int = 8080, started: Cal
         gc.freeze()  # what was loaded stays: it need not be looked through while requests wait
         started(f"{address}:{bound.getsockname()[1]}/")
 
-    app = create_app(home, loopback=host in LOOPBACK, on_start=ready)
+    app = create_app(home, loopback=host in LOOPBACK and not sign_in, on_start=ready)
     config = uvicorn.Config(
         app,
         access_log=False,  # it would hold addresses and queries

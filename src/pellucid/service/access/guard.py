@@ -26,9 +26,10 @@ from pellucid.service.access.single_sign_on import SingleSignOn, provider_of
 from pellucid.service.page_templates import templates, wants_page
 
 COOKIE, PROVIDER_COOKIE = "pellucid_session", "pellucid_provider"
-LOOPBACK = ("127.0.0.1", "localhost", "::1", "[::1]")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 SAFE = ("GET", "HEAD", "OPTIONS")
+NO_FORMS = ("/recommend", "/feedback", "/models/{alias}/predict")  # what anybody may post: it changes nothing
 MOST_FIELDS = 100
 
 
@@ -113,11 +114,7 @@ async def guarded(request: Request) -> None:
         if "text/html" in request.headers.get("accept", "") and request.method in SAFE:
             raise SignInFirst
         raise HTTPException(401, f"this is for the role {least}: sign in, or send a token", {"WWW-Authenticate": "Bearer"})
-    if (
-        request.method not in SAFE
-        and request.url.path not in ("/recommend", "/feedback")
-        and not request.url.path.endswith("/predict")
-    ):
+    if request.method not in SAFE and request.scope["route"].path not in NO_FORMS:
         await _from_our_pages(request, actor)
 
 
