@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.cli import options, state_folder
+from pellucid.cli.sweep import sweep
 from pellucid.cli.tag import tags_of
 from pellucid.errors import UsageError
 
@@ -18,6 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("file", type=Path, metavar="FILE", help="a Python file that defines a pl.Pipeline")
     parser.add_argument("--set", action="append", default=[], metavar="STEP.SETTING=VALUE", help="give a setting another value")
+    said = (
+        "one run for each of these values, and for each combination where it is given again; what fails does not stop the others"
+    )
+    parser.add_argument("--sweep", action="append", default=[], metavar="STEP.SETTING=VALUE,VALUE", help=said)
     parser.add_argument("--only", action="append", default=[], metavar="STEP", help="only this step or output, and what it needs")
     parser.add_argument(
         "--from", action="append", default=[], dest="again", metavar="STEP", help="this step and all after it, again"
@@ -62,6 +67,10 @@ def call(arguments: argparse.Namespace) -> int:
     settings = parse_settings(arguments.set)
     tags = RunTags(arguments.name, tags_of(arguments.tag), arguments.note)
     pipeline = options.load(arguments.file)
+    if arguments.sweep:
+        if arguments.dry_run or arguments.twice:
+            raise UsageError("a sweep runs", where="--sweep", fix="Leave out --dry-run and --twice")
+        return sweep(arguments, pipeline, settings, tags)
     if arguments.dry_run:
         return _dry_run(pipeline, settings, arguments)
     if arguments.twice:

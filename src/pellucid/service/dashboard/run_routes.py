@@ -145,6 +145,7 @@ def add(app: FastAPI, home: Path) -> None:
         request: Request,
         run: Annotated[list[str] | None, Query(max_length=run_views.MOST_COMPARED)] = None,
         pipeline: str = "",
+        tag: Annotated[list[str] | None, Query(max_length=20, description="KEY=VALUE")] = None,
         last: Annotated[int, Query(ge=1, le=run_views.MOST_COMPARED)] = 50,
         metric: Annotated[list[str] | None, Query(max_length=MOST_COLUMNS)] = None,
         x: str = "",
@@ -154,7 +155,7 @@ def add(app: FastAPI, home: Path) -> None:
         """The named runs, or the last of a pipeline: settings that differ, metrics, and charts of them."""
         with opened(home) as record:
             named = tuple(dict.fromkeys(found_or_missing(lambda one=one: record.find(one))["run"] for one in run or ()))
-            asked = RunQuery(runs=named, pipeline=pipeline, limit=len(named) or last)
+            asked = RunQuery(runs=named, pipeline=pipeline, tags=tuple(tag or ()), limit=len(named) or last)
             first = named[0] if named else ""
             pipeline = pipeline or (record.find(first)["pipeline"] if first else "")
             columns = metric if metric is not None else run_views.usual_metrics(record, pipeline)
