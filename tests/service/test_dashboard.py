@@ -17,7 +17,7 @@ import pytest
 from served_shop import Serving, asking, end, start
 
 from pellucid.packages.publishing import publish
-from pellucid.pipeline.record import Record
+from pellucid.pipeline.record import Record, RunTags, write_tags
 from pellucid.pipeline.running import load, run
 from pellucid.privacy import Ledger
 from pellucid.registry import Deployments, note_publication
@@ -187,6 +187,13 @@ def test_runs_are_compared(serving: Serving, home: Path):
     two = names(home)[:2]
     page = serving.ask(f"/compare?run={two[0]}&run={two[1]}&x=net.rate&y=quality.ndcg", accept="text/html").text
     assert page.count('<svg class="chart"') == 3
+    record = Record(home)
+    write_tags(record.db, two[0], RunTags(tags={"sweep": "x"}))
+    record.close()
+    tagged = serving.ask("/compare?tag=sweep%3Dx").json
+    assert (
+        [one["run"] for one in tagged["runs"]] == [two[0]] and tagged["pipeline"] == "net" and "quality.ndcg" in tagged["metrics"]
+    )
     assert serving.ask("/compare?run=nothing").status == 404
     assert serving.ask("/compare", accept="text/html").status == 200
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -156,8 +157,8 @@ def add(app: FastAPI, home: Path) -> None:
         with opened(home) as record:
             named = tuple(dict.fromkeys(found_or_missing(lambda one=one: record.find(one))["run"] for one in run or ()))
             asked = RunQuery(runs=named, pipeline=pipeline, tags=tuple(tag or ()), limit=len(named) or last)
-            first = named[0] if named else ""
-            pipeline = pipeline or (record.find(first)["pipeline"] if first else "")
+            first, _ = list_runs(record, replace(asked, limit=1))  # the newest says which metrics there are to compare
+            pipeline = pipeline or (first[0].pipeline if first and (named or tag) else "")
             columns = metric if metric is not None else run_views.usual_metrics(record, pipeline)
             rows, total = list_runs(record, asked, columns)
             told = {**run_views.compared(record, rows, columns), "total": total, "pipeline": pipeline}
