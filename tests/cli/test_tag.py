@@ -47,3 +47,16 @@ def test_what_cannot_be_a_name_is_one_line(desk: Desk, words: list[str], said: s
     assert done.code == 2
     assert said in done.complaint
     assert desk("runs", "--json").json == before
+
+
+def test_runs_are_listed_by_a_metric_a_pipeline_or_a_state(desk: Desk) -> None:
+    for much in ("1", "1000", "30"):
+        desk.run("--set", f"model.regularization={much}")
+    told = desk("runs", "--sort", "quality.mean_0", "--json").json["runs"]
+    values = [one["metrics"]["quality.mean_0"] for one in told]
+    assert values == sorted(values, reverse=True) and len(set(values)) == 3
+    assert "quality.mean_0" in desk("runs", "--sort", "quality.mean_0").out
+    assert desk("runs", "--pipeline", "other").out == desk("runs", "--status", "failed").out == "no run is like this\n"
+    assert len(desk("runs", "--pipeline", "small", "--status", "done", "--limit", "2", "--json").json["runs"]) == 2
+    assert 'nothing to sort by called "quality.maen_0"' in desk("runs", "--sort", "quality.maen_0").complaint
+    assert "there is no status" in desk("runs", "--status", "odd").complaint

@@ -9,6 +9,7 @@ import pytest
 from pellucid.cli import main
 from pellucid.errors import LabelError, UsageError
 from pellucid.packages.publishing import publish
+from pellucid.pipeline.record import collect
 from pellucid.pipeline.running import load, run
 from pellucid.registry import RULES_FILE, Deployments, find_model, model_versions, promote
 
@@ -197,6 +198,26 @@ def test_rules_that_are_none_let_nothing_through(home: Path, text: str, said: st
     with pytest.raises(UsageError) as refused:
         promote(home, "net", "production")
     assert said in str(refused.value)
+
+
+def test_a_number_stays_when_its_run_is_collected(tmp_path: Path):
+    (tmp_path / "toy.py").write_text(PIPELINE)
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    (tmp_path / "people.csv").write_text("person\n1\n2\n")
+    state = tmp_path / ".pellucid"
+    for weight in (1.0, 2.0, 3.0):
+        run(load(tmp_path / "toy.py"), home=state, settings={"net.weight": weight}, confined=True, only=["net"])
+    third = find_model(state, "net@3").artifact.digest
+    first = find_model(state, "net@1").artifact.digest
+    collect(state, keep=1)
+    assert [one.version for one in model_versions(state) if one.output == "net"] == [3]
+    assert find_model(state, "net").artifact.digest == find_model(state, "net@3").artifact.digest == third
+    with pytest.raises(UsageError, match="It has 3"):
+        find_model(state, "net@1")
+    run(load(tmp_path / "toy.py"), home=state, settings={"net.weight": 1.0}, confined=True, only=["net"])
+    assert find_model(state, "net@1").artifact.digest == first, "the same content has its number again"
+    run(load(tmp_path / "toy.py"), home=state, settings={"net.weight": 4.0}, confined=True, only=["net"])
+    assert find_model(state, "net@4").version == 4
 
 
 def test_commands(home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

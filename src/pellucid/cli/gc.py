@@ -23,10 +23,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def call(arguments: argparse.Namespace) -> int:
     """Collect around releases, never through them."""
     from pellucid.pipeline.record import collect
-    from pellucid.registry import Deployments
+    from pellucid.registry import Canaries, Deployments
 
     home = state_folder.home_of(arguments)
-    deployed = {one.run for one in Deployments(home).history()}
+    deployed = {one.run for one in Deployments(home).history()} | {one.deployment.run for one in Canaries(home).open().values()}
     gone = collect(home, keep=arguments.keep, dry_run=arguments.dry_run, kept_runs=deployed)
     if arguments.json:
         options.print_json(gone.to_json())

@@ -1,7 +1,7 @@
 """The models that runs made: each output that is a model, by name and version.
 
 A model is named PIPELINE.OUTPUT. Its versions count its different contents in the order in which runs first gave them, so a run that gives
-the same bytes again is no new version.
+the same bytes again is no new version. A number is given once and kept, also when the run that it came from has been collected.
 """
 
 from __future__ import annotations
@@ -15,8 +15,13 @@ from typing import Any
 
 from pellucid.errors import StoreError, UsageError, suggest
 from pellucid.pipeline.record import Artifact, Record
-from pellucid.store import Objects, model_kind
+from pellucid.store import Objects, connect, model_kind, transaction
 
+DDL = """
+CREATE TABLE IF NOT EXISTS model_versions (
+    name TEXT NOT NULL, version INTEGER NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (name, version), UNIQUE (name, digest)
+) STRICT, WITHOUT ROWID;
+"""
 _WANTED = re.compile(r"(.+?)(?:@([0-9]{1,9}))?")
 
 
@@ -58,19 +63,36 @@ def model_versions(home: Path) -> list[ModelVersion]:
         ).fetchall()
     finally:
         record.close()
-    seen: dict[str, list[str]] = {}
-    found = []
+    first: dict[tuple[str, str], tuple[Any, ...]] = {}  # (name, digest) -> the first run that gave it
     for row in rows:
         for output, told in json.loads(row["outputs"]).items():
-            if told["kind"] != "model" or "items" in told:
-                continue
-            name = f"{row['pipeline']}.{output}"
-            digests = seen.setdefault(name, [])
-            if told["digest"] not in digests:
-                digests.append(told["digest"])
+            if told["kind"] == "model" and "items" not in told:
                 about = (row["run"], output, row["label"], row["started"], Artifact.from_json(told))
-                found.append(ModelVersion(name, len(digests), *about))
+                first.setdefault((f"{row['pipeline']}.{output}", told["digest"]), about)
+    numbers = _numbered(home, list(first))
+    found = [ModelVersion(name, numbers[name, digest], *about) for (name, digest), about in first.items()]
     return sorted(found, key=lambda one: (one.name, one.version))
+
+
+def _numbered(home: Path, contents: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The version of each (name, digest); new ones get the next number of their name, in the order given."""
+    db = connect(home, DDL)
+    try:
+        known = {(row["name"], row["digest"]): row["version"] for row in db.execute("SELECT * FROM model_versions").fetchall()}
+        if any(one not in known for one in contents):
+            with transaction(db):
+                for name, digest in contents:
+                    db.execute(
+                        "INSERT OR IGNORE INTO model_versions"
+                        " SELECT ?, coalesce(max(version), 0) + 1, ? FROM model_versions WHERE name = ?",
+                        (name, digest, name),
+                    )
+            known = {
+                (row["name"], row["digest"]): row["version"] for row in db.execute("SELECT * FROM model_versions").fetchall()
+            }
+    finally:
+        db.close()
+    return {one: known[one] for one in contents}
 
 
 def find_model(home: Path, wanted: str) -> ModelVersion:
@@ -93,10 +115,15 @@ def find_model(home: Path, wanted: str) -> ModelVersion:
         raise UsageError(f'there is no model "{named:.80}"', fix=fix)
     if len(names) > 1:
         raise UsageError(f'"{named}" could be {len(names)} models', fix=f"Name one: {', '.join(names[:8])}")
-    fitting = [one for one in versions if one.name == names[0]]
+    fitting = [one for one in versions if one.name == names[0]]  # some numbers may be gone
     if number is None:
         return fitting[-1]
     chosen = next((one for one in fitting if one.version == int(number)), None)
     if chosen is None:
-        raise UsageError(f"{names[0]} has no version {number}", fix=f"It has 1 to {len(fitting)}")
+        there = (
+            f"1 to {len(fitting)}"
+            if fitting[-1].version == len(fitting)
+            else ", ".join(str(one.version) for one in fitting[-20:])
+        )
+        raise UsageError(f"{names[0]} has no version {number}", fix=f"It has {there}")
     return chosen

@@ -78,6 +78,7 @@ def _collect(record: Record, objects: Objects, keep: int, dry_run: bool, kept_ru
             record.db.executemany("DELETE FROM runs WHERE run = ?", [(run,) for run in old])
             stale = [(key,) for (key,) in record.db.execute("SELECT key FROM results").fetchall() if key not in keys]
             record.db.executemany("DELETE FROM results WHERE key = ?", stale)
+            record.db.execute("DELETE FROM curves WHERE key NOT IN (SELECT key FROM steps)")
         for sha256, suffix, _ in doomed:
             objects.remove(sha256, suffix)
         objects.clean_tmp(older_than=0.0)

@@ -52,6 +52,8 @@ class ListedRun:
     status: str
     started: float
     seconds: float | None
+    seed: int
+    git: str | None
     settings: Mapping[str, str]
     name: str
     tags: Mapping[str, str]
@@ -88,7 +90,7 @@ def list_runs(record: Record, asked: RunQuery, metrics: Sequence[str] = ()) -> t
         joined = [number[0]]
     doubtful = asked.status in ("running", "interrupted")  # which of both, its lock tells
     rows = db.execute(
-        "SELECT runs.run, pipeline, status, started, seconds, settings, run_tags.name, tags, note"
+        "SELECT runs.run, pipeline, status, started, seconds, seed, git, settings, run_tags.name, tags, note"
         f" FROM {tables} WHERE {where} ORDER BY {order} IS NULL, {order} {direction}, runs.started DESC, runs.run DESC LIMIT ? OFFSET ?",
         (*joined, *values, *((-1, 0) if doubtful else (asked.limit, asked.offset))),
     ).fetchall()
@@ -168,6 +170,6 @@ def pipelines(record: Record) -> list[dict[str, Any]]:
 def _listed(record: Record, row: Any, metrics: Mapping[str, float | None]) -> ListedRun:
     tags = json.loads(row["tags"]) if row["tags"] else {}
     return ListedRun(
-        row["run"], row["pipeline"], record.status_of(row["run"], row["status"]), row["started"], row["seconds"],
+        row["run"], row["pipeline"], record.status_of(row["run"], row["status"]), row["started"], row["seconds"], row["seed"], row["git"],
         json.loads(row["settings"]), row["name"] or "", tags, row["note"] or "", metrics,
     )  # fmt: skip
