@@ -194,6 +194,19 @@ def test_a_shadow_is_asked_and_never_heard(serving: Serving, home: Path):
     assert not any(is_canary for _, _, is_canary in asking.models)
 
 
+def test_a_canary_whose_file_is_gone_by_its_end(home: Path):
+    """It answered well, and then its package went: what stands there stays, and it is said why."""
+    package = home.parent / "gone"
+    canary = promote(home, "other", "recommend", share=0.5, seconds=600, package=package)
+    assert isinstance(canary, Canary)
+    before = Deployments(home).current()["recommend"]
+    assert Canaries(home).end(canary, "promoted", "stood 99 questions as a canary")
+    ended = Canaries(home).all()[0]
+    assert ended.state == "rolled back" and "it is no package" in ended.said
+    assert Deployments(home).current()["recommend"] == before
+    assert not Canaries(home).end(canary, "promoted", "again")
+
+
 @pytest.mark.parametrize(("share", "seconds"), [(1.0, 10), (-0.1, 10), (0.5, 0), (0.5, 1e9)])
 def test_what_is_no_canary(home: Path, share: float, seconds: float):
     with pytest.raises(UsageError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import UsageError
+from pellucid.errors import PellucidError, UsageError
 from pellucid.pipeline.record import Artifact
 from pellucid.registry.deployments import ALIASES, Deployment, Deployments
 from pellucid.registry.trained_models import ModelVersion
@@ -130,10 +130,19 @@ class Canaries:
         if mine and state == "promoted":
             one = canary.deployment
             package = Path(one.package) if one.package else None
-            Deployments(self.home).deploy(
-                one.alias, one.run, one.output, package, approver=one.approver, checks=(*one.checks, said)
-            )
+            about: dict[str, Any] = {"approver": one.approver, "checks": (*one.checks, said)}
+            try:
+                Deployments(self.home).deploy(one.alias, one.run, one.output, package, **about)
+            except PellucidError as error:  # its file is damaged, its package is gone: what stands there stays
+                self._note(canary, "rolled back", f"it cannot be deployed: {error}")
         return mine
+
+    def _note(self, canary: Canary, state: str, said: str) -> None:
+        db = connect(self.home, DDL, durable=True)
+        try:
+            db.execute("UPDATE canaries SET state = ?, said = ? WHERE number = ?", (state, said[:500], canary.number))
+        finally:
+            db.close()
 
 
 def _canary(row: Any) -> Canary:

@@ -89,7 +89,10 @@ class FollowedModels:
                 {one.alias for one in history}, key=lambda one: (one != "search", one)
             ):  # a ranking needs its index
                 self._look_at(alias, [one for one in history if one.alias == alias])
-            self._look_at_canaries()
+            try:
+                self._look_at_canaries()
+            except (PellucidError, sqlite3.Error, OSError) as error:
+                self.trouble = str(error)
 
     def ask(self, alias: str, question: Callable[[Served], tuple[T, bool]], missing: int = 503) -> T:
         """What the model behind an alias answers, or its canary for its share; `question` gives the answer with whether it is empty.
@@ -101,7 +104,7 @@ class FollowedModels:
         def counted(served: Served) -> tuple[T, bool]:
             try:
                 answer, empty = question(served)
-            except HTTPException:
+            except (HTTPException, PellucidError):
                 raise  # what was asked was wrong
             except Exception:
                 self.counts.add(alias, served.deployment.digest, "failed")
