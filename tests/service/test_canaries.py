@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from served_shop import Serving, end, start
 
-from pellucid.errors import UsageError
+from pellucid.errors import LabelError, UsageError
 from pellucid.pipeline.running import load, run
 from pellucid.registry import Canaries, Canary, Deployments, promote
 from pellucid.service.canary_watch import ENOUGH, CanaryWatch
@@ -194,17 +194,62 @@ def test_a_shadow_is_asked_and_never_heard(serving: Serving, home: Path):
     assert not any(is_canary for _, _, is_canary in asking.models)
 
 
-def test_a_canary_whose_file_is_gone_by_its_end(home: Path):
+def test_a_canary_whose_package_is_gone_by_its_end(home: Path, tmp_path: Path):
     """It answered well, and then its package went: what stands there stays, and it is said why."""
-    package = home.parent / "gone"
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "ro-crate-metadata.json").write_text("{}")
     canary = promote(home, "other", "recommend", share=0.5, seconds=600, package=package)
     assert isinstance(canary, Canary)
     before = Deployments(home).current()["recommend"]
+    (package / "ro-crate-metadata.json").unlink()
     assert Canaries(home).end(canary, "promoted", "stood 99 questions as a canary")
     ended = Canaries(home).all()[0]
     assert ended.state == "rolled back" and "it is no package" in ended.said
     assert Deployments(home).current()["recommend"] == before
     assert not Canaries(home).end(canary, "promoted", "again")
+
+
+def test_a_canary_answers_strangers_and_so_must_be_as_open_as_what_stands_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Also one that shared a process with private steps, which a label alone does not show."""
+    (tmp_path / "mixed.py").write_text("""
+import numpy as np
+import pellucid as pl
+
+rows = pl.source("rows.csv", label="open")
+people = pl.source("people.csv", label="private", unit="person")
+
+
+def popular():
+    return pl.Model("popularity", {"items": np.arange(1, 5), "popularity": np.arange(4.0)}, {})
+
+
+@pl.step
+def secret(people: pl.Table) -> pl.Model:
+    return popular()
+
+
+@pl.step
+def good(rows: pl.Table) -> pl.Model:
+    return popular()
+
+
+pipeline = pl.Pipeline("mixed", [people, secret, rows, good])
+""")
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    (tmp_path / "people.csv").write_text("person\n1\n")
+    monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
+    state = tmp_path / ".pellucid"
+    first = run(load(tmp_path / "mixed.py"), home=state, confined=True, only=["good"])
+    Deployments(state).deploy("recommend", first.id, "good")
+    (tmp_path / "rows.csv").write_text("a\n2\n")
+    (tmp_path / "mixed.py").write_text((tmp_path / "mixed.py").read_text().replace("np.arange(4.0)", "np.arange(4.0) + 1"))
+    run(load(tmp_path / "mixed.py"), home=state, confined=False)
+    with pytest.raises(LabelError, match="one process"):
+        promote(state, "good", "recommend", share=0.5)
+    with pytest.raises(LabelError, match="is private"):
+        promote(state, "secret", "recommend", share=0.0)
+    assert Canaries(state).all() == []
 
 
 @pytest.mark.parametrize(("share", "seconds"), [(1.0, 10), (-0.1, 10), (0.5, 0), (0.5, 1e9)])

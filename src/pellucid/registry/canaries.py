@@ -14,7 +14,8 @@ from typing import Any
 
 from pellucid.errors import PellucidError, UsageError
 from pellucid.pipeline.record import Artifact
-from pellucid.registry.deployments import ALIASES, Deployment, Deployments
+from pellucid.registry.deployments import DDL as DEPLOYMENTS
+from pellucid.registry.deployments import Deployment, Deployments, insert
 from pellucid.registry.trained_models import ModelVersion
 from pellucid.store import connect, transaction
 
@@ -68,27 +69,11 @@ class Canaries:
         present = Deployments(self.home).current().get(alias)
         if present is None:
             raise UsageError(f"nothing stands behind {alias} yet", fix="Promote one without --share first")
-        if alias in ALIASES and model.kind(self.home) not in ALIASES[alias]:
-            raise UsageError(
-                f'"{model.output}" is a model of kind {model.kind(self.home)}',
-                fix=f"Behind {alias} stands {' or '.join(ALIASES[alias])}",
-            )
+        looked_at = Deployments(self.home).looked_at(
+            alias, model.run, model.output, package
+        )  # it will answer: as for one that stands there
         now = time.time()
-        place = str(package.absolute()) if package is not None else ""
-        held = json.dumps(model.artifact.to_json(), sort_keys=True)
-        row = (
-            alias,
-            model.run,
-            model.output,
-            model.artifact.digest,
-            held,
-            place,
-            share,
-            now,
-            now + seconds,
-            approver,
-            json.dumps(checks),
-        )
+        row = (*looked_at, share, now, now + seconds, approver, json.dumps(checks))
         db = connect(self.home, DDL, durable=True)
         try:
             with transaction(db):
@@ -119,30 +104,24 @@ class Canaries:
         return {one.deployment.alias: one for one in self.all() if one.state == "open"}
 
     def end(self, canary: Canary, state: str, said: str) -> bool:
-        """Close it as promoted (and deploy it), rolled back or ended; false where somebody else closed it before."""
-        db = connect(self.home, DDL, durable=True)
+        """Close it as promoted (and deploy it, both or neither), rolled back or ended; false where somebody else closed it before."""
+        one, looked_at = canary.deployment, None
+        if state == "promoted":
+            try:
+                package = Path(one.package) if one.package else None
+                looked_at = Deployments(self.home).looked_at(one.alias, one.run, one.output, package)
+            except PellucidError as error:  # its file is damaged, its package is gone: what stands there stays
+                state, said = "rolled back", f"it cannot be deployed: {error}"[:500]
+        db = connect(self.home, DDL + DEPLOYMENTS, durable=True)
         try:
             with transaction(db):
                 query = "UPDATE canaries SET state = ?, said = ? WHERE number = ? AND state = 'open'"
                 mine = db.execute(query, (state, said, canary.number)).rowcount > 0
+                if mine and looked_at is not None:
+                    insert(db, looked_at, one.approver, (*one.checks, said))
         finally:
             db.close()
-        if mine and state == "promoted":
-            one = canary.deployment
-            package = Path(one.package) if one.package else None
-            about: dict[str, Any] = {"approver": one.approver, "checks": (*one.checks, said)}
-            try:
-                Deployments(self.home).deploy(one.alias, one.run, one.output, package, **about)
-            except PellucidError as error:  # its file is damaged, its package is gone: what stands there stays
-                self._note(canary, "rolled back", f"it cannot be deployed: {error}")
         return mine
-
-    def _note(self, canary: Canary, state: str, said: str) -> None:
-        db = connect(self.home, DDL, durable=True)
-        try:
-            db.execute("UPDATE canaries SET state = ?, said = ? WHERE number = ?", (state, said[:500], canary.number))
-        finally:
-            db.close()
 
 
 def _canary(row: Any) -> Canary:

@@ -17,7 +17,7 @@ from typing import Any
 
 from pellucid.errors import LabelError, UsageError, suggest
 from pellucid.pipeline.record import Artifact, Record, path_of
-from pellucid.store import Model, Objects, connect, kinds
+from pellucid.store import Model, Objects, StateConnection, connect, kinds
 
 DDL = """
 CREATE TABLE IF NOT EXISTS deployments (
@@ -74,6 +74,16 @@ class Deployments:
         Raises UsageError (an alias that cannot be one, no such run or output, a model of another kind), LabelError for what is not open,
         DamagedError.
         """
+        looked_at = self.looked_at(alias, run, output, package)
+        db = connect(self.home, DDL, durable=True)
+        try:
+            insert(db, looked_at, approver, checks)
+        finally:
+            db.close()
+        return self.current()[alias]
+
+    def looked_at(self, alias: str, run: str, output: str, package: Path | None = None) -> tuple[str, ...]:
+        """The row of a deployment, after all that it asks for was found to hold. Raises as `deploy`."""
         checked_alias(alias)
         record = Record(self.home)
         try:
@@ -106,17 +116,7 @@ class Deployments:
             raise UsageError("it is no package", where=str(package), fix="Name the folder that pellucid publish wrote")
         held = json.dumps(artifact.to_json(), sort_keys=True)
         place = str(package.absolute()) if package is not None else ""
-        db = connect(self.home, DDL, durable=True)
-        try:
-            values = (alias, found["run"], output, artifact.digest, held, place, time.time(), approver, json.dumps(list(checks)))
-            db.execute(
-                "INSERT INTO deployments (alias, run, output, digest, artifact, package, since, approver, checks)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
-            )
-        finally:
-            db.close()
-        return self.current()[alias]
+        return alias, found["run"], output, artifact.digest, held, place
 
     def rollback(self, alias: str, approver: str = "") -> Deployment:
         """Deploy again what stood behind an alias before its present model first did. Raises UsageError where nothing did."""
@@ -163,6 +163,15 @@ class Deployments:
         """The model, its bytes verified. Raises DamagedError."""
         found: Model = kinds.load(path_of(Objects(self.home), artifact), "model")
         return found
+
+
+def insert(db: StateConnection, looked_at: Sequence[str], approver: str, checks: Sequence[str]) -> None:
+    """Write a deployment that was looked at."""
+    db.execute(
+        "INSERT INTO deployments (alias, run, output, digest, artifact, package, since, approver, checks)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*looked_at, time.time(), approver, json.dumps(list(checks))),
+    )
 
 
 def newest_open(home: Path, alias: str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import LabelError, PellucidError, UsageError, suggest
+from pellucid.errors import PellucidError, UsageError, suggest
 from pellucid.pipeline.record import Record, metrics_of, stored_run
 from pellucid.registry.canaries import Canaries, Canary
 from pellucid.registry.deployments import Deployment, Deployments, checked_alias
@@ -132,8 +132,6 @@ def promote(
             fix=f"Its rules are in {home / RULES_FILE}",
         )
     if share is not None:
-        if model.label != "open":
-            raise LabelError(f'"{model.output}" is {model.label}', why="a service is public", fix="Release first")
         return Canaries(home).begin(alias, model, share, seconds, package=package, approver=approver, checks=tuple(held))
     return deployments.deploy(alias, model.run, model.output, package, approver=approver, checks=held)
 
