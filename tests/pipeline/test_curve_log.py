@@ -39,10 +39,10 @@ def secret(people: pl.Table) -> pl.Metrics:
     return {"rows": people.arrow().num_rows}
 
 
-@pl.step
-def each(rows: pl.Table, rate: list = [1.0, 2.0]) -> pl.Metrics:
-    pl.log("rate", 1.0, 0)
-    return {"rate": 1.0}
+@pl.step(over={"rate": [1.0, 2.0]})
+def each(rows: pl.Table, rate: float) -> pl.Metrics:
+    pl.log("rate", rate, 0)
+    return {"rate": rate}
 
 
 pipeline = pl.Pipeline("curves", [rows, people, train, secret, each])
@@ -69,7 +69,7 @@ def test_open_curves_are_told_and_others_only_to_the_steward(place: Path, confin
     rows = record.db.execute(
         "SELECT metric_names.name, value FROM run_metrics JOIN metric_names ON id = run_metrics.name WHERE run = ?", (first.id,)
     )
-    listed = {"train.loss": 1 / 3, "each.rate": 1.0} if confined else {}
+    listed = {"train.loss": 1 / 3, "each[rate=1.0].rate": 1.0, "each[rate=2.0].rate": 2.0} if confined else {}
     assert dict(map(tuple, rows)) == listed, (
         "of metrics only open ones are listed, and none that shared a process with private steps"
     )

@@ -68,16 +68,13 @@ def note_metrics(db: StateConnection, run: str, values: Mapping[str, float]) -> 
 
 
 def forget_metrics(db: StateConnection, run: str, steps: Iterable[str]) -> None:
-    """Take the metrics of some steps of a run out of the lists. Their artifacts stay."""
+    """Take the metrics of some steps of a run, and of their branches, out of the lists. Their artifacts stay."""
     for step in steps:
         row = db.execute("SELECT outputs FROM steps WHERE run = ? AND step = ?", (run, step)).fetchone()
-        names = list(json.loads(row["outputs"])) if row is not None else []
-        with transaction(db):
-            for name in names:
-                query = (
-                    "DELETE FROM run_metrics WHERE run = ? AND name IN (SELECT id FROM metric_names WHERE substr(name, 1, ?) = ?)"
-                )
-                db.execute(query, (run, len(name) + 1, f"{name}."))
+        for name in json.loads(row["outputs"]) if row is not None else ():
+            with transaction(db):
+                query = "DELETE FROM run_metrics WHERE run = ? AND name IN (SELECT id FROM metric_names WHERE substr(name, 1, ?) IN (?, ?))"
+                db.execute(query, (run, len(name) + 1, f"{name}.", f"{name}["))
 
 
 def note_curve(db: StateConnection, key: str, points: Iterable[Point]) -> None:
