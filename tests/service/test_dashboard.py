@@ -295,6 +295,8 @@ def test_forms_act_and_leave_a_trace(serving: Serving, home: Path):
 def test_a_run_is_started_and_followed_from_the_page(serving: Serving, home: Path):
     name, before = names(home)[0], len(names(home))
     assert posted(serving, f"/runs/{name}/again", set="counts.epsilon=2") == 403, "what is released is the steward's"
+    refused = serving.ask(f"/runs/{name}/again", body=b"set=net.nothing%3D1")
+    assert refused.status == 400 and "it did not begin" in refused.json["error"] and "nothing" in refused.json["error"]
     assert posted(serving, f"/runs/{name}/again", set="net.slow=0.2\nnet.rate=0.2") == 200
     deadline = time.monotonic() + 30
     while not (running := names(home, "running")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,6 +17,8 @@ from pellucid.pipeline.record import Record, RunTags, write_tags
 from pellucid.registry import Canaries, Canary, Deployments, promote, publications
 from pellucid.schedule import Schedules, Trigger
 from pellucid.service.access import actor_of, form_of
+
+REFUSED_WITHIN = 1.5  # seconds in which a command that cannot begin says so
 
 
 def add(app: FastAPI, home: Path) -> None:
@@ -60,14 +63,7 @@ def add(app: FastAPI, home: Path) -> None:
                 node["step"] for node in found["graph"] if node["label"] == "open" and node["kind"] not in ("source", "release")
             ]
             words += [word for step in open_steps for word in ("--from", step)]
-        subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=file.parent,
-            start_new_session=True,
-        )
+        _begun(words, file.parent)
         note(request, "ran again", found["run"])
         return RedirectResponse(f"/runs?pipeline={quote(found['pipeline'], safe='')}", 303)
 
@@ -133,6 +129,22 @@ def add(app: FastAPI, home: Path) -> None:
             raise HTTPException(400, "none of pause, resume and remove")
         note(request, f"{do}d schedule", name)
         return RedirectResponse("/schedules", 303)
+
+
+def _begun(words: list[str], folder: Path) -> None:
+    """Start a command that goes on by itself. Raises UsageError with what it says where it is refused at once."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, cwd=folder, start_new_session=True
+        )
+        try:
+            code = process.wait(REFUSED_WITHIN)
+        except subprocess.TimeoutExpired:
+            return
+        said.seek(0)
+        lines = [line for line in said.read().decode(errors="replace").splitlines() if line.startswith("pellucid: ")]
+    if code not in (0, 1):  # 1: it ran, and a step failed, which its page says
+        raise UsageError("it did not begin", why=(lines or [f"exit code {code}"])[-1].removeprefix("pellucid: ")[:500])
 
 
 def _share(text: str) -> float | None:
