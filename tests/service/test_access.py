@@ -205,6 +205,12 @@ def test_a_crawler_meets_nothing_private(client: TestClient, home: Path, role: s
         "outputs/hidden?download=true",
     ]
     answers = [client.get(f"/runs/{name}/{one}", headers=token_of(home, role)) for one in asked]
+    lost = ["/runs/nothing", f"/runs/{name}/outputs/nothing", f"/runs/{name}/log/nothing", "/schedules/nothing", "/pipelines/nothing",
+            "/compare?run=nothing", "/ledger?account=nothing&epsilon=1", "/runs?sort=nothing", "/models/nothing"]  # fmt: skip
+    refusals = [client.get(one, headers=token_of(home, role)).text for one in lost]
+    if role == "researcher":
+        refusals.append(client.post("/runs/nothing/tags", data={"note": "x"}, headers=token_of(home, role)).text)
+    assert role in ("operator", "steward") or not any(str(home.parent) in text for text in refusals)
     if role == "steward":
         assert len(seen) > 15 and met, "a steward sees them, so the words are right"
         assert all(answer.status_code == 200 for answer in answers)

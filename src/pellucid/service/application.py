@@ -23,6 +23,7 @@ from pellucid.errors import PellucidError, StoreError
 from pellucid.schedule import ScheduleFollower
 from pellucid.service import access, dashboard, feedback_routes, model_routes, pages, search_routes
 from pellucid.service.followed_models import FollowedModels, refused_of
+from pellucid.service.page_templates import without_place
 from pellucid.service.request_counters import RequestCounters
 
 LARGEST_BODY = 1 << 20  # bytes
@@ -88,9 +89,8 @@ def create_app(home: Path, *, loopback: bool = True, on_start: Callable[[], None
 
     @app.exception_handler(PellucidError)
     async def refused(request: Request, error: PellucidError) -> Response:
-        if isinstance(error, StoreError):
-            return pages.problem(request, 503, str(error) if access.actor_of(request).may("operator") else error.what)  # no path
-        return pages.problem(request, 400, str(error))
+        shown = str(error) if access.actor_of(request).may("operator") else without_place(error)
+        return pages.problem(request, 503 if isinstance(error, StoreError) else 400, shown)
 
     @app.exception_handler(sqlite3.Error)
     @app.exception_handler(OSError)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 
+from pellucid.errors import PellucidError, StoreError
+
 if TYPE_CHECKING:
     import jinja2
 
@@ -21,6 +23,13 @@ def templates() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
+
+
+def without_place(error: PellucidError) -> str:
+    """What an error says to somebody who does not look after this machine: not where on it; of the state file no more than what."""
+    if isinstance(error, StoreError):
+        return error.what
+    return str(PellucidError(error.what, why=error.why, fix=error.fix))
 
 
 def wants_page(request: Request) -> bool:

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from pellucid.errors import UsageError
 from pellucid.pipeline.record import Record
 from pellucid.service.access import actor_of, form_token
-from pellucid.service.page_templates import templates, wants_page
+from pellucid.service.page_templates import templates, wants_page, without_place
 
 FORMATS = ("html", "json", "csv")
 
@@ -123,4 +123,4 @@ def found_or_missing(look: Any) -> Any:
     try:
         return look()
     except UsageError as error:
-        raise HTTPException(404, str(error)) from None
+        raise HTTPException(404, without_place(error)) from None
