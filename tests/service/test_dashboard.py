@@ -16,12 +16,15 @@ from typing import Any
 import pytest
 from served_shop import Serving, asking, end, start
 
+from pellucid.errors import PellucidError
+from pellucid.maintenance import restore, write_backup
 from pellucid.packages.publishing import publish
 from pellucid.pipeline.record import Record, RunTags, write_tags
 from pellucid.pipeline.running import load, run
 from pellucid.privacy import Ledger
-from pellucid.registry import Deployments, note_publication
+from pellucid.registry import RULES_FILE, Deployments, note_publication, promote
 from pellucid.schedule import Schedules, Trigger
+from pellucid.service.answer_counts import AnswerCounts
 from pellucid.service.dashboard import charts, state_views
 
 PIPELINE = """
@@ -453,6 +456,49 @@ def test_a_thinned_curve_keeps_its_peaks():
     thin = charts.thinned(points)
     assert len(thin) <= charts.MOST_POINTS and (5003.0, 9.0) in thin and (77.0, -9.0) in thin
     assert thin == sorted(thin)
+
+
+@pytest.mark.slow
+def test_pages_with_all_that_can_stand_on_them(home: Path, tmp_path: Path):
+    """A refusal of the accounts, a paused and a failed schedule, a canary, rules, answers, a damaged file."""
+    state = tmp_path / "state"
+    write_backup(home, tmp_path / "all.tar")
+    restore(tmp_path / "all.tar", state)
+    with pytest.raises(PellucidError):
+        run(load(home.parent / "net.py"), home=state, settings={"counts.epsilon": 9.0}, confined=True)
+    record = Record(state)
+    record.db.execute("INSERT INTO firings VALUES ('verify', 'change 1', 1, 1.0, 'failed', 3, 0.0, '', 'it broke', 2.0)")
+    record.db.execute(
+        "INSERT INTO firings VALUES ('nightly', '2026-01-01T01:30:00Z', 1, 1.0, 'missed', 0, 0.0, '', 'nobody', 2.0)"
+    )
+    metrics = next(step for step in record.steps(names(state)[0]) if step.step == "quality").outputs["quality"]
+    record.close()
+    damaged = state / "objects" / metrics.sha256[:2] / f"{metrics.sha256}{metrics.suffix}"
+    damaged.chmod(0o600)
+    damaged.write_text("{")
+    Schedules(state).pause("nightly", "by hand")
+    promote(state, "net@1", "production", share=0.1)
+    rules = '[production]\napprovers = ["ana"]\npackage = true\nverdict = "bit-identical"\nepsilon_at_most = 1.0\n'
+    (state / RULES_FILE).write_text(rules + '[[production.metrics]]\nname = "quality.ndcg"\nat_least = 0.1\nnot_worse_by = 0.1\n')
+    counts = AnswerCounts(state)
+    counts.add("production", "model:0", "failed")
+    counts.write(now=True)
+    served = start(state)
+    try:
+        run_name = names(state)[0]
+        for name, path in PAGES.items():
+            for accept in ("text/html", "application/json"):
+                answer = served.ask(path.replace("{run}", run_name), accept=accept)
+                expected = (404,) if name == "missing" else (200, 303)
+                assert answer.status in expected, (name, accept, answer.text[:300])
+        for path, said in (
+            ("/ledger", "this release asks for"), ("/schedules", "paused: by hand"), ("/schedules/verify", "it broke"),
+            ("/registry", "10 %"), ("/registry", "not worse than now by 0.1"), ("/registry", "Answers"),
+            (f"/runs/{run_name}/outputs/quality", "damaged"),
+        ):  # fmt: skip
+            assert said in served.ask(path, accept="text/html").text, (path, said)
+    finally:
+        assert end(served) == 0
 
 
 def test_two_services_on_one_port_and_one_state(serving: Serving, home: Path):

@@ -87,7 +87,7 @@ def ledger_told(home: Path) -> dict[str, Any]:
 
 
 def _refusal(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: one[name] for name in ("account", "epsilon", "delta", "time") if name in one}
+    return {name: one[name] for name in ("accounts", "epsilon", "delta", "time", "why")}
 
 
 def what_if(told: Mapping[str, Any], account: str, epsilon: float, delta: float, times: int) -> dict[str, Any]:
