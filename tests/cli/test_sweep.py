@@ -80,6 +80,7 @@ def test_every_combination_runs_once_and_failures_do_not_stop_the_others(file: P
     assert len(Ledger(file.parent / ".pellucid").spends()) == 1, "the release is the same in every run, and paid once"
 
 
+@pytest.mark.slow
 def test_the_table_fits_and_says_where_to_look(file: Path, capsys: pytest.CaptureFixture[str]):
     assert called("run", str(file), "--sweep", "net.rate=0.5,1") == 0
     told = capsys.readouterr()

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from pyarrow import csv
 
 from pellucid.models import als, recommend
 
 
+@pytest.mark.slow
 def test_it_ends_with_rows_that_a_recommender_trains_on(tmp_path: Path) -> None:
     environment = {**os.environ, "PELLUCID_KEYS": str(tmp_path / "keys")}
     command = [sys.executable, "-m", "pellucid", "demo", "synthetic"]

@@ -22,7 +22,19 @@ ALL = ["README.md", "CONTRIBUTING.md", "SECURITY.md", *(f"docs/{path.name}" for 
 PAGES = [page for page in ALL if "```console" in (ROOT / page).read_text()]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SLOW = {
-    f"docs/{name}.md" for name in ("verifier", "packages", "steward", "mechanisms", "assess", "catalogue", "ledger", "search")
+    f"docs/{name}.md"
+    for name in (
+        "verifier",
+        "packages",
+        "steward",
+        "mechanisms",
+        "assess",
+        "catalogue",
+        "ledger",
+        "search",
+        "frameworks",
+        "operate",
+    )
 } | {"README.md"}
 
 

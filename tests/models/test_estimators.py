@@ -97,6 +97,7 @@ def test_what_is_kept_predicts_as_it_did(making: dict[str, Any], tmp_path: Path,
     assert again.kind == ("lightgbm" if name in ("lightgbm", "regressor") else "sklearn")
 
 
+@pytest.mark.slow
 def test_every_process_makes_the_same_bytes(tmp_path: Path):
     (tmp_path / "making.py").write_text(MAKE)
     told = []
@@ -215,7 +216,7 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("confined", [False, True])
+@pytest.mark.parametrize("confined", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_pipeline_trains_them_and_reads_them_back(flowers: Path, confined: bool):
     done = run(load(flowers / "flowers.py"), home=flowers / f".pellucid-{confined}", confined=confined, jobs=2)
     assert done["quality"]["forest"] > 0.95 and done["quality"]["boosted"] > 0.9

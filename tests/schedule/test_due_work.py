@@ -228,7 +228,7 @@ def killed_schedulers(place: Path, kills: int, seed: int) -> None:
     assert {one.run for one in firings} == set(runs)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_killed_schedulers_lose_nothing_and_double_nothing(place: Path, seed: int):
     killed_schedulers(place, 4, seed)
 

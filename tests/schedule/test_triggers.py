@@ -36,6 +36,7 @@ def daily(zone: str, hour: int, minute: int) -> list[datetime]:
     return list(found.values())
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize(("hour", "minute"), [(0, 0), (1, 30), (2, 0), (2, 30), (23, 45)])
 def test_a_daily_time_comes_once_a_day(zone: str, hour: int, minute: int):

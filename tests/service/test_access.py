@@ -312,6 +312,7 @@ def test_wrong_passwords_slow_down(home: Path):
         accounts.sign_in("viewer", PASSWORD)  # nor the right one, until the wait is over
 
 
+@pytest.mark.slow
 def test_a_hundred_wrong_passwords_over_http(home: Path):
     with TestClient(create_app(home), base_url="http://service.example") as client:
         wrong = [{"name": "operator", "password": secrets.token_hex()} for _ in range(100)]

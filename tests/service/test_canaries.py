@@ -148,6 +148,7 @@ def test_answers_are_counted_by_version_and_day(home: Path):
     assert set(after) == {"day", "alias", "digest", "asked", "empty", "failed"}
 
 
+@pytest.mark.slow
 def test_a_good_canary_answers_its_share_and_comes_to_stay(serving: Serving, home: Path):
     promote(home, "good", "recommend")
     present = Deployments(home).current()["recommend"]
@@ -184,6 +185,7 @@ def test_a_bad_canary_leaves_by_itself(serving: Serving, home: Path):
     assert ENOUGH <= heard < asking.total / 2
 
 
+@pytest.mark.slow
 def test_a_shadow_is_asked_and_never_heard(serving: Serving, home: Path):
     with Asking(serving, 2) as asking:
         promote(home, "other", "recommend", share=0.0, seconds=2)

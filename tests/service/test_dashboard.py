@@ -513,6 +513,7 @@ def test_two_services_on_one_port_and_one_state(serving: Serving, home: Path):
         assert end(other) == 0
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_serving(tmp_path: Path):
     """The process may write no file beyond some bytes, as on a disk that is full: pages are still read, forms say why not, it goes on."""
     import resource

@@ -21,6 +21,7 @@ SEARCHES, RECOMMENDATIONS = 1000, 200
 ADDRESS = "127.77.31.9"  # all of 127/8 is this machine: an address that nothing else has
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_nothing_kept_holds_what_was_asked_or_by_whom(shop: Path, tmp_path: Path):
     words = [f"zq{secrets.token_hex(5)}" for _ in range(SEARCHES)]

@@ -197,6 +197,7 @@ def test_what_the_provider_did_not_sign(client: TestClient, home: Path, provider
     assert signed_in(client).status_code == 400 and Accounts(home).all() == []
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("claim", ["iss", "aud", "nonce", "exp", "iat", "azp", "aud2", "missing"])
 def test_claims_of_a_token_that_is_signed_and_not_for_us(claim: str):
     from joserfc import jwt
