@@ -27,6 +27,16 @@ def cut(people: pl.Table, least: int = 0) -> pl.Table:
     return people.polars()
 
 
+@pl.step
+def catalogue(rows: pl.Table, first: int = 0) -> pl.Table:
+    return rows.polars()
+
+
+@pl.step
+def checked(cut: pl.Table, catalogue: pl.Table) -> pl.Table:
+    return cut.polars()
+
+
 counts = pl.release(pl.privacy.histogram("item", public_keys=["a"]), of=cut, epsilon=1.0, delta=1e-6)
 
 
@@ -42,7 +52,7 @@ def net(slow: pl.Table, rate: float = 0.1, width: int = 4) -> pl.Metrics:
     return {"score": rate * width}
 
 
-pipeline = pl.Pipeline("swept", [rows, people, cut, counts, slow, net])
+pipeline = pl.Pipeline("swept", [rows, people, cut, catalogue, checked, counts, slow, net])
 """
 
 
@@ -91,7 +101,7 @@ def test_the_table_fits_and_says_where_to_look(file: Path, capsys: pytest.Captur
     )
 
 
-@pytest.mark.parametrize("setting", ["counts.epsilon=1,2", "cut.least=1,2"])
+@pytest.mark.parametrize("setting", ["counts.epsilon=1,2", "cut.least=1,2", "catalogue.first=1,2"])
 def test_nothing_private_is_swept(file: Path, capsys: pytest.CaptureFixture[str], setting: str):
     assert called("run", str(file), "--sweep", setting) == 2
     assert "paid from the account" in capsys.readouterr().err

@@ -230,6 +230,7 @@ def test_a_service_asks_them(flowers: Path):
 
     from pellucid.registry import promote
     from pellucid.service import create_app
+    from pellucid.service.answer_counts import counted_answers
 
     home = flowers / ".pellucid-True"
     run(load(flowers / "flowers.py"), home=home, confined=True)
@@ -250,4 +251,8 @@ def test_a_service_asks_them(flowers: Path):
                 [[1.0, 2.0], {"long": 1.0, "wide": 2.0}],
             ):
                 assert client.post(f"/models/{alias}/predict", json={"rows": rows}).status_code == 422, rows
+        counts = client.app.state.followed.counts  # type: ignore[attr-defined]
+        counts.write(now=True)
+        asked = {one["alias"]: one["asked"] for one in counted_answers(home)}
+        assert asked == {"flowers": 2, "flowers-boosted": 2}, "answers are counted, what was asked wrongly is not"
         assert "MOST_ROWS" not in client.get("/openapi.json").text and "Question" in client.get("/openapi.json").text

@@ -266,6 +266,19 @@ def test_a_provider_that_cannot_be_used(home: Path, text: str, said: str):
     assert said in str(refused.value)
 
 
+def test_a_broken_list_shuts_nobody_out_and_says_no_path(client: TestClient, home: Path):
+    Accounts(home).add("ben", "viewer", "correct horse battery staple")
+    begun = client.get("/sign-in/provider")
+    (home / CONFIG_FILE).write_text("issuer = ")
+    assert client.get("/sign-in", headers={"Accept": "text/html"}).status_code == 200
+    signed = client.post("/sign-in", data={"name": "ben", "password": "correct horse battery staple"})
+    assert signed.status_code == 303
+    back = urlsplit(at_provider(begun.headers["location"]))
+    for path in ("/sign-in/provider", f"/sign-in/back?{back.query}"):
+        answer = client.get(path, headers={"Accept": "text/html"})
+        assert answer.status_code == 400 and str(home.parent) not in answer.text
+
+
 def test_a_provider_that_does_not_answer(client: TestClient, home: Path):
     configure(home, "http://127.0.0.1:9")
     refused = client.get("/sign-in/provider")

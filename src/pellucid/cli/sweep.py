@@ -70,14 +70,17 @@ def sweep(arguments: argparse.Namespace, pipeline: Pipeline, settings: Mapping[s
 
 def _refuse_releases(pipeline: Pipeline, swept: list[str]) -> None:
     """A release is paid for each time what it releases is another: no sweep of a release, nor of what comes before one."""
+    from pellucid.pipeline.running import downstream
+
     for setting in swept:
         step = setting.partition(".")[0]
-        bound = pipeline.steps.get(step)
-        if bound is not None and (bound.kind == "release" or not bound.label.is_open):
+        after = [pipeline.steps[name] for name in downstream(pipeline, [step])]
+        if any(bound.kind == "release" or not bound.label.is_open for bound in after):
             raise UsageError(
-                f"{step} is on the private side: each value would be another release, paid from the account", where=f"--sweep {setting}",
+                f"{step} is a release or comes before one: each value would be another release, paid from the account",
+                where=f"--sweep {setting}",
                 fix="Simulate them on data that are not private (pl.privacy.simulate), or run the one that you choose",
-            )  # fmt: skip
+            )
 
 
 def _metrics(done: Any) -> dict[str, float]:

@@ -201,5 +201,5 @@ def _skops() -> Any:
     try:
         import skops.io
     except ImportError:
-        raise UsageError("skops is not installed here", fix='Install it: pip install "pellucid[sklearn]"') from None
+        raise UsageError("skops is not installed here", fix="Install it: pip install skops") from None
     return skops.io

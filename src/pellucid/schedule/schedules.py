@@ -37,7 +37,6 @@ MISSED = {
     "all": "every missed moment runs, oldest first",
     "skip": "a missed moment is noted and does not run",
 }
-STATES = ("due", "done", "failed", "missed")
 MOST_RETRIES = 10
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -74,7 +73,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Firing:
-    """One moment of a schedule. `state` is one of `STATES`; `run` the run it made, or ""; `said`: what came of it, in a line."""
+    """One moment of a schedule. `state` is due, done, failed or missed; `run` the run it made, or ""; `said` is what came of it."""
 
     schedule: str
     occasion: str

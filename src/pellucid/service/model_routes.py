@@ -57,20 +57,11 @@ def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
         """What the model behind an alias (or of that output's name) says: a recommender to `items`, an index to a `query`."""
         named = alias if alias in followed.current else _alias_of(followed, alias)
         served = need(followed, named, 404)
-        if served.engine is not None:
-            if asked.query is None:
-                raise HTTPException(422, "query: this is a search index, give words")
-            found = result_formats.as_json(served.engine.search(asked.query, asked.k), 0.0)["results"]
-            about = served.deployment
-            return {"results": found, "model": {"name": about.output, "version": about.version, "digest": about.digest}}
-        if served.model.kind in estimators.KINDS:
-            return _predicted(served, asked.rows)
-        if served.model.kind not in ALIASES["recommend"]:
-            fix = f"Fetch it: pellucid get {served.deployment.run} {served.deployment.output}"
-            raise HTTPException(409, f"a model of kind {served.model.kind:.40} is handed out and not asked here. {fix}")
-        if asked.items is None:
-            raise HTTPException(422, "items: this is a recommender, give a history")
-        return recommendations(followed, [str(item) for item in asked.items], asked.k, named)
+        if served.model.kind in ALIASES["recommend"]:
+            if asked.items is None:
+                raise HTTPException(422, "items: this is a recommender, give a history")
+            return recommendations(followed, [str(item) for item in asked.items], asked.k, named)
+        return followed.ask(named, lambda one: _answered(one, asked))
 
     @app.get("/models/recommend/browser", summary="The recommender for scoring in a browser")
     def for_browser(request: Request) -> Response:
@@ -90,7 +81,22 @@ def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
         return pages.package_file(served.deployment.package, path)
 
 
-def _predicted(served: Served, rows: list[Any] | None) -> dict[str, Any]:
+def _answered(served: Served, asked: Question) -> tuple[dict[str, Any], bool]:
+    """What an index or an estimator says, and whether that is nothing; 409 for a model that is asked nothing."""
+    about = served.deployment
+    model = {"name": about.output, "version": about.version, "digest": about.digest}
+    if served.engine is not None:
+        if asked.query is None:
+            raise HTTPException(422, "query: this is a search index, give words")
+        found = result_formats.as_json(served.engine.search(asked.query, asked.k), 0.0)["results"]
+        return {"results": found, "model": model}, not found
+    if served.model.kind not in estimators.KINDS:
+        fix = f"Fetch it: pellucid get {about.run} {about.output}"
+        raise HTTPException(409, f"a model of kind {served.model.kind:.40} is handed out and not asked here. {fix}")
+    return {"predictions": _predicted(served, asked.rows), "model": model}, False
+
+
+def _predicted(served: Served, rows: list[Any] | None) -> list[Any]:
     """What an estimator says to rows; 422 where they do not fit it."""
     if not rows:
         raise HTTPException(422, "rows: this is an estimator, give rows")
@@ -103,11 +109,9 @@ def _predicted(served: Served, rows: list[Any] | None) -> dict[str, Any]:
             raise HTTPException(422, f"rows: each has exactly the features {', '.join(features)}"[:500])
         rows = [[row[name] for name in features] for row in rows]
     try:
-        found = estimators.predict(served.model, rows, estimator=served.estimator).tolist()
+        return list(estimators.predict(served.model, rows, estimator=served.estimator).tolist())
     except (ValueError, TypeError) as error:
         raise HTTPException(422, f"rows: they do not fit the model: {str(error).splitlines()[0]:.200}") from None
-    about = served.deployment
-    return {"predictions": found, "model": {"name": about.output, "version": about.version, "digest": about.digest}}
 
 
 def _alias_of(followed: FollowedModels, output: str) -> str:

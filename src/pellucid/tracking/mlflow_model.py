@@ -13,7 +13,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pellucid import __version__
 from pellucid.errors import LabelError, UsageError
 from pellucid.models import KINDS, estimators
 from pellucid.pipeline.record import Record, path_of
@@ -91,7 +90,7 @@ def export(home: Path, wanted: str, folder: Path) -> ModelVersion:
             str(folder),
             python_model=str(code),
             artifacts={"model": str(held)},
-            pip_requirements=[f"pellucid=={__version__}"],
+            pip_requirements=[],
             metadata=about,
         )
     return model

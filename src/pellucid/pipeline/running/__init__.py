@@ -12,11 +12,11 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.pipeline.running.determinism_check import twice
     from pellucid.pipeline.running.dry_run import foresee
-    from pellucid.pipeline.running.execution import described, run
+    from pellucid.pipeline.running.execution import described, downstream, run
     from pellucid.pipeline.running.pipeline_file import load
     from pellucid.pipeline.running.plan import Plan
 
-__all__ = ["Plan", "described", "foresee", "load", "run", "twice"]
+__all__ = ["Plan", "described", "downstream", "foresee", "load", "run", "twice"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -25,6 +25,7 @@ __getattr__ = lazy_names(
         "dry_run": ("foresee",),
         "execution": (
             "described",
+            "downstream",
             "run",
         ),
         "pipeline_file": ("load",),

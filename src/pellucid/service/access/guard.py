@@ -23,7 +23,7 @@ from pellucid.service.access.accounts import SESSION_SECONDS, Accounts, WrongPas
 from pellucid.service.access.audit_log import AuditLog
 from pellucid.service.access.roles import ACCESS, Actor
 from pellucid.service.access.single_sign_on import SingleSignOn, provider_of
-from pellucid.service.page_templates import templates, wants_page
+from pellucid.service.page_templates import templates, wants_page, without_place
 
 COOKIE, PROVIDER_COOKIE = "pellucid_session", "pellucid_provider"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -84,7 +84,7 @@ def add(app: FastAPI, home: Path, *, loopback: bool) -> None:
             secret = app.state.accounts.sign_in_known(name, role)
         except UsageError as error:
             app.state.audit.add("", "refused by provider")
-            return _page(request, str(error), 400)
+            return _page(request, without_place(error), 400)
         app.state.audit.add(name, "signed in")
         # no redirect: one that began at another site would not send the cookie along
         response = HTMLResponse(templates().get_template("dashboard/signed-in.html").render(next=there))
@@ -193,7 +193,10 @@ def _page(request: Request, said: str, status: int, headers: dict[str, str] | No
     if not wants_page(request) and said:
         raise HTTPException(status, said, headers)
     there = bool(request.app.state.accounts.all())
-    provider = provider_of(request.app.state.accounts.home)
+    try:
+        provider = provider_of(request.app.state.accounts.home)
+    except UsageError:  # whoever follows its link is told; passwords work all the same
+        provider = None
     shown = {
         "said": said,
         "provider": urlsplit(provider.issuer).netloc if provider is not None else "",

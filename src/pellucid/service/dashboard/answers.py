@@ -21,8 +21,6 @@ from pellucid.pipeline.record import Record
 from pellucid.service.access import actor_of, form_token
 from pellucid.service.page_templates import templates, wants_page, without_place
 
-FORMATS = ("html", "json", "csv")
-
 
 def answer(
     request: Request, template: str, told: Mapping[str, Any], *, table: Sequence[Mapping[str, Any]] | None = None, **shown: Any

@@ -13,11 +13,9 @@ from pellucid.pipeline.record import (
     Artifact,
     ListedRun,
     Record,
-    RunQuery,
     RunTags,
     StepRecord,
     curves_of,
-    list_runs,
     metric_names,
     numbers_of,
     path_of,
@@ -140,7 +138,9 @@ def lineage(graph: Sequence[Mapping[str, Any]], output: str) -> dict[str, list[s
 def _reached(start: str, next_to: Mapping[str, set[str]], graph: Sequence[Mapping[str, Any]]) -> list[str]:
     seen, waiting = set[str](), [start]
     while waiting:
-        waiting += [one for one in next_to.get(waiting.pop(), ()) if one not in seen and not seen.add(one)]  # type: ignore[func-returns-value]
+        new = next_to.get(waiting.pop(), set()) - seen
+        seen |= new
+        waiting += new
     return [node["step"] for node in graph if node["step"] in seen]
 
 
@@ -256,21 +256,3 @@ def _number(value: Any) -> float | None:
         return float(value) if value is not None else None
     except (TypeError, ValueError):
         return None
-
-
-__all__ = [
-    "MOST_COMPARED",
-    "RunQuery",
-    "compared",
-    "comparison_charts",
-    "curve_names",
-    "drawing",
-    "find_output",
-    "lineage",
-    "list_runs",
-    "one_run",
-    "preview",
-    "step_told",
-    "usual_metrics",
-    "with_epsilon",
-]  # fmt: skip
