@@ -24,6 +24,7 @@ DETERMINISM = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "NUMEXPR_NUM_THREADS": "1",
+    "LOKY_MAX_CPU_COUNT": "1",
     "POLARS_MAX_THREADS": "1",
     "TZ": "UTC",
     "LC_ALL": "C.UTF-8",

@@ -128,11 +128,20 @@ def _alarm(seconds: float | None) -> Iterator[_Timed]:
 
 @contextlib.contextmanager
 def _single_threaded(threads: int) -> Iterator[None]:
-    """BLAS with the declared number of threads, as in a worker. Nothing to do while numpy is not loaded."""
-    if "numpy" not in sys.modules:
-        yield
-        return
-    from threadpoolctl import threadpool_limits
+    """BLAS and scikit-learn with the declared number of threads, as in a worker. BLAS has none to set while numpy is not loaded."""
+    name = "LOKY_MAX_CPU_COUNT"  # else scikit-learn counts the cores by starting `lscpu`, which a step may not, and warns
+    before = os.environ.get(name)
+    os.environ[name] = str(threads)
+    try:
+        if "numpy" not in sys.modules:
+            yield
+            return
+        from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(threads):
-        yield
+        with threadpool_limits(threads):
+            yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before

@@ -165,7 +165,8 @@ def work(pipeline: Pipeline | LoadingInWorker, modules: list[str], texts: dict[s
 def _allow_threads(threads: int) -> None:
     from threadpoolctl import threadpool_limits
 
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), str(threads)))
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "LOKY_MAX_CPU_COUNT")
+    os.environ.update(dict.fromkeys(names, str(threads)))
     threadpool_limits(threads)
 
 
