@@ -74,7 +74,7 @@ def nothing_lost(desk: Desk, found: dict[str, Any] | None = None) -> None:
     assert (account["spent_epsilon"], account["left_epsilon"]) == (1.0, 1.0)
 
 
-@pytest.mark.quick(8)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("case", CASES)
 def test_bad_input_gets_one_line_and_nothing_is_lost(bench: Desk, case: str) -> None:
     this, by_that, words, code, named = CASES[case]

@@ -412,6 +412,7 @@ USAGE = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(10)
 @pytest.mark.parametrize("case", USAGE)
 def test_bad_usage_gets_one_line_and_exit_code_two(worked: Worked, case: str) -> None:
     desk, _, _ = worked

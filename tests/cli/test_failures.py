@@ -62,7 +62,7 @@ pipeline = pl.Pipeline("private", [visits, secret])
 MODES = ["raise", "ours", "name", "exit", "note", "cause", "descriptor", "native"]
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("mode", MODES)
 def test_what_a_private_step_says_is_for_its_steward_only(desk: Desk, mode: str) -> None:
     desk.write("private.py", PRIVATE)

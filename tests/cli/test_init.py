@@ -27,6 +27,7 @@ def desk(tmp_path: Path) -> Desk:
     return desk
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     ("words", "file"),
     [

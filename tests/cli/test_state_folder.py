@@ -139,6 +139,8 @@ def test_publish_last_after_a_run_elsewhere_is_that_run(tmp_path: Path) -> None:
     assert here("why", "model").err.startswith(f"run {done['run']} of small")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_step_that_the_last_run_has_not_is_found_in_the_run_before(desk: Desk) -> None:
     first = desk.run()
     desk.run("--only", "areas")
@@ -161,6 +163,8 @@ def test_the_log_of_a_reused_step_is_that_of_the_run_that_made_its_result(desk: 
     assert first["run"] in shown.err
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_an_account_for_the_same_data_in_another_folder_is_said_before_a_spend(tmp_path: Path) -> None:
     one, two = laid(tmp_path / "one"), laid(tmp_path / "two")
     two = Desk(two.folder, {"PELLUCID_KEYS": one.environment["PELLUCID_KEYS"]})

@@ -456,6 +456,8 @@ def test_the_pages_fit_a_phone_and_ask_nothing_of_the_network(chromium: Any, des
 CENSUS = "age;sex;income\n" + "".join(f"{20 + at % 50};{'mf'[at % 2]};{['low', 'high'][at % 3 == 0]}\n" for at in range(900))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_table_without_a_column_of_people_is_released_row_by_row(tmp_path: Path) -> None:
     """With a reader's option, an epsilon, and what follows from them, up to the package."""
     desk = at(tmp_path)
@@ -496,6 +498,8 @@ def test_roles_are_corrected_in_a_file_and_the_release_follows(begun: Desk) -> N
     assert stat.S_IMODE(roles.stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_another_unit_must_be_said_in_the_pipeline_too(begun: Desk) -> None:
     begun("steward", "inventory", "--set", "area=unit", "--set", "age=item")
     assert 'unit="visitor_id"' in (begun.folder / "steward/steward.py").read_text()
@@ -513,6 +517,7 @@ def test_a_pipeline_changed_by_hand_stays(begun: Desk) -> None:
     assert pipeline.read_text() == before
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -594,6 +599,8 @@ def test_the_path_ends_in_a_useful_release_or_in_a_refusal_that_says_what_would_
         assert "can be expected to name" not in desk("steward", "protect").out
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_declared_numbers_are_enough_and_no_row_is_read_for_the_check(tmp_path: Path) -> None:
     desk = at(tmp_path)
     desk.write("rows.csv", log(400, 50, 5))

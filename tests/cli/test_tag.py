@@ -29,6 +29,7 @@ def test_what_a_run_is_called_is_in_no_key(desk: Desk) -> None:
     assert {step["action"] for step in again["steps"].values()} == {"reused"}
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -49,6 +50,8 @@ def test_what_cannot_be_a_name_is_one_line(desk: Desk, words: list[str], said: s
     assert desk("runs", "--json").json == before
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_runs_are_listed_by_a_metric_a_pipeline_or_a_state(desk: Desk) -> None:
     for much in ("1", "1000", "30"):
         desk.run("--set", f"model.regularization={much}")

@@ -191,6 +191,8 @@ def test_collecting_is_refused_while_a_run_is_under_way(desk: Desk) -> None:
     assert desk("gc", "--keep", "0").code == 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_run_that_starts_while_files_are_collected_waits_for_that(desk: Desk) -> None:
     """What it is about to reuse must not go between its look into the record and its use."""
     first = desk.run()

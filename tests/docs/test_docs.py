@@ -24,6 +24,8 @@ BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SLOW = {
     f"docs/{name}.md"
     for name in (
+        "dashboard",
+        "synthetic",
         "verifier",
         "packages",
         "steward",

@@ -106,6 +106,8 @@ def test_estimates_by_hand():
             off_policy(*bad)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @given(st.integers(0, 10**6))
 @settings(max_examples=10, deadline=None)
 def test_every_estimate_finds_the_truth_of_a_world_that_is_known(seed):
@@ -120,6 +122,7 @@ def test_every_estimate_finds_the_truth_of_a_world_that_is_known(seed):
         assert abs(value - wanted @ worth) < 5 * (high - low) / 3.92
 
 
+@pytest.mark.quick(1)
 @pytest.mark.skipif(not BANDITS.exists(), reason="the bandit logs are not here: ../shared/data")
 @pytest.mark.parametrize("campaign", ["all", "men", "women"])
 def test_real_logs_tell_of_the_other_policy(campaign):

@@ -85,6 +85,8 @@ def test_nothing_is_overwritten(home: Path, backup: Path, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_backups_taken_while_accounts_are_written_hold_all_that_was_acknowledged(tmp_path: Path) -> None:
     home, stop, done = tmp_path / "busy", threading.Event(), []
     ledger = Ledger(home)

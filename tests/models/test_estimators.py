@@ -88,6 +88,7 @@ def making(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return held
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_kept_predicts_as_it_did(making: dict[str, Any], tmp_path: Path, name: str):
     estimator = making["made"](name)
@@ -216,7 +217,9 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("confined", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("confined", [False, True])
 def test_a_pipeline_trains_them_and_reads_them_back(flowers: Path, confined: bool):
     done = run(load(flowers / "flowers.py"), home=flowers / f".pellucid-{confined}", confined=confined, jobs=2)
     assert done["quality"]["forest"] > 0.95 and done["quality"]["boosted"] > 0.9

@@ -140,6 +140,8 @@ def test_als_solves_its_own_equations():
     assert np.allclose(scores(model, row)[0], known @ person)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_same_bytes_in_fresh_processes_with_other_hash_seeds(tmp_path):
     program = """
 import sys, pathlib, pyarrow as pa

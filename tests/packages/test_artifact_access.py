@@ -75,6 +75,7 @@ def test_what_is_not_open_is_for_its_steward(place: Path) -> None:
     assert "withheld" in shown
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("name", ["package", "package.zip"])
 def test_artifacts_of_packages_are_loaded(place: Path, name: str) -> None:
     assert pl.load(place / name, "size") == {"rows": 3}

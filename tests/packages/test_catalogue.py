@@ -351,6 +351,8 @@ def test_nothing_but_a_catalogue_is_written_over(published: Path, tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_what_is_new_gets_the_date_of_the_build_and_the_rest_keeps_its_own(
     published: Path, hostile: Path, tmp_path: Path
 ) -> None:
@@ -453,6 +455,8 @@ def endless(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> tuple[Path,
     return folder / "package", folder / "site"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_words_without_an_end_do_not_make_a_page_wider_than_a_phone(chromium: Any, endless: tuple[Path, Path]) -> None:
     package, site = endless
     phone = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}

@@ -89,6 +89,8 @@ def test_a_plain_project_is_re_runnable_in_one_command(project: Path, tmp_path: 
     assert parted is not None and (parted.step, parted.output) == ("script", "metrics_json")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_under_a_tolerance_numbers_are_kept_as_values_where_nothing_is_lost(project: Path, tmp_path: Path) -> None:
     made = adopt(project / "train.py", tmp_path / "adopted", about=ABOUT, arguments=["--fast"], tolerance=1e-9)
     assert made.values == ("metrics_json", "out_predictions_csv")
@@ -184,6 +186,8 @@ def build_on(package: Path, folder: Path, text: str = SECOND, artifact: str = "c
     return folder / "package"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_package_cites_what_it_builds_on_and_the_chain_is_followed(published: Path, tmp_path: Path) -> None:
     second = build_on(published, tmp_path / "second")
     third = build_on(second, tmp_path / "third", THIRD, "total")

@@ -111,7 +111,7 @@ def adopted(folder: Path, script: str, to: Path, arguments: list[str]) -> tuple[
     return given.pop("stdout"), given
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("kind", SCRIPTS)
 def test_a_package_holds_what_the_script_does_or_says_why_not(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text, refusal = SCRIPTS[kind]
@@ -135,7 +135,7 @@ def test_a_package_holds_what_the_script_does_or_says_why_not(kind: str, tmp_pat
     assert found == alone(tmp_path / "theirs", "s.py", arguments)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("kind", CELLS)
 def test_what_the_cells_of_a_notebook_show_is_an_output(kind: str, tmp_path: Path) -> None:
     cells, says, refusal = CELLS[kind]
@@ -158,6 +158,8 @@ def test_what_the_cells_of_a_notebook_show_is_an_output(kind: str, tmp_path: Pat
         assert "<table" in page
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_script_in_a_folder_of_its_own_runs_from_the_root(tmp_path: Path) -> None:
     """As people run it: `python src/main.py` where data/ is."""
     scene(tmp_path)

@@ -33,6 +33,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "project"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_no_name_of_a_file_gets_in_the_way_of_the_pipeline(folder: Path, tmp_path: Path) -> None:
     taken = [
         "class",
@@ -74,6 +76,8 @@ def test_two_names_are_never_one_and_every_name_can_be_one() -> None:
     assert not {"a_csv_2", "pl", "if"} & set(named.values())
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_no_text_of_people_becomes_code(folder: Path, tmp_path: Path) -> None:
     evil = '"""\n__import__("pathlib").Path(__file__).with_name("hit").touch()\n"""\\'
     name = 'a"""+open("hit","w")+""".py'

@@ -63,6 +63,8 @@ for _top in (_above(os.path.abspath(__file__)), _above(os.environ.get("PELLUCID_
 """
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 @needs_confinement
 def test_code_that_looks_for_the_answer_does_not_find_it(package: Path, tmp_path: Path) -> None:
     forge(package)
@@ -276,6 +278,8 @@ def test_a_file_that_unpacks_to_40_gb_is_refused_in_2(package: Path) -> None:
     assert peak < 2.3 * (1 << 30)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_file_that_unpacks_to_40_gb_ends_a_comparison_in_words(package: Path) -> None:
     path = package / "artifacts" / "counts.parquet"
     bomb(path)

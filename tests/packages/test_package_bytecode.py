@@ -51,6 +51,8 @@ json.dump(found, open(os.path.join(os.environ["HOME"], "found.json"), "w"))
 """
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_compiling_sees_the_environment_and_nothing_else(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "work"
     place.mkdir()

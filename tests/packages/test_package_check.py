@@ -155,6 +155,7 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(22)
 @pytest.mark.parametrize("case", SPOILED)
 def test_a_spoiled_package_is_refused(case: str, package: Path) -> None:
     spoil, said = SPOILED[case]

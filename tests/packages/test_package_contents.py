@@ -149,6 +149,8 @@ def test_what_is_no_longer_what_ran_is_refused(tmp_path: Path, keys: Path) -> No
     assert not stored.exists()  # out of the way, so that the next run makes it anew
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_partial_run_is_published_as_far_as_it_went(tmp_path: Path, keys: Path) -> None:
     shop = own_shop(tmp_path, keys)
     publish(shop.home, shop.run, tmp_path / "out")

@@ -223,7 +223,7 @@ LIES: dict[str, Callable[[Path], None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("what", LIES, ids=lambda what: what.replace(" ", "-"))
 def test_no_lie_gets_better_than_different(what: str, package: Path) -> None:
     LIES[what](package)

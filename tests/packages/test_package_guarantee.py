@@ -102,6 +102,7 @@ def test_a_release_that_keeps_its_guarantee_back_is_refused(package: Path) -> No
         whole_package(package)
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("relation", ["add-remove", "replace"])
 @pytest.mark.parametrize("epsilon", [0.05, 1.0, 8.0])
 def test_what_every_mechanism_promises_is_accepted_and_half_of_it_refused(relation: str, epsilon: float, tmp_path: Path) -> None:

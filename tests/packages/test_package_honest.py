@@ -99,6 +99,8 @@ def test_a_package_is_named_by_any_path_that_leads_to_it(tmp_path: Path) -> None
     assert "p, run" in pellucid(odd / "elsewhere", "check", "../pk") and (odd / "elsewhere/site/index.html").is_file()
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_what_the_pipeline_file_reads_while_it_loads_comes_along(tmp_path: Path) -> None:
     files = {"config.json": '{"scale": 2.5}', "queries/top [1].sql": "SELECT 1", "settings.py": "LIMIT = 3\n"}
     package = published(tmp_path, READS, **files)
@@ -113,6 +115,7 @@ NOT_THERE = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("where", NOT_THERE)
 def test_a_pipeline_that_loads_only_here_is_not_published(where: str, tmp_path: Path) -> None:
     name, place = NOT_THERE[where]
@@ -167,6 +170,7 @@ TYPED = {
 }
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("where", TYPED)
 def test_a_private_value_that_somebody_typed_is_found_before_it_is_published(where: str, tmp_path: Path) -> None:
     """The file and the column are named, the value is not."""

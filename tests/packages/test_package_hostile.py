@@ -163,6 +163,8 @@ def test_a_hostile_zip_is_refused_and_writes_nothing_outside(case: str, tmp_path
     assert "\n" not in str(caught.value) and "\x1b" not in str(caught.value)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_bomb_does_not_fill_the_memory(tmp_path: Path) -> None:
     bomb(tmp_path / "b.zip")
     program = (

@@ -164,7 +164,7 @@ FALSE: dict[str, object] = {
 }  # fmt: skip
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("part", [name for name in FALSE if name != "origins"])
 def test_an_origin_is_what_its_package_says_and_nothing_else(part: str, package: Path) -> None:
     """Whoever cites a package cannot give it another title, people, licence, guarantee, day or signer."""

@@ -161,6 +161,7 @@ def test_hostile_code_reads_reaches_and_leaves_behind_nothing(handicap: str, tmp
         assert told["files"] == f"a file tree of its own, landlock {landlock.abi()}; its processes: ended with it"
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("ends", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("handicap", HANDICAPS)
 def test_ending_the_verifier_ends_what_it_runs(handicap: str, ends: signal.Signals, tmp_path: Path) -> None:
@@ -196,6 +197,7 @@ GREEDY = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("greed", GREEDY)
 def test_what_a_re_run_may_use_is_bounded(greed: str, tmp_path: Path) -> None:
     program, said = GREEDY[greed]

@@ -95,6 +95,8 @@ def test_a_changed_number_is_found_at_the_step_that_gives_it(package: Path) -> N
     assert parted["detail"].startswith("metric 'top_1': 0.9")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_changed_release_is_found_by_its_digest(package: Path) -> None:
     change_count(package)
     restate(package, "counts", digest=False)
@@ -114,6 +116,8 @@ def test_a_changed_release_with_a_changed_digest_is_found_by_what_was_made_of_it
     assert "element 'power=1.0': column 'count'" in parted.detail
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_changed_code_is_found_at_the_first_step_that_uses_it(package: Path) -> None:
     rewrite(package / "code" / "shop_lib" / "weights.py", "count**power / total for", "count**power / total * (1 + 1e-15) for")
     fixity.write(package)
@@ -171,6 +175,8 @@ def test_a_step_that_fails_is_named(package: Path) -> None:
     assert "\x1b" not in str(verdict)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_code_that_does_not_load_says_why(package: Path) -> None:
     rewrite(package / "code" / "shop.py", "import pellucid as pl\n", "import pellucid as pl\nimport not_there\n")
     fixity.write(package)
@@ -179,6 +185,8 @@ def test_code_that_does_not_load_says_why(package: Path) -> None:
     assert "ModuleNotFoundError" in str(verdict.reason)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_wrong_hash_in_the_lock_installs_nothing(package: Path) -> None:
     lock = package / "environment" / "requirements.lock"
     lock.write_text(re.sub(r"sha256:[0-9a-f]{8}", "sha256:00000000", lock.read_text()))

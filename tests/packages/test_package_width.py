@@ -54,7 +54,7 @@ def refuse_long(text: str) -> None:
         assert len(line) <= 80 or " " not in line.strip() or line.startswith("  pellucid "), line
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(
     "words",
     ["check package", "publish last again --home home", "import package counts --to somewhere/else/where/nobody/looks",

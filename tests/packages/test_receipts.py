@@ -240,6 +240,7 @@ HOSTILE: dict[str, tuple[Spoil, str]] = {
 }
 
 
+@pytest.mark.quick(12)
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_is_wrong_with_a_receipt_is_named(name: str, published: Path, tmp_path: Path) -> None:
     spoil, reason = HOSTILE[name]

@@ -56,6 +56,7 @@ def test_a_package_arrives_whole_as_a_draft(service: str, published: Path, repos
     assert done.notes[-1].endswith("not tried against the real service: look at the draft")
 
 
+@pytest.mark.quick(1)
 def test_it_is_published_when_that_is_asked_for(service: str, published: Path, repository: Repository) -> None:
     done = put(service, published, repository, publish=True)
     assert done.published
@@ -121,6 +122,7 @@ def test_after_a_break_the_error_says_how_to_go_on(service: str, published: Path
     assert (done.id, done.sent, len(repository.drafts)) == (draft[1], True, 1)
 
 
+@pytest.mark.quick(1)
 def test_other_bytes_than_were_sent_are_found_out_and_not_published(
     service: str, published: Path, repository: Repository
 ) -> None:
@@ -143,6 +145,7 @@ def test_a_package_that_is_not_whole_is_not_sent(service: str, package: Path, re
     assert repository.requests == []
 
 
+@pytest.mark.quick(1)
 def test_the_token_goes_to_nobody_else_and_into_no_message(service: str, published: Path, repository: Repository) -> None:
     with pytest.raises(UploadError) as caught:
         put(service, published, repository, token=f"{TOKEN}-of-another")
@@ -213,6 +216,7 @@ def test_the_command_reads_the_token_from_the_environment_and_says_what_was_not_
         put("figshare", published, repository)
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("status", [0, 500])
 @pytest.mark.parametrize("service", ["zenodo", "invenio"])
 def test_where_a_draft_may_have_been_made_no_second_one_is(

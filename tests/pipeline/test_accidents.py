@@ -112,7 +112,7 @@ def clean(project) -> None:
     assert [cell for cell in CELLS if cell in found] == []
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("does", DOES, ids=lambda does: does.replace(" ", "-"))
 def test_whatever_a_private_step_does_with_a_row_it_is_not_shown(project, does: str) -> None:
     body, goes_through = DOES[does]
@@ -123,7 +123,7 @@ def test_whatever_a_private_step_does_with_a_row_it_is_not_shown(project, does: 
     clean(project)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("left", LEFT, ids=lambda left: left.replace(" ", "-"))
 def test_what_a_private_step_leaves_lying_about_no_open_step_finds(project, left: str) -> None:
     keep, look = LEFT[left]

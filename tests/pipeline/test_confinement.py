@@ -292,7 +292,7 @@ RAISES = {
 }
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("raised", RAISES, ids=lambda name: name.replace(" ", "-"))
 def test_what_a_private_step_says_is_for_its_steward_only(project, raised):
     project.write(pipeline=PRIVATE % RAISES[raised], rows_csv=f"name,n\n{SECRET},1\n")

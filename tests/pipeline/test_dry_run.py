@@ -33,6 +33,7 @@ WRONG = {
 }
 
 
+@pytest.mark.quick(3)
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_with_a_source_is_found_and_nothing_runs(case: str, project: Project) -> None:
     label, more, said, there = WRONG[case]

@@ -40,6 +40,7 @@ def with_bad(text: str, *bad: int) -> str:
     return f"\n    BAD = {bad!r}\n{text}"
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("jobs", ["1", "3"])
 def test_the_other_branches_go_on_and_are_not_run_again(project: Project, jobs: str) -> None:
     project.write(pipeline=with_bad(OPEN, 2, 4))
@@ -57,6 +58,8 @@ def test_the_other_branches_go_on_and_are_not_run_again(project: Project, jobs: 
     assert again["steps"]["total"]["metrics"] == {"total": 10}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_branch_that_failed_runs_again_and_no_other(project: Project) -> None:
     """A file that is there the second time is no part of a key."""
     marker = project.folder / "there.txt"
@@ -120,6 +123,7 @@ def test_what_a_private_step_writes_is_not_said(project: Project) -> None:
     assert "secret" not in done.err + project.pellucid("show").out
 
 
+@pytest.mark.quick(2)
 @pytest.mark.parametrize(
     ("name", "said"),
     [

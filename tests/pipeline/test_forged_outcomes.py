@@ -110,7 +110,7 @@ def _try(scene, body: str, source: str = 'pl.source("rows.csv", label="open")') 
     return done.json["steps"]["stolen"]
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(2)
 @pytest.mark.parametrize("how", REFUSED, ids=lambda how: how.replace(" ", "-"))
 def test_a_forged_outcome_is_refused_and_nothing_is_moved_or_read(scene, how: str) -> None:
     body, said = REFUSED[how]
@@ -140,7 +140,7 @@ def test_what_a_worker_says_of_its_confinement_time_and_log_is_not_taken(scene) 
     assert "nothing held it" not in json.dumps(shown) and "made up" not in json.dumps(shown)
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("field", ["type", "text", "trace", "public", "path"])
 def test_a_failure_that_is_made_up_tells_nothing_of_private_rows(scene, field: str) -> None:
     """Whatever a step on private data says of its failure, the public line is one of the fixed sentences."""
@@ -158,6 +158,8 @@ def test_a_failure_that_is_made_up_tells_nothing_of_private_rows(scene, field: s
         assert "Zebulon" not in done.out + done.err, command
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_file_that_is_swapped_while_it_is_taken_gives_what_was_hashed(scene) -> None:
     """A daemon that swaps the result for a link to a private object, again and again: never is that object the result."""
     body = (

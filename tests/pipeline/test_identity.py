@@ -99,6 +99,7 @@ REFUSED = {
 }  # fmt: skip
 
 
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("how", REFUSED, ids=lambda how: how.replace(" ", "-"))
 def test_what_is_not_pellucid_s_own_lowers_no_label(project, how: str) -> None:
     text, said = REFUSED[how]

@@ -57,6 +57,7 @@ def told(tmp_path_factory):
     return project, secrets - public, [*COMMANDS]
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("at", range(len(COMMANDS)), ids=lambda at: "-".join(COMMANDS[at]))
 def test_a_command_shows_nothing_that_confirms_a_guess(told, at: int) -> None:
     project, secrets, commands = told

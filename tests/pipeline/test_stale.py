@@ -224,7 +224,7 @@ def base(tmp_path_factory, server):
     return edited, before
 
 
-@pytest.mark.quick(10)
+@pytest.mark.quick(4)
 @pytest.mark.parametrize("edit", EDITS, ids=str)
 def test_an_edit_runs_what_it_concerns(base, tmp_path, edit):
     edited, before = base
@@ -236,7 +236,7 @@ def test_an_edit_runs_what_it_concerns(base, tmp_path, edit):
         assert set(found["ran"]) <= set(edit.steps) | set(edit.also)
 
 
-@pytest.mark.quick(3)
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("edit", NOT_EDITS, ids=str)
 def test_what_is_no_edit_runs_nothing(base, tmp_path, edit):
     edited, _ = base

@@ -35,6 +35,8 @@ def seeded(seed: int) -> pl.Metrics:
     assert all(steps[name]["detail"].startswith(f"{name}: ") for name in BODIES), "it says which output differs"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_per_unit_step_that_keeps_state_between_people_is_found(project):
     project.write(
         rows_csv="user,n\n" + "".join(f"{user},{user}\n" for user in range(5)),

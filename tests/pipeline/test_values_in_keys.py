@@ -143,6 +143,7 @@ OPAQUE = {
 }
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("held", OPAQUE)
 def test_a_global_without_content_is_refused(tmp_path: Path, held: str) -> None:
     top, use, kind = OPAQUE[held]

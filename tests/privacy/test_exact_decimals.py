@@ -51,6 +51,8 @@ def test_no_setting_of_decimals_changes_the_private_side(name: str) -> None:
         assert computed() == expected
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_pipeline_file_that_sets_decimals_pays_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("user,amount\n" + "".join(f"u{n},1\n" for n in range(200)))
     (tmp_path / "p.py").write_text(

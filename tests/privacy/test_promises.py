@@ -110,6 +110,7 @@ def test_means_keep_what_they_declare(mechanism: Mean, relation: str, epsilon: f
     assert math.fsum(known["delta_parts"].values()) <= delta
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("relation", RELATIONS)
 @pytest.mark.parametrize(("epsilon", "delta"), BUDGETS)
 @given(

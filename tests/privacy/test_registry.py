@@ -51,7 +51,7 @@ def test_one_day_of_a_person_moves_no_more_than_the_guarantee_says(name: str, at
     assert every.day_breaches(every.CASES[name][at], tmp_path) == []
 
 
-@pytest.mark.quick(2)
+@pytest.mark.quick(1)
 @cases()
 def test_no_event_refutes_the_guarantee_in_4000_draws(name: str, at: int, tmp_path: Path) -> None:
     assert not every.refuted(every.CASES[name][at], tmp_path, 4_000)

@@ -200,6 +200,8 @@ def test_rules_that_are_none_let_nothing_through(home: Path, text: str, said: st
     assert said in str(refused.value)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_number_stays_when_its_run_is_collected(tmp_path: Path):
     (tmp_path / "toy.py").write_text(PIPELINE)
     (tmp_path / "rows.csv").write_text("a\n1\n")

@@ -57,6 +57,7 @@ def moments(first: float, count: int) -> list[str]:
     return [iso(first - first % HOUR + HOUR * at) for at in range(1, count + 1)]
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("missed", ["latest", "all", "skip"])
 def test_every_moment_has_one_row_and_the_policy_says_which_run(place: Path, missed: str):
     schedules = hourly(place, missed=missed)
@@ -135,6 +136,8 @@ def test_a_failing_run_is_tried_again_after_pauses_and_then_noted(place: Path):
     assert [one.state for one in run_due(schedules.home, lambda: now + HOUR)] == ["done"], "the next moment is a new one"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_spent_budget_pauses_the_schedule(place: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PELLUCID_KEYS", str(place / "keys"))
     (place / "release.py").write_text("""
@@ -156,6 +159,8 @@ pipeline = pl.Pipeline("release", [rows, count])
     assert run_due(schedules.home, lambda: BEGIN + 35 * 86_400) == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_package_is_verified_again(place: Path):
     about = (
         'about=pl.About(title="Rows", description="Counted.", creators=("Doe, Jane",), licence="CC0-1.0", data_licence="CC0-1.0")'

@@ -60,6 +60,8 @@ def test_readers_who_open_by_place_alone_say_nothing_in_the_mean(ranker: Ranker,
         assert np.abs(looked @ found / looked.sum()).max() < 1e-5
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_statements_vary_alike_in_every_coordinate(ranker: Ranker, model: Model) -> None:
     """On some of the open pseudo-queries that the whitening is fitted on."""
     ranking, total, places = FeedbackRanking(model, ranker.index), 0.0, (1 / np.arange(1, 11))[:, None]

@@ -62,6 +62,8 @@ def test_contributions_add_up_but_for_what_all_documents_share(method: str, tmp_
     assert np.ptp(rest) < 1e-9
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_same_bytes_in_fresh_processes_with_other_hash_seeds(tmp_path: Path) -> None:
     program = f"""
 import sys, pathlib

@@ -112,6 +112,8 @@ def paths_of(home: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_on_a_shared_machine_one_may_ask_for_a_sign_in(home: Path):
     started = start(home, "--sign-in")
     try:
@@ -292,6 +294,8 @@ def test_signing_in_leads_nowhere_else(home: Path, address: str):
         assert signed.status_code == 303 and signed.headers["location"] == "/"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_wrong_passwords_slow_down(home: Path):
     accounts = Accounts(home)
     assert [accounts._failed("x") for _ in range(13)] == [0.0] * 5 + [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]

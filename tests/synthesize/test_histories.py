@@ -110,6 +110,8 @@ def test_any_wish_gives_a_population(count: int, seed: int) -> None:
         assert np.abs(portion.mean(axis=0) - shares)[shares < 0.5].max(initial=0) < 0.1
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_same_people_in_fresh_processes(tmp_path: Path, visits: pa.Table) -> None:
     matrix, sizes = exact(histories(visits), True)
     csv.write_csv(matrix, tmp_path / "matrix.csv")
@@ -139,6 +141,8 @@ def copied(rows: dict[Any, tuple[int, ...]], real: list[tuple[int, ...]]) -> flo
     return sum(one in known for one in long) / max(1, len(long))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_no_row_is_a_real_one_more_often_than_chance_has_it(visits: pa.Table) -> None:
     """Made from one half of the people, the rows equal histories of that half as often as those of the other; a copy does not."""
     held = histories(visits)

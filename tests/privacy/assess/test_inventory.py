@@ -86,6 +86,8 @@ def test_patterns_find_what_they_should_and_leave_the_rest() -> None:
     assert {kind: n for kind, n in found.items() if n} == {}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_presidio_counts_offline(monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder) -> None:
     pytest.importorskip("presidio_analyzer")
 

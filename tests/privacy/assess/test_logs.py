@@ -51,6 +51,8 @@ def test_uniqueness_given_one_or_two_items_is_exact(people: dict[int, set[str]],
     assert uniqueness(log_of(people), "who", "what", m=m).value == pytest.approx(sum(shares) / len(shares))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_the_sampled_figure_agrees_with_the_exact_one(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """msweb, two known areas: counted, then drawn; the exact value lies in a wider interval of the draws."""
     path = data / "msweb" / "visits.csv"

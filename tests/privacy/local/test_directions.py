@@ -75,6 +75,7 @@ def test_masses_add_up_and_their_ratio_is_the_declared_epsilon(size: int, epsilo
     assert chosen.epsilon <= epsilon < chosen.epsilon + 1e-9
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize(("size", "epsilon"), [(3, 0.5), (5, 2.0), (7, 1.0)])
 def test_the_exact_distribution_of_reports_keeps_epsilon(size: int, epsilon: float) -> None:
     chosen = Directions(size, epsilon)
@@ -83,6 +84,7 @@ def test_the_exact_distribution_of_reports_keeps_epsilon(size: int, epsilon: flo
     assert ratio_breaches(found, chosen.epsilon) == []
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("epsilon", EPSILONS)
 def test_the_mean_is_not_bent(size: int, epsilon: float) -> None:
@@ -100,6 +102,8 @@ def test_the_table_is_a_tight_frame_whose_directions_stand_apart(size: int) -> N
     assert len({tuple(row) for row in np.column_stack(turns(size)).tolist()}) >= {3: 40, 4: 150}.get(size, 200)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_error_bars_are_those_of_the_reports() -> None:
     chosen = Directions(5, 1.0)
     vectors = np.where(np.arange(4000)[:, None] % 2, some(5, 1), 0.0)  # half have something to say
@@ -199,6 +203,8 @@ def test_what_there_is_no_table_for_is_refused(size: Any, epsilon: float) -> Non
 # Planted bugs: each is caught by a check that passes on the real code.
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_planted_more_epsilon_than_declared() -> None:
     declared, planted = Directions(4, 1.0), Directions(4, 1.0)
     planted.__dict__["masses"] = module.masses(planted.nearest, module.exponential(1.1))
@@ -206,6 +212,8 @@ def test_planted_more_epsilon_than_declared() -> None:
     assert ratio_breaches(distributions(planted), declared.epsilon)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_planted_silence_that_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client without clicks that sends only far codes: it says that it did not click."""
     chosen = Directions(4, 1.0)
@@ -221,6 +229,8 @@ def test_planted_silence_that_can_be_told(monkeypatch: pytest.MonkeyPatch) -> No
     assert ratio_breaches(distributions(chosen), chosen.epsilon)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_planted_other_codes_counted_without_the_near_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = Directions(4, 1.0)
     real = module.respond

@@ -56,6 +56,7 @@ def test_the_audit_passes_the_mean_and_refutes_a_doubled_epsilon() -> None:
     assert audit_breach(ends(2.0), (0, 1), 1.0, 60_000, 5) > 0
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 2.0, 4.0])
 def test_the_mean_rating_of_movielens_is_found_within_its_error(epsilon: float) -> None:
     ratings = np.array([float(row["rating"]) for row in rows("ml-latest-small", "ratings.csv")])

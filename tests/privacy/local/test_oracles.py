@@ -45,6 +45,7 @@ def exact_breaches(name: str, perturb: Any, size: int, epsilon: float, epsilon_a
     return ratio_breaches(unary_distributions(perturb, size), epsilon)
 
 
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 4.0])
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "rappor"])
 def test_no_report_tells_two_values_apart_by_more_than_declared(name: str, epsilon: float) -> None:
@@ -53,6 +54,7 @@ def test_no_report_tells_two_values_apart_by_more_than_declared(name: str, epsil
     assert exact_breaches(name, chosen.perturb, 5, chosen.epsilon, epsilon) == []
 
 
+@pytest.mark.quick(1)
 @pytest.mark.parametrize("epsilon", [0.5, 1.0, 4.0])
 def test_the_kept_response_of_rappor_bounds_all_its_reports(epsilon: float) -> None:
     chosen = Rappor(4, epsilon)
@@ -136,6 +138,7 @@ def test_variance_is_that_of_theory_over_10_values(name: str, epsilon: float) ->
     assert 0.9 < ratio_to_theory(name, 10, epsilon, 600, 1000) < 1.1
 
 
+@pytest.mark.quick(8)
 @pytest.mark.parametrize("epsilon", EPSILONS)
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "subset"])
 def test_variance_is_that_of_theory_over_1000_values(name: str, epsilon: float) -> None:
