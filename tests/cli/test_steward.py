@@ -78,6 +78,7 @@ pipeline = pl.Pipeline(
         pl.release(p.top_k("area", public_keys=AREAS, k=3), of=visits, epsilon=0.5, delta=0.0, name="top"),
         pl.release(p.pairs("area", max_contributions=4), of=visits, epsilon=0.5, delta=1e-6, name="pairs"),
         pl.release(p.clicks("query", "place", 3, 3), of=asked, epsilon=0.5, delta=1e-6, name="clicks"),
+        pl.release(p.marginals({"areas": p.bins(0, 10, 5), "few": p.bins(0, 2, 2)}), of=people, epsilon=0.5, delta=1e-6, name="tables"),
         pl.release(p.mean(["areas"], 0, 10), of=people, epsilon=0.5, delta=1e-6, name="mean"),
         pl.release(p.sum(["areas"], 0, 10), of=people, epsilon=0.5, delta=1e-6, name="total"),
         pl.release(p.quantiles("areas", 0, 10, steps=10), of=people, epsilon=0.5, delta=0.0, name="quantiles"),

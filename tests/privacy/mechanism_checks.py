@@ -145,6 +145,15 @@ def of_quantiles(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[A
     return {(part, at): int(v) for part in mechanism.parts for at, v in enumerate(scores(counts, part))}
 
 
+def of_marginals(mechanism: Any, path: Path, unit: Any, scratch: Path) -> dict[Any, int]:
+    """All that is always measured, and the pairs of a tree that might be chosen."""
+    counts = mechanism.counts(path, unit, KEY, scratch)
+    width = 2 if mechanism.target else 1
+    tree = [place for place in counts if len(place) > width][: mechanism.plan(1.0, 1e-6).rounds]
+    measured = [place for place in counts if len(place) == width] + tree
+    return {(place, cell): int(count) for place in measured for cell, count in enumerate(counts[place].ravel())}
+
+
 # --- samples on neighbours: many keys at once, each a sample of its own, or many draws
 
 
@@ -242,6 +251,20 @@ def sample_equal_norm_gram(mechanism: Any, more: bool, count: int, scratch: Path
     return np.array(found), epsilon, delta
 
 
+def sample_marginals(mechanism: Any, more: bool, count: int, scratch: Path) -> tuple[np.ndarray[Any, Any], float, float]:
+    """40 people in the first cells, or one more: the sum of the released counts of these cells."""
+    epsilon, delta = 1.0, 0.01
+    chosen, table = mechanism.plan(epsilon, delta), mechanism.table
+    empty = {place: np.zeros([table[at].size for at in place], dtype=np.int64) for place in mechanism.places()}
+    for counts in empty.values():
+        counts.flat[0] = 40 + more
+    found = []
+    for run in range(count):
+        out = mechanism.noised(empty, chosen, Stream(secret_keys.derive(KEY, f"marginals{more}{run}")))
+        found.append(sum(int(counts.flat[0]) for counts in out.values()))
+    return np.array(found), epsilon, delta
+
+
 P: dict[str, Any] = dict(MECHANISMS)
 CASES: dict[str, list[Case]] = {
     "equal_norm_gram": [Case(P["equal_norm_gram"](item="item", max_contributions=3), of_equal_norm_gram, sample_equal_norm_gram)],
@@ -256,6 +279,32 @@ CASES: dict[str, list[Case]] = {
             ),
             of_histogram,
             by_key(2, 1.0, 0.0),
+        ),
+    ],
+    "marginals": [
+        Case(
+            P["marginals"](
+                columns=(
+                    ("item", "values", ("a", "b", "c")),
+                    ("second", "values", ("x", "y", "z")),
+                    ("x", "bins", (0.0, 0.5, 1.0)),
+                )
+            ),
+            of_marginals,
+            sample_marginals,
+        ),
+        Case(
+            P["marginals"](
+                columns=(
+                    ("item", "groups", (("ab", ("a", "b")), ("c", ("c",)))),
+                    ("second", "values", ("x", "y")),
+                    ("y", "bins", (-1, 0, 2)),
+                ),
+                target="item",
+                other="other",
+            ),
+            of_marginals,
+            sample_marginals,
         ),
     ],
     "mean": [Case(P["mean"](columns=("x", "y"), lower=-1.0, upper=3.0), of_sums, sample_sums)],

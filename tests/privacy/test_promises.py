@@ -18,6 +18,7 @@ from pellucid.privacy import (
     EqualNormGram,
     Gram,
     Histogram,
+    Marginals,
     Mean,
     Pairs,
     Partitions,
@@ -56,7 +57,7 @@ def described(mechanism: Any, epsilon: float, delta: float, relation: str) -> di
 
 
 def test_every_mechanism_is_held_by_one_of_these_tests() -> None:
-    held = {type(m) for m in COUNTS} | {EqualNormGram, Mean, Sum, Partitions, TopK, SelectBest, Quantiles}
+    held = {type(m) for m in COUNTS} | {EqualNormGram, Marginals, Mean, Sum, Partitions, TopK, SelectBest, Quantiles}
     assert held == set(MECHANISMS.values())
 
 
@@ -137,6 +138,40 @@ def test_equal_norms_keep_what_they_declare(mechanism: EqualNormGram, relation: 
     assert known["extra_delta"] >= (alone + parts["lattice"]) / own.MARGIN
 
 
+TABLES = [
+    Marginals((("a", "values", ("x", "y")), ("b", "bins", (0.0, 1.0, 2.0)))),
+    Marginals(tuple((name, "values", (1, 2, 3)) for name in "abcde"), "c"),
+    Marginals((("a", "values", ("x", "y")), ("b", "bins", (0.0, 1.0, 2.0))), "a"),
+    Marginals(tuple((name, "values", tuple(range(30))) for name in "abc"), max_cells=100),
+]
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize(("epsilon", "delta"), BUDGETS)
+@given(TABLES)
+def test_marginals_keep_what_they_declare(mechanism: Marginals, relation: str, epsilon: float, delta: float) -> None:
+    known, twice = described(mechanism, epsilon, delta, relation), 2 if relation == "replace" else 1
+    columns, fixed = len(mechanism.columns), len(mechanism.columns) - bool(mechanism.target)
+    rounds = 0 if mechanism.max_cells == 100 else columns - (2 if mechanism.target else 1)
+    counted, *choosing = known["events"]
+    assert (counted["cells"], counted["sensitivity"], counted["noise"]) == (twice * (fixed + rounds), 1, "discrete_gaussian")
+    assert len(choosing) == rounds, "one event for each round"
+    # a score moves by 1 for a row added or removed, in either direction; by 2 for a row replaced; the bar by twice that
+    spent = [Fraction(2 * twice) / Fraction(known["scale"]) for _ in range(rounds)]
+    for event, of_round in zip(choosing, spent, strict=True):
+        assert event["epsilon"] >= float(of_round) * (1 - 1e-12) and event["delta"] == 0
+    rest = Fraction(epsilon) - sum(Fraction(event["epsilon"]) for event in choosing)
+    assert rest > 0
+    sigma2 = float(Fraction(counted["sigma2"]))
+    if counted["cells"] <= 12:
+        exact = own.exact_delta(sigma2, counted["cells"], float(rest))
+    else:
+        exact = own.gaussian_delta(math.sqrt(counted["cells"] / sigma2), float(rest)) / 1.001
+    assert exact <= known["delta_parts"]["counts"] * own.MARGIN
+    assert known["delta_parts"]["sampler"] >= (1 + math.exp(float(rest))) * counted["cells"] * 38 * math.sqrt(sigma2) * 2.0**-256
+    assert math.fsum(known["delta_parts"].values()) <= delta
+
+
 SUMS = [
     Sum(("x",), -1.0, 2.0, 3), Sum(("x", "y"), 0.0, 1.0, 2),
     Sum(("x",), 0.5, 0.75, 3, "laplace"), Sum(("x", "y"), -4.0, -1.0, 4, "laplace"),
@@ -213,7 +248,7 @@ def test_many_cells_keep_what_many_small_ones_come_to() -> None:
         assert gaussian <= known["delta_parts"]["counts"] * 1.001
 
 
-@given([*COUNTS, *SUMS, Mean(("x", "y")), Partitions("item", 2), TopK("item", ("a", "b", "c"), 2), SelectBest(("x", "y")),
+@given([*COUNTS, *SUMS, *TABLES, Mean(("x", "y")), Partitions("item", 2), TopK("item", ("a", "b", "c"), 2), SelectBest(("x", "y")),
         Quantiles("x", 0.0, 1.0, (0.25, 0.5), 10)])  # fmt: skip
 def test_the_ledger_takes_the_price_of_every_event_and_all_delta_beside_it(mechanism: Any) -> None:
     pure = getattr(mechanism, "pure", False)

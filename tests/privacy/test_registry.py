@@ -23,7 +23,7 @@ ARGUMENT = (
     "Why the code meets it:",
     "version",
 )
-UNTHRESHOLDED = ("mean", "sum", "top_k", "select_best", "quantiles")
+UNTHRESHOLDED = ("marginals", "mean", "sum", "top_k", "select_best", "quantiles")
 
 
 def cases() -> Any:

@@ -49,7 +49,9 @@ VALUES: dict[str, pa.Array] = {
 # How each mechanism is asked for one column.
 ASKED: dict[str, dict[str, Any]] = {
     "clicks": {"query": "c", "item": "c2", "place": "p"},
-    "equal_norm_gram": {"item": "c"}, "gram": {"item": "c"}, "histogram": {"key": "c"}, "mean": {"columns": ("c",)},
+    "equal_norm_gram": {"item": "c"}, "gram": {"item": "c"}, "histogram": {"key": "c"},
+    "marginals": {"columns": (("c", "bins", (0.0, 1.0, 2.0)), ("c2", "bins", (0.0, 1.0, 2.0)))},
+    "mean": {"columns": ("c",)},
     "pairs": {"item": "c"}, "partitions": {"key": "c"}, "quantiles": {"column": "c", "lower": 0.0, "upper": 2.0},
     "select_best": {"columns": ("c", "c2")},
     "sum": {"columns": ("c",)}, "top_k": {"key": "c", "public_keys": ("a", "b"), "k": 1},

@@ -206,10 +206,8 @@ def test_a_pipeline_makes_open_people_that_teach_a_recommender(
     (tmp_path / "people.py").write_text(PIPELINE)
     done = run(load(tmp_path / "people.py"), home=tmp_path / ".pellucid", jobs=2)
     assert done.status == "done"
-    found = pellucid.runs(home=tmp_path / ".pellucid")[0]
-    rows = found.output("people_rows") if hasattr(found, "output") else found["people_rows"]
-    assert found.labels["people_rows"] == "open" if hasattr(found, "labels") else True
-    table = rows.arrow() if hasattr(rows, "arrow") else rows
+    assert done.steps["people"].label.is_open
+    table = done["people_rows"].arrow()
     truth = private_gram(parts.train, "area_id", "user_id")
 
     def ndcg(matrix: Any) -> float:

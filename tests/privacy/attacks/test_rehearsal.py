@@ -19,7 +19,19 @@ from pellucid.privacy import MECHANISMS, Histogram, attacks
 from pellucid.privacy.attacks import membership_scores
 from pellucid.privacy.attacks.auditing import neighbouring_inputs
 from pellucid.privacy.attacks.auditing.mechanism_audit import added, group_delta
-from pellucid.privacy.mechanisms import clicks, gram, histogram, mean, pairs, partitions, quantiles, select_best, top_k
+from pellucid.privacy.mechanisms import (
+    bins,
+    clicks,
+    gram,
+    histogram,
+    marginals,
+    mean,
+    pairs,
+    partitions,
+    quantiles,
+    select_best,
+    top_k,
+)
 from pellucid.privacy.mechanisms import sum as bounded_sum
 
 
@@ -90,6 +102,7 @@ WHOLE = [
     bounded_sum(["x", "y"], -3, 2, max_contributions=2),
     quantiles("x", 0, 10, [0.25, 0.5]),
     top_k("k", ("a", "b", "c"), 1),
+    marginals({"k": ["a", "b"], "x": bins(0, 10, 3), "q": [1, 2, 3]}, target="k"),
 ]
 WHOLE += [select_best(["x", "y", "z"], -1, 4), top_k("k", tuple(range(50)), 3)]
 

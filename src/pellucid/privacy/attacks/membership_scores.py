@@ -69,6 +69,33 @@ def _of_clicks(mechanism: Any, inside: Any, outside: Any, unit: str, released: A
     return found[0][0] + found[1][0], found[0][1] + found[1][1]
 
 
+def _of_marginals(mechanism: Any, inside: Any, outside: Any, unit: str, released: Any) -> Scores:
+    """A person's cell of each marginal, as if it were an item."""
+    import numpy as np
+    import polars
+
+    marginals = mechanism.read(released)
+    starts = np.cumsum([0, *(counts.size for _, counts in marginals)])
+
+    def held(frame: Any) -> Any:
+        first = frame.unique(unit, keep="first", maintain_order=True)
+        codes = [column.codes(first[column.name].to_arrow()) for column in mechanism.table]
+        cells = [
+            start + np.ravel_multi_index(tuple(codes[at] for at in place), counts.shape)
+            for start, (place, counts) in zip(starts, marginals, strict=False)
+        ]
+        return polars.concat([first.select(unit).with_columns(cell=polars.Series(cell, dtype=polars.Int64)) for cell in cells])
+
+    members, asked, reference = _three(held(inside), held(outside), unit, "cell")
+    every = np.concatenate([counts.ravel() for _, counts in marginals])
+    at = members.items.to_numpy()
+    columns = np.arange(len(at))
+    first, second = (
+        cell_scores(group, every[at].astype(float), columns, len(members.people), reference) for group in (members, asked)
+    )
+    return first, second
+
+
 def _of_means(mechanism: Any, inside: Any, outside: Any, unit: str, released: Any) -> Scores:
     """A person's values, by how far they lie on the side to which the means moved."""
     import numpy as np
@@ -117,6 +144,7 @@ SCORES: dict[str, Scorer] = {
     "equal_norm_gram": _of_counts,
     "gram": _of_counts,
     "histogram": _of_counts,
+    "marginals": _of_marginals,
     "mean": _of_means,
     "pairs": _of_counts,
     "partitions": _of_names,

@@ -172,6 +172,15 @@ def _errors(
         )
         said = f"each quantile is off by at most {ranks:,.0f} people with a probability of {1 - BETA:.0%}"
         return said, ranks, float(people), math.ceil(ranks / QUARTER)
+    if mechanism.name == "marginals":  # two cells of a column: the half of their distance; no column and no data do better
+        error = told["sigma"] / math.sqrt(math.pi) / people
+        said = f"at least {error:.2%} of the people are expected to be counted in a wrong cell of a column of two cells"
+        return (
+            f"{said}; each count is off by {told['sigma']:.3g}",
+            error,
+            1.0,
+            math.ceil(told["sigma"] / math.sqrt(math.pi) / QUARTER),
+        )
     if mechanism.name in ("gram", "histogram", "pairs") and mechanism.public_keys:
         most = getattr(mechanism, "rows", 1)
         said = f"each count is expected to be off by {told['sigma']:.3g} (its range is 0 to {people * most:,})"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pellucid.privacy.mechanisms.gram_matrix import Gram
     from pellucid.privacy.mechanisms.gram_norm import gram
     from pellucid.privacy.mechanisms.histogram import Histogram, histogram
+    from pellucid.privacy.mechanisms.marginals import Bins, Marginals, bins, marginals
     from pellucid.privacy.mechanisms.mean import Mean, mean
     from pellucid.privacy.mechanisms.pairs import Pairs, pairs
     from pellucid.privacy.mechanisms.partitions import Partitions, partitions
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MECHANISMS",
+    "Bins",
     "Clicks",
     "EqualNormGram",
     "Gram",
     "Histogram",
+    "Marginals",
     "Mean",
     "Pairs",
     "Partitions",
@@ -38,9 +41,11 @@ __all__ = [
     "SelectBest",
     "Sum",
     "TopK",
+    "bins",
     "clicks",
     "gram",
     "histogram",
+    "marginals",
     "mean",
     "pairs",
     "partitions",
@@ -68,6 +73,12 @@ __getattr__ = lazy_names(
         "histogram": (
             "Histogram",
             "histogram",
+        ),
+        "marginals": (
+            "Bins",
+            "Marginals",
+            "bins",
+            "marginals",
         ),
         "mean": (
             "Mean",

@@ -7,6 +7,7 @@ from pellucid.privacy.mechanisms.clicks import Clicks
 from pellucid.privacy.mechanisms.equal_norm_gram import EqualNormGram
 from pellucid.privacy.mechanisms.gram_matrix import Gram
 from pellucid.privacy.mechanisms.histogram import Histogram
+from pellucid.privacy.mechanisms.marginals import Marginals
 from pellucid.privacy.mechanisms.mean import Mean
 from pellucid.privacy.mechanisms.pairs import Pairs
 from pellucid.privacy.mechanisms.partitions import Partitions
@@ -20,6 +21,7 @@ MECHANISMS: dict[str, type] = {
     "equal_norm_gram": EqualNormGram,
     "gram": Gram,
     "histogram": Histogram,
+    "marginals": Marginals,
     "mean": Mean,
     "pairs": Pairs,
     "partitions": Partitions,

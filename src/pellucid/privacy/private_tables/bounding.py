@@ -57,7 +57,7 @@ def bounded_pairs(
 
     names = [item] if second is None else [item, second]
     checked_columns(path, unit, names)
-    target = _private_file(scratch, "bounded.parquet")
+    target = private_file(scratch, "bounded.parquet")
     kinds = [plain_type(schema_of(path).field(name).type) for name in names]
     schema = pa.schema([("unit", pa.int64()), *zip(("item", "second"), kinds, strict=False)])
     if times > 1:
@@ -237,7 +237,8 @@ def _database(scratch: Path) -> Iterator[Any]:
         db.close()
 
 
-def _private_file(scratch: Path, name: str) -> Path:
+def private_file(scratch: Path, name: str) -> Path:
+    """A new empty file in `scratch` that nobody else can read."""
     import os
 
     target = scratch / name

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.private_tables.bounding import _private_file
+from pellucid.privacy.private_tables.bounding import private_file
 from pellucid.privacy.private_tables.private_columns import plain_type, raw_batches
 from pellucid.store import Unit, unit_of
 
@@ -54,7 +54,7 @@ def check_public_keys(path: Path, column: str, public_keys: tuple[Any, ...], oth
     """Refuse, without showing a value, a column whose values are not of the declared keys' kind, or not declared with no `other`."""
     import pyarrow.parquet as pq
 
-    keys = _keys(plain_type(pq.read_schema(path).field(column).type), column, public_keys)
+    keys = public_keys_as(plain_type(pq.read_schema(path).field(column).type), column, public_keys)
     if other:
         return
     import pyarrow.compute as pc
@@ -74,12 +74,12 @@ def only_public_keys(path: Path, unit: str | Unit, column: str, public_keys: tup
     import pyarrow.parquet as pq
 
     names = list(dict.fromkeys([*unit_of(unit).columns, column]))
-    target = _private_file(scratch, "declared.parquet")
+    target = private_file(scratch, "declared.parquet")
     writer: pq.ParquetWriter | None = None
     try:
         for batch in raw_batches(path, names):
             values = batch.column(column)
-            listed = pc.is_valid(pc.index_in(values, value_set=_keys(values.type, column, public_keys)))
+            listed = pc.is_valid(pc.index_in(values, value_set=public_keys_as(values.type, column, public_keys)))
             if not other and not pc.all(listed).as_py():
                 raise PrivacyError(f"column {column!r} has a value that is not declared", fix="The data changed: run again")
             if other:
@@ -110,7 +110,8 @@ def counts_of_public_keys(
     return keys, np.where(found >= 0, np.append(counts, 0)[found], 0)
 
 
-def _keys(kind: pa.DataType, column: str, public_keys: tuple[Any, ...]) -> pa.Array:
+def public_keys_as(kind: pa.DataType, column: str, public_keys: tuple[Any, ...]) -> pa.Array:
+    """The declared keys in the column's type. Raises PrivacyError where they do not fit it."""
     import pyarrow as pa
 
     keys = pa.array(list(public_keys))

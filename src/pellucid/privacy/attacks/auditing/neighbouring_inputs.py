@@ -217,8 +217,22 @@ def _choice(mechanism: Any, numbers: dict[str, float], together: int) -> tuple[T
     return _both(values, people), lambda told: float(told.column("chosen")[0].as_py() == second)
 
 
+def _marginals(mechanism: Any, numbers: dict[str, float], together: int) -> tuple[Tables, Score]:
+    """People who are all in the first cell of each column; scored by the counts of the cells they are in."""
+    import numpy as np
+
+    first = {column.name: column.cells[0] if column.kind == "bins" else column.keys[0] for column in mechanism.table}
+    columns = {name: np.full(CROWD + together, value) for name, value in first.items()}
+
+    def score(told: Any) -> float:
+        return float(sum(counts.flat[0] for _, counts in mechanism.read(told)))
+
+    return _both(columns, CROWD), score
+
+
 WHOLE: dict[str, Callable[[Any, dict[str, float], int], tuple[Tables, Score]]] = {
     "select_best": _choice,
+    "marginals": _marginals,
     "mean": _means,
     "quantiles": _quantiles,
     "top_k": _top,
