@@ -21,13 +21,12 @@ if TYPE_CHECKING:
         MOST_POINTS,
         Point,
         curves_of,
-        forget_metrics,
         note_curve,
         note_metrics,
         numbers_of,
         point,
     )
-    from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
+    from pellucid.pipeline.record.run_record import Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.run_tags import RunTags, tags_of_runs, write_tags
     from pellucid.pipeline.record.use_lock import in_use
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "IN_PROCESS",
     "MOST_POINTS",
     "Artifact",
     "ListedRun",
@@ -60,7 +58,6 @@ __all__ = [
     "collected",
     "collection",
     "curves_of",
-    "forget_metrics",
     "in_use",
     "keys_folder",
     "known_states",
@@ -104,7 +101,6 @@ __getattr__ = lazy_names(
             "MOST_POINTS",
             "Point",
             "curves_of",
-            "forget_metrics",
             "note_curve",
             "note_metrics",
             "numbers_of",
@@ -112,7 +108,6 @@ __getattr__ = lazy_names(
         ),
         "run_tags": ("RunTags", "tags_of_runs", "write_tags"),
         "run_record": (
-            "IN_PROCESS",
             "Record",
             "StepRecord",
         ),

@@ -6,7 +6,6 @@ the key of the step that logged it, so that a run which reuses a result shows th
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -65,16 +64,6 @@ def note_metrics(db: StateConnection, run: str, values: Mapping[str, float]) -> 
         with transaction(db):
             db.executemany("INSERT OR IGNORE INTO metric_names (name) VALUES (?)", [(name,) for name in values])
             db.executemany("INSERT OR REPLACE INTO run_metrics SELECT ?, id, ? FROM metric_names WHERE name = ?", rows)
-
-
-def forget_metrics(db: StateConnection, run: str, steps: Iterable[str]) -> None:
-    """Take the metrics of some steps of a run, and of their branches, out of the lists. Their artifacts stay."""
-    for step in steps:
-        row = db.execute("SELECT outputs FROM steps WHERE run = ? AND step = ?", (run, step)).fetchone()
-        for name in json.loads(row["outputs"]) if row is not None else ():
-            with transaction(db):
-                query = "DELETE FROM run_metrics WHERE run = ? AND name IN (SELECT id FROM metric_names WHERE substr(name, 1, ?) IN (?, ?))"
-                db.execute(query, (run, len(name) + 1, f"{name}.", f"{name}["))
 
 
 def note_curve(db: StateConnection, key: str, points: Iterable[Point]) -> None:

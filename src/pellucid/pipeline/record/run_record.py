@@ -48,9 +48,6 @@ CREATE TABLE IF NOT EXISTS files (
 """
 
 
-IN_PROCESS = "in process"  # in a row's `confined`: the step ran in the process of its caller
-
-
 @dataclass(frozen=True)
 class StepRecord:
     """What one step did in one run. `message` may be shown to anyone who may see the record; `private` holds log and traceback,
@@ -245,26 +242,6 @@ class Record:
 
     def note_file(self, path: str, identity: str, digest: str) -> None:
         self.db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, identity, digest))
-
-    def shared_memory(self, run: str) -> list[str]:
-        """The open steps of a run that ran in one process with steps that are not open, in this run or in the one that made their result.
-
-        They share memory, so a value that a private step left behind (a cache, a global list) may be in what they gave.
-        """
-        found, shared = [], dict[str, set[str]]()  # run -> keys of what ran there in one process with steps that are not open
-        for step in self.steps(run):
-            if step.label != "open" or step.kind in ("source", "release"):
-                continue
-            row = self.db.execute("SELECT run FROM results WHERE key = ?", (step.key,)).fetchone()
-            made = row[0] if row else run
-            if made not in shared:
-                query = "SELECT key, label FROM steps WHERE run = ? AND instr(confined, ?)"
-                there = self.db.execute(query, (made, IN_PROCESS)).fetchall()
-                mixed = any(label != "open" for _, label in there)
-                shared[made] = {key for key, _ in there} if mixed else set()
-            if step.key in shared[made]:
-                found.append(step.step)
-        return found
 
     def note_private(self, digests: Iterable[str], source: str) -> None:
         """Note that contents with these digests came in by a source that is not open. Never forgotten: `gc` leaves it."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import LabelError, PellucidError, UsageError
-from pellucid.pipeline.declaration import Loading, Pipeline, Source, source_code
+from pellucid.pipeline.declaration import BEING_LOADED, Loading, Pipeline, Source, source_code
 from pellucid.pipeline.running.task import Task
 from pellucid.sandbox import Opened, landlock, project_lines, python_opens
 
@@ -56,6 +54,7 @@ def load(file: Path) -> Pipeline:
     spec.has_location = True
     module = module_from_spec(spec)
     sys.modules[name] = module
+    outer = BEING_LOADED.set(str(file))
     try:
         with reads_of_environment() as variables, python_opens(source_code.is_project_file) as opened:
             loader.exec_module(module)
@@ -66,6 +65,8 @@ def load(file: Path) -> Pipeline:
     except (Exception, SystemExit) as error:
         at = _line_in(path, error)
         raise UsageError(f"it raised {type(error).__name__}", where=f"{file}{at}", why=str(error) or "no message") from error
+    finally:
+        BEING_LOADED.reset(outer)
     found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}
     pipeline = found.get("pipeline") or (next(iter(found.values())) if len(set(map(id, found.values()))) == 1 else None)
     if pipeline is None:
@@ -171,19 +172,8 @@ def reads_of_environment() -> Iterator[list[tuple[str, frozenset[tuple[str, int]
 
 
 def environment_of(pipeline: Pipeline) -> dict[str, str]:
-    """What a pipeline file reads of the environment while it loads: all that its workers get of it.
-
-    Where the pipeline was not loaded from its file by `load` (a script that runs its own pipeline), another process loads it to find out.
-    """
-    names = pipeline.loading.environment_names if pipeline.loading else None
-    if names is None:
-        command = [sys.executable, "-m", __name__, str(pipeline.file)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UsageError(
-                "it cannot be loaded again for its workers", where=str(pipeline.file), why=done.stderr.strip()[-300:]
-            )
-        names = frozenset(json.loads(done.stdout.splitlines()[-1]))
+    """What a pipeline file reads of the environment while it loads: all that its workers get of it."""
+    names = pipeline.loading.environment_names if pipeline.loading else ()
     return {name: os.environ[name] for name in sorted(names) if name in os.environ}
 
 
@@ -253,11 +243,3 @@ def _without(root: str, private: set[str]) -> list[str]:
         whole &= inner == [entry.path]
         parts += inner
     return [root] if whole else parts
-
-
-if __name__ == "__main__":
-    try:
-        loaded = load(Path(sys.argv[1]))
-    except PellucidError as error:
-        sys.exit(str(error))
-    print("\n" + json.dumps(sorted(loaded.loading.environment_names if loaded.loading else ())))
