@@ -22,7 +22,6 @@ if TYPE_CHECKING:
         Point,
         curves_of,
         note_curve,
-        note_metrics,
         numbers_of,
         point,
     )
@@ -67,7 +66,6 @@ __all__ = [
     "metrics_of",
     "note_account",
     "note_curve",
-    "note_metrics",
     "note_run",
     "notes_folder",
     "numbers_of",
@@ -102,7 +100,6 @@ __getattr__ = lazy_names(
             "Point",
             "curves_of",
             "note_curve",
-            "note_metrics",
             "numbers_of",
             "point",
         ),

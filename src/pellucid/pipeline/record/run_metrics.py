@@ -52,18 +52,16 @@ def numbers_of(objects: Objects, outputs: Mapping[str, Artifact]) -> dict[str, f
     for name, artifact in {**outputs, **branches}.items():
         if artifact.kind == "metrics" and artifact.items is None:
             with suppress(StoreError, OSError):
-                values = kinds.load(objects.open(artifact.sha256, artifact.suffix), "metrics")
+                values = kinds.metrics_in(objects.read(artifact.sha256, artifact.suffix), name)
                 found |= {f"{name}.{metric}": float(value) for metric, value in values.items()}
     return found
 
 
 def note_metrics(db: StateConnection, run: str, values: Mapping[str, float]) -> None:
-    """Keep open metrics of a run by their full names (OUTPUT.METRIC)."""
+    """Keep open metrics of a run by their full names (OUTPUT.METRIC). Within a transaction."""
     rows = [(run, _finite(value), name) for name, value in values.items()]
-    if rows:
-        with transaction(db):
-            db.executemany("INSERT OR IGNORE INTO metric_names (name) VALUES (?)", [(name,) for name in values])
-            db.executemany("INSERT OR REPLACE INTO run_metrics SELECT ?, id, ? FROM metric_names WHERE name = ?", rows)
+    db.executemany("INSERT OR IGNORE INTO metric_names (name) VALUES (?)", [(name,) for name in values])
+    db.executemany("INSERT OR REPLACE INTO run_metrics SELECT ?, id, ? FROM metric_names WHERE name = ?", rows)
 
 
 def note_curve(db: StateConnection, key: str, points: Iterable[Point]) -> None:

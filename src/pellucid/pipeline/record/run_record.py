@@ -74,6 +74,7 @@ class Record:
         self.home = home
         self.db = connect(home, DDL + run_tags.DDL + run_metrics.DDL)
         self._pending: list[tuple[Any, ...]] = []
+        self._numbers: dict[str, float] = {}  # open metrics, which wait as long as the steps that gave them
         self._lock: int | None = None
         self._use: int | None = None
         self._position = 0
@@ -128,21 +129,30 @@ class Record:
         ))  # fmt: skip
         if done.action == "ran":
             result = _json([artifact.to_json() for artifact in done.outputs.values()])
-            self.flush((done.key, result, done.seconds, time.time(), run))
+            self.flush(run, (done.key, result, done.seconds, time.time(), run))
         elif done.action != "reused" or len(self._pending) >= 5000:
-            self.flush()
+            self.flush(run)
 
-    def flush(self, result: tuple[Any, ...] | None = None) -> None:
-        if not self._pending and result is None:
+    def note_metrics(self, run: str, values: Mapping[str, float], *, reused: bool) -> None:
+        """Note open metrics of a step by OUTPUT.METRIC: at once, or, of a reused step, with the next write."""
+        self._numbers |= values
+        if values and not reused:
+            self.flush(run)
+
+    def flush(self, run: str, result: tuple[Any, ...] | None = None) -> None:
+        if not self._pending and not self._numbers and result is None:
             return
         with transaction(self.db):
+            if self._numbers:
+                run_metrics.note_metrics(self.db, run, self._numbers)
             self.db.executemany("INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._pending)
             if result is not None:
                 self.db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", result)
         self._pending.clear()
+        self._numbers.clear()
 
     def finish(self, run: str, status: str, seconds: float, environment: Mapping[str, Any] | None = None) -> None:
-        self.flush()
+        self.flush(run)
         self.db.execute("UPDATE runs SET status = ?, seconds = ? WHERE run = ?", (status, seconds, run))
         if environment is not None:
             self.db.execute("UPDATE runs SET environment = ? WHERE run = ?", (_json(environment), run))
