@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.curve_log import collected, log
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.live_output import LiveOutput, read_live
+    from pellucid.pipeline.record.private_contents import note_private, private_paths, private_result, private_source
     from pellucid.pipeline.record.run_history import runs, stored_run
     from pellucid.pipeline.record.run_list import ListedRun, RunQuery, list_runs, metric_names, pipelines
     from pellucid.pipeline.record.run_metrics import (
@@ -66,6 +67,7 @@ __all__ = [
     "metrics_of",
     "note_account",
     "note_curve",
+    "note_private",
     "note_run",
     "notes_folder",
     "numbers_of",
@@ -73,6 +75,9 @@ __all__ = [
     "pipelines",
     "point",
     "present",
+    "private_paths",
+    "private_result",
+    "private_source",
     "read_live",
     "runs",
     "state_run_from_here",
@@ -104,6 +109,7 @@ __getattr__ = lazy_names(
             "point",
         ),
         "run_tags": ("RunTags", "tags_of_runs", "write_tags"),
+        "private_contents": ("note_private", "private_paths", "private_result", "private_source"),
         "run_record": (
             "Record",
             "StepRecord",

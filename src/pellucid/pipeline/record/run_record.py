@@ -9,14 +9,14 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
-from pellucid.pipeline.record import run_metrics, run_tags
+from pellucid.pipeline.record import private_contents, run_metrics, run_tags
 from pellucid.pipeline.record.artifact import Artifact
 from pellucid.pipeline.record.use_lock import in_use
 from pellucid.store import connect, transaction
@@ -38,9 +38,6 @@ CREATE TABLE IF NOT EXISTS results (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS releases (
     key TEXT PRIMARY KEY, outputs TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS private_contents (
-    digest TEXT PRIMARY KEY, source TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
     path TEXT NOT NULL, identity TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (path)
@@ -72,7 +69,7 @@ class Record:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.db = connect(home, DDL + run_tags.DDL + run_metrics.DDL)
+        self.db = connect(home, DDL + run_tags.DDL + run_metrics.DDL + private_contents.DDL)
         self._pending: list[tuple[Any, ...]] = []
         self._numbers: dict[str, float] = {}  # open metrics, which wait as long as the steps that gave them
         self._lock: int | None = None
@@ -252,20 +249,6 @@ class Record:
 
     def note_file(self, path: str, identity: str, digest: str) -> None:
         self.db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, identity, digest))
-
-    def note_private(self, digests: Iterable[str], source: str) -> None:
-        """Note that contents with these digests came in by a source that is not open. Never forgotten: `gc` leaves it."""
-        self.db.executemany(
-            "INSERT OR IGNORE INTO private_contents VALUES (?, ?)", [(digest, source) for digest in sorted(digests)]
-        )
-
-    def private_source(self, digests: Iterable[str]) -> str | None:
-        """The source, not open, by which content with one of these digests came in; None where there is none."""
-        for digest in sorted(digests):
-            row = self.db.execute("SELECT source FROM private_contents WHERE digest = ?", (digest,)).fetchone()
-            if row is not None:
-                return str(row[0])
-        return None
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))

@@ -14,7 +14,7 @@ from pellucid.pipeline.keys import environment
 from pellucid.pipeline.record import Artifact, Progress, Record, Run, RunTags, note_run, write_tags
 from pellucid.pipeline.running import source_labels
 from pellucid.pipeline.running.executors import Engine, InProcess
-from pellucid.pipeline.running.pipeline_file import environment_of, private_files
+from pellucid.pipeline.running.pipeline_file import environment_of
 from pellucid.pipeline.running.plan import Plan
 from pellucid.pipeline.running.scheduler import Scheduler
 from pellucid.pipeline.running.worker_pool import Workers
@@ -55,7 +55,8 @@ def run(
     seed = pipeline.seed if seed is None else seed
     record = Record(place)
     own = engine is None
-    engine = engine or _engine(pipeline, settings or {}, jobs=jobs, confined=confined)
+    source_labels.refuse_private_loading(pipeline, record)
+    engine = engine or _engine(pipeline, settings or {}, record, jobs=jobs, confined=confined)
     lock = environment.find_lock(folder)
     plan = Plan(pipeline, record, lock, seed=seed, hash_seed=engine.hash_seed)
     wanted, forced = chosen(pipeline, only, given or {}), downstream(pipeline, again)
@@ -106,13 +107,13 @@ def run(
     return finished
 
 
-def _engine(pipeline: Pipeline, settings: Mapping[str, Any], *, jobs: int, confined: bool) -> Engine:
+def _engine(pipeline: Pipeline, settings: Mapping[str, Any], record: Record, *, jobs: int, confined: bool) -> Engine:
     if pipeline.is_open and not confined:
         return InProcess(pipeline)
     if pipeline.file is None or pipeline.loading is None:
         fix = "Write it into a file, and run: pellucid run FILE (in Python: load the file, and run what it gives)"
         raise UsageError("workers need a pipeline that was loaded from its file", where=f'pipeline "{pipeline.name}"', fix=fix)
-    private = private_files(pipeline)
+    private = source_labels.private_places(pipeline, record)
     opened = [path for path, _ in pipeline.loading.files]
     return Workers(pipeline.file, settings, slots=jobs, environment=environment_of(pipeline), private=private, opened=opened)
 

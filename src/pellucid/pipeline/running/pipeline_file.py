@@ -110,8 +110,12 @@ def _line_in(path: Path, error: BaseException) -> str:
 def private_files(pipeline: Pipeline) -> list[Path]:
     """The files of the pipeline's sources that are not open, as far as they are there; of a folder all that is in it."""
     paths = [bound.node.path for bound in pipeline.steps.values() if isinstance(bound.node, Source) and not bound.label.is_open]
-    found = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    return [file for file in found if file.is_file()]
+    return [file for path in paths for file in files_at(path)]
+
+
+def files_at(path: Path) -> list[Path]:
+    """The file there, or of a folder all that are in it."""
+    return [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 
 def refuse_private_reads(pipeline: Pipeline, opened: list[Opened]) -> None:
@@ -133,10 +137,10 @@ def refuse_private_reads(pipeline: Pipeline, opened: list[Opened]) -> None:
             raise read_while_loading(same, one.place)
 
 
-def read_while_loading(path: Path | str, place: str) -> LabelError:
+def read_while_loading(path: Path | str, place: str, what: str = "it is the file of a source that is not open") -> LabelError:
     """What to say of a private file that is read while the pipeline file loads."""
     return LabelError(
-        f"{Path(path).name} is read while the pipeline file loads, and it is the file of a source that is not open",
+        f"{Path(path).name} is read while the pipeline file loads, and {what}",
         where=place,
         why="values made then are part of every step, also of open ones",
         fix="Read it in a step, as an input: name the source as a parameter",

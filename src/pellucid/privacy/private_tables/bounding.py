@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-MEMORY = "512MiB"  # for sorting; what does not fit is spilled to the scratch folder
+MEMORY = "320MiB"  # for sorting; what does not fit is spilled to the scratch folder
 ROWS = 1 << 19  # a block
 
 
