@@ -137,7 +137,7 @@ def test_without_a_file_or_its_loading_nothing_private_runs(tmp_path: Path, monk
         with pytest.raises((UsageError, LabelError), match=said):
             attempt()
     made.file = None  # as in a console
-    with pytest.raises(UsageError, match="has steps that are not open, and no file"):
+    with pytest.raises(UsageError, match="cannot run in this process, and has no file"):
         made.run()
 
 
@@ -147,3 +147,30 @@ def test_what_is_all_open_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "pipeline = pl.Pipeline('p', [here])\n"
     )
     assert load(tmp_path / "p.py").run(home=tmp_path / "home")["here"]["pid"] == os.getpid()
+
+
+CLOSED_OVER = """
+import sys
+import pellucid as pl
+items = pl.source("items.csv", label="open")
+def make(value):
+    @pl.step
+    def shown(items: pl.Table) -> pl.Metrics:
+        return {"n": value}
+    return pl.Pipeline("after", [items, shown])
+pipeline = make(0)
+if __name__ == "__main__":
+    value = pl.runs(".pellucid")[-1]["private"]["n"] if sys.argv[1] == "private" else 0
+    print(make(value).run()["shown"]["n"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_process_that_has_read_what_is_private_runs_nothing_that_its_file_does_not_define(project) -> None:
+    assert memo(project).run("--only", "private").code == 0
+    (project.folder / "after.py").write_text(CLOSED_OVER)
+    assert script(project, "after.py", "nothing").stdout == "0\n"
+    refused = script(project, "after.py", "private")
+    assert refused.returncode == 1
+    assert "the script holds another pipeline than its file" in refused.stderr.splitlines()[-1], refused.stderr

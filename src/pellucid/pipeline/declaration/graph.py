@@ -23,6 +23,7 @@ from pellucid.pipeline.declaration.nodes import Node, Source, Step
 from pellucid.pipeline.declaration.own_code import is_own
 from pellucid.pipeline.declaration.topological_order import order
 from pellucid.pipeline.declaration.wiring import check_kinds, provided_by, wire
+from pellucid.pipeline.record import was_read
 from pellucid.store import OPEN, Label, join, protected, unit_of
 
 if TYPE_CHECKING:
@@ -86,9 +87,10 @@ class Pipeline:
     def run(self, **options: Any) -> Run:
         """Run the pipeline; see `pellucid.pipeline.running.run` for the options. Raises StepError on failure.
 
-        Where all is open, the steps run in this process. Where anything is not, each step runs in a confined worker, in a process
-        that loads the pipeline's file as `pellucid run` does; a pipeline without a file is then refused: see
-        `pellucid.pipeline.own_process.run`. In a notebook every pipeline runs so: see `pellucid.pipeline.notebook.run`.
+        Where all is open, the steps run in this process, unless it has read a result that is not open. Where anything is not, each
+        step runs in a confined worker, in a process that loads the pipeline's file as `pellucid run` does; a pipeline without a file
+        is then refused: see `pellucid.pipeline.own_process.run`. In a notebook every pipeline runs so: see
+        `pellucid.pipeline.notebook.run`.
         """
         if BEING_LOADED.get():
             raise UsageError(
@@ -102,7 +104,7 @@ class Pipeline:
 
             if notebook.kernel() is not None:
                 return notebook.run(self, **options)
-        if self.loading is None and "engine" not in options and (options.get("confined") or not self.is_open):
+        if self.loading is None and "engine" not in options and (options.get("confined") or not self.is_open or was_read()):
             from pellucid.pipeline import own_process
 
             return own_process.run(self, **options)

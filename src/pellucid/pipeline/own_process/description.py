@@ -10,7 +10,15 @@ from typing import Any
 from pellucid.pipeline.declaration import Bound, Pipeline, Source
 from pellucid.pipeline.keys import closure_of, value_digest
 
-_ELSEWHERE = ("fn", "inputs", "settings", "protection", "path", "origin")  # fields that are described by what they stand for
+_ELSEWHERE = (
+    "fn",
+    "inputs",
+    "settings",
+    "over",
+    "protection",
+    "path",
+    "origin",
+)  # fields that are described by what they stand for
 PIPELINE = ""  # under this name: what belongs to no step
 
 
@@ -30,7 +38,7 @@ def _node(bound: Bound) -> list[Any]:
     found = [fields, repr(bound.label), repr(bound.edges)]
     if isinstance(node, Source):
         return [*found, os.path.abspath(node.path)]
-    found += [{name: value_digest(value) for name, value in bound.settings.items()}]
+    found += [{name: value_digest(value) for name, value in bound.settings.items()}, value_digest(node.over)]
     if node.protection is not None:
         return [*found, repr(node.protection.parameters())]
     return found if node.gate is not None else [*found, closure_of(node.fn, f'step "{bound.name}"').digest]

@@ -40,8 +40,8 @@ def run(
     """
     if pipeline.file is None:
         raise UsageError(
-            f'pipeline "{pipeline.name}" has steps that are not open, and no file',
-            why="each of them runs in a process of its own, which loads the file: memory is not shared with what is private",
+            f'pipeline "{pipeline.name}" cannot run in this process, and has no file that others could load',
+            why="it has steps that are not open, or this process has read a result that is not: memory is not shared with what is private",
             fix="Write the pipeline into a file, and run it: pellucid run FILE",
         )
     place = Path(home).absolute() if home is not None else home_for(pipeline.file)

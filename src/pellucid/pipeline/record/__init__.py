@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.curve_log import collected, log
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.live_output import LiveOutput, read_live
-    from pellucid.pipeline.record.private_contents import note_private, private_paths, private_result, private_source
+    from pellucid.pipeline.record.private_contents import note_private, private_paths, private_result, private_source, was_read
     from pellucid.pipeline.record.run_history import runs, stored_run
     from pellucid.pipeline.record.run_list import ListedRun, RunQuery, list_runs, metric_names, pipelines
     from pellucid.pipeline.record.run_metrics import (
@@ -83,6 +83,7 @@ __all__ = [
     "state_run_from_here",
     "stored_run",
     "tags_of_runs",
+    "was_read",
     "write_tags",
 ]
 
@@ -109,7 +110,7 @@ __getattr__ = lazy_names(
             "point",
         ),
         "run_tags": ("RunTags", "tags_of_runs", "write_tags"),
-        "private_contents": ("note_private", "private_paths", "private_result", "private_source"),
+        "private_contents": ("note_private", "private_paths", "private_result", "private_source", "was_read"),
         "run_record": (
             "Record",
             "StepRecord",

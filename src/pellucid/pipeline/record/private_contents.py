@@ -1,12 +1,29 @@
-"""What came in by sources that are not open, in any run of a state folder, and what steps made of it. Never forgotten: `gc` leaves it."""
+"""What came in by sources that are not open, in any run of a state folder, and what steps made of it. Never forgotten: `gc` leaves it.
+
+And whether this process has read any of it.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 from pellucid.store import StateConnection
+
+_read = threading.Event()  # whether this process has read a result that is not open
+
+
+def note_read() -> None:
+    """Note that this process has read a result that is not open: from now on it may be anywhere in its memory."""
+    _read.set()
+
+
+def was_read() -> bool:
+    """Whether this process has read a result that is not open."""
+    return _read.is_set()
+
 
 DDL = """
 CREATE TABLE IF NOT EXISTS private_contents (
