@@ -79,7 +79,7 @@ def _mechanism(name: str) -> Any:
     return MECHANISMS[name](**{field: value for field, value in given.items() if field in fields})
 
 
-@pytest.mark.quick(12)
+@pytest.mark.quick(9)
 @pytest.mark.parametrize("name", sorted(MECHANISMS))
 @pytest.mark.parametrize("place", ["value", "unit"])
 def test_what_is_checked_can_be_released(name: str, place: str, tmp_path: Path) -> None:
