@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -174,3 +176,23 @@ def test_a_process_that_has_read_what_is_private_runs_nothing_that_its_file_does
     refused = script(project, "after.py", "private")
     assert refused.returncode == 1
     assert "the script holds another pipeline than its file" in refused.stderr.splitlines()[-1], refused.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_an_interrupted_script_ends_with_its_workers_and_keeps_what_is_done(project) -> None:
+    waits = "    print('begun', flush=True)\n    import time\n    time.sleep(50)\n"
+    memo(project)
+    file = project.folder / "pipeline.py"
+    file.write_text(file.read_text().replace("    state().append", waits + "    state().append"))
+    command = [sys.executable, "pipeline.py"]
+    with subprocess.Popen(
+        command, cwd=project.folder, env=environ({}), stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as child:
+        while not any(b"begun" in path.read_bytes() for path in project.home.glob("locks/*.output")):
+            assert child.poll() is None
+            time.sleep(0.05)
+        os.killpg(child.pid, signal.SIGINT)
+        _, said = child.communicate()
+    assert "KeyboardInterrupt" in said.splitlines()[-1], said
+    assert "interrupted" in project.pellucid("runs").out

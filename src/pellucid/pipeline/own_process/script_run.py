@@ -90,18 +90,18 @@ def _child(request: str) -> dict[str, Any]:
     assert child.stdin is not None
     with suppress(BrokenPipeError), child.stdin:
         child.stdin.write(request)
-    answer = ""
+    answer, interrupted = "", False
     with os.fdopen(mine) as out:
         while child.returncode is None:
             try:
                 answer = out.read() or answer
                 child.wait()
             except KeyboardInterrupt:  # the child has it too, and tidies up
-                continue
+                interrupted = True
     try:
         found = json.loads(answer)
     except ValueError:
-        return {}
+        return {"interrupted": True} if interrupted else {}
     return found if isinstance(found, dict) else {}
 
 
