@@ -135,6 +135,26 @@ def many_steps(folder: Path, count: int) -> tuple[float, float, float]:
     return built, first, nothing
 
 
+def many_closures(folder: Path, count: int = 1000) -> float:
+    """Seconds to find the keys' code parts of `count` steps of one file, each with a function, a helper and a constant of its own."""
+    from pellucid.pipeline.keys import environment
+    from pellucid.pipeline.record import Record
+    from pellucid.pipeline.running import Plan, load
+
+    text = ["import math\nimport pellucid as pl\n"]
+    for at in range(count):
+        before, given = (f"s{at - 1}: pl.Metrics", f's{at - 1}["x"]') if at else ("", "1.0")
+        text.append(f"C{at} = {at}\ndef h{at}(x):\n    return math.sqrt(x) + C{at}\n")
+        text.append(f"@pl.step\ndef s{at}({before}) -> pl.Metrics:\n    return {{'x': h{at}({given})}}\n")
+    text.append(f"pipeline = pl.Pipeline('many', [{', '.join(f's{at}' for at in range(count))}])\n")
+    (folder / "closures.py").write_text("".join(text))
+    pipeline, record = load(folder / "closures.py"), Record(folder / "closures")
+    plan = Plan(pipeline, record, environment.find_lock(folder), seed=0, hash_seed="0")
+    took = seconds(lambda: [plan.closure(bound) for bound in pipeline.steps.values()])
+    record.close()
+    return took
+
+
 def help_time() -> tuple[float, float]:
     """Median seconds of `pellucid --help`, and of Python doing nothing."""
     times = []
@@ -162,6 +182,7 @@ def main() -> None:
                 took = float(out.stdout.split()[-1])
                 print(f"four trivial steps, {peer:<25} {took * 1000:8.1f} ms   {took / first:6.1f} x ours")
         print(f"one confined step, zygote warm                {confined_step(folder) * 1000:8.1f} ms")
+        print(f"closures of 1,000 steps of one file           {many_closures(folder):8.2f} s")
         built, small, _ = many_steps(folder, 1000)
         print(f"1,000 steps, first                            {small:8.2f} s    {small:6.3f} ms a step (built in {built:.2f} s)")
         built, large, none = many_steps(folder, 10_000)

@@ -1,7 +1,7 @@
 """Ten million visits by 200,000 people, resampled from msweb: from the CSV file to the released Gram matrix, by `pellucid run`.
 
-Bar: at most 60 s, and 2 GiB for all its processes together.
-Run: python benchmarks/ten_million.py [--json] [--visits N] [--people N]
+Bar: at most 60 s, and 2 GiB for all its processes together; for a hundred million visits of two million people 45 s, and 1.5 GiB.
+Run: python benchmarks/ten_million.py [--json] [--visits N] [--people N] [--bar SECONDS] [--memory GIB]
 
 Each person has 50 visits on average, in random order of rows: half to areas of the msweb user they stand for, half to areas
 drawn with the popularity they have on msweb; repeats included.
@@ -80,13 +80,16 @@ def measured(folder: Path) -> dict[str, float]:
     told = json.loads(process.stdout.read())
     assert process.returncode == 0, told
     steps = {f"{name}_seconds": told["steps"][name]["seconds"] for name in ("visits", "matrix")}
-    return {"seconds": took, "peak_gib": peak / 2**30, **steps}
+    used = os.times()
+    return {"seconds": took, "cpu_seconds": used.children_user + used.children_system, "peak_gib": peak / 2**30, **steps}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--visits", type=int, default=10_000_000)
     parser.add_argument("--people", type=int, default=200_000)
+    parser.add_argument("--bar", type=float, default=60.0, help="seconds that it may take")
+    parser.add_argument("--memory", type=float, default=2.0, help="GiB that all its processes together may hold")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -102,11 +105,12 @@ def main() -> int:
     else:
         print(
             f"{options.visits:,} visits, {options.people:,} people, {size / 1e6:.0f} MB of CSV:"
-            f" {result['seconds']:.1f} s (bar 60), {result['seconds'] / baseline:.0f} x reading the file;"
+            f" {result['seconds']:.1f} s (bar {options.bar:g}), {result['seconds'] / baseline:.0f} x reading the file;"
+            f" processor {result['cpu_seconds']:.1f} s;"
             f" ingest {result['visits_seconds']:.1f} s, release {result['matrix_seconds']:.1f} s;"
-            f" peak {result['peak_gib']:.2f} GiB (bar 2)"
+            f" peak {result['peak_gib']:.2f} GiB (bar {options.memory:g})"
         )
-    return 0 if result["seconds"] <= 60 and result["peak_gib"] <= 2 else 1
+    return 0 if result["seconds"] <= options.bar and result["peak_gib"] <= options.memory else 1
 
 
 if __name__ == "__main__":

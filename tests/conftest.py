@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from pellucid.pipeline.record import private_contents
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -23,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def own_notes(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Runs of the tests leave no notes with whoever runs them."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("notes"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_private_was_read() -> None:
+    """What another test has read in this process is not the business of this one."""
+    private_contents._read.clear()
 
 
 @pytest.hookimpl(tryfirst=True)

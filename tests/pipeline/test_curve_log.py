@@ -57,10 +57,9 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("confined", [False, True])
-def test_open_curves_are_told_and_others_only_to_the_steward(place: Path, confined: bool):
+def test_open_curves_are_told_and_others_only_to_the_steward(place: Path):
     home = place / ".pellucid"
-    first = run(load(place / "curves.py"), home=home, confined=confined)
+    first = run(load(place / "curves.py"), home=home)
     expected = [(0, 1.0), (1, 0.5), (2, 1 / 3), (3, None)]
     assert first.curves["train.loss"] == expected
     assert not any(name.startswith("secret") for name in first.curves)
@@ -69,12 +68,10 @@ def test_open_curves_are_told_and_others_only_to_the_steward(place: Path, confin
     rows = record.db.execute(
         "SELECT metric_names.name, value FROM run_metrics JOIN metric_names ON id = run_metrics.name WHERE run = ?", (first.id,)
     )
-    listed = {"train.loss": 1 / 3, "each[rate=1.0].rate": 1.0, "each[rate=2.0].rate": 2.0} if confined else {}
-    assert dict(map(tuple, rows)) == listed, (
-        "of metrics only open ones are listed, and none that shared a process with private steps"
-    )
+    listed = {"train.loss": 1 / 3, "each[rate=1.0].rate": 1.0, "each[rate=2.0].rate": 2.0}
+    assert dict(map(tuple, rows)) == listed, "of metrics only open ones are listed"
     record.close()
-    again = run(load(place / "curves.py"), home=home, confined=confined)
+    again = run(load(place / "curves.py"), home=home)
     assert again.steps["train"].action == "reused" and again.curves["train.loss"] == expected
 
 

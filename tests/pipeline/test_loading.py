@@ -116,3 +116,42 @@ pipeline = """,
     done = project.pellucid("run", "pipeline.py", timeout=60)
     assert done.code == 0, done.err
     assert "asks (open): open 1, private -1" in done.out, done.out
+
+
+ELSEWHERE = {
+    "the file": 'TOP = open("visits.csv").read()',
+    "the file by a library": 'import polars\nTOP = str(polars.read_csv("visits.csv").rows())',
+    "a copy": 'TOP = open("copy.csv").read()',
+    "a file of a private folder": 'TOP = open("wards/one.csv").read()',
+    "a private result": 'TOP = str(pl.load("last", "heavy", home=".pellucid", private=True).polars().collect().rows())',
+    "the result of a run": 'TOP = str(pl.runs(".pellucid")[0]["heavy"].polars().collect().rows())',
+    "the stored source": 'TOP = str(pl.runs(".pellucid")[0]["visits"].polars().collect().rows())',
+    "a module that reads it": "from reading import TOP",
+}
+
+
+@pytest.mark.quick(1)
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("way", ELSEWHERE, ids=lambda way: way.replace(" ", "-"))
+def test_what_is_private_in_another_pipeline_of_the_state_folder_is_not_read_while_a_file_loads(project, way: str) -> None:
+    rows = "user_id,area\n471100815,Zebulon\n"
+    (project.folder / "wards").mkdir()
+    (project.folder / "wards/one.csv").write_text(rows.replace("Zebulon", "Quagmire"))
+    project.write(
+        visits_csv=rows, copy_csv=rows, reading='TOP = open("visits.csv").read()\n',
+        pipeline="""
+visits = pl.source("visits.csv", label="private", unit="user_id")
+wards = pl.source("wards", label="private", unit="user_id", format="csv")
+@pl.step
+def heavy(visits: pl.Table) -> pl.Table:
+    return visits.polars().with_columns(weight=7)
+pipeline = pl.Pipeline("before", [visits, wards, heavy])
+""",
+    )  # fmt: skip
+    first = project.run("--only", "heavy")
+    assert first.code == 0, first.err
+    other = "@pl.step\ndef shown() -> pl.Metrics:\n    return {'n': len(TOP)}\npipeline = pl.Pipeline('after', [shown])\n"
+    project.write(pipeline=f"{ELSEWHERE[way]}\n{other}")
+    done = project.pellucid("run", "pipeline.py")
+    assert done.code != 0 and "while the pipeline file loads" in done.err, done.err
+    assert "not open" in done.err and "471100815" not in done.err

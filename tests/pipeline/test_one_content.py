@@ -88,6 +88,20 @@ ACCOUNTS = {
     "a second name": 'visits = pl.source("hard.csv", label="private", unit="user_id", account="second")',
     "as Parquet": 'visits = pl.source("visits.parquet", label="private", unit="user_id", account="second")',
     "some of its columns": 'visits = pl.source("copy.csv", label="private", unit="user_id", account="second", columns=["area", "user_id"])',
+    "another name of the source": 'visits = pl.source("visits.csv", label="private", unit="user_id", name="others")',
+    "a path around": 'visits = pl.source("folder/../visits.csv", label="private", unit="user_id", account="second")',
+    "an absolute path": 'visits = pl.source(HERE / "visits.csv", label="private", unit="user_id", account="second")',
+    "a link": 'visits = pl.source("link.csv", label="private", unit="user_id", account="second")',
+    "a copy in a folder": 'visits = pl.source("folder/other.csv", label="private", unit="user_id", account="second")',
+    "another ending": 'visits = pl.source("copy.txt", label="private", unit="user_id", account="second", format="csv")',
+    "other line ends": 'visits = pl.source("dos.csv", label="private", unit="user_id", account="second")',
+    "quotes": 'visits = pl.source("quoted.csv", label="private", unit="user_id", account="second")',
+    "a byte order mark": 'visits = pl.source("bom.csv", label="private", unit="user_id", account="second")',
+    "an empty line at the end": 'visits = pl.source("line.csv", label="private", unit="user_id", account="second")',
+    "lines of JSON": 'visits = pl.source("visits.jsonl", label="private", unit="user_id", account="second")',
+    "another budget": 'visits = pl.source("visits.csv", label="private", unit="user_id", account="second", budget=pl.Budget(50, 0.01, "zcdp"))',
+    "a budget by periods": 'visits = pl.source("visits.csv", label="private", unit="user_id", account="second",'
+    ' budget=pl.Budget(5, 1e-4, period="day", period_epsilon=2, period_delta=1e-5))',
 }
 RELEASE = """
 rel = pl.release(pl.privacy.histogram({column!r}), of=visits, epsilon={epsilon}, delta=1e-6)
@@ -104,10 +118,11 @@ def test_one_content_pays_from_one_account_until_the_steward_shares_it(project, 
     project.write(pipeline=PRIVATE + RELEASE.format(column="area", epsilon=0.5, name="first"))
     assert project.run().code == 0
     column = "user_id" if way == "another column" else "area"
-    project.write(pipeline=ACCOUNTS[way] + RELEASE.format(column=column, epsilon=0.25, name="second"))
+    project.write(pipeline=HASH + ACCOUNTS[way] + RELEASE.format(column=column, epsilon=0.25, name="second"))
+    second = "others" if way == "another name of the source" else "second"
     refused = project.pellucid("run", "pipeline.py")
     assert refused.code != 0 and "pay from account 'visits' already" in refused.err, refused.err
-    assert "second" not in {a for a in project.pellucid("ledger", "--json").json["accounts"] if a != "visits"}
-    assert project.pellucid("ledger", "share", "second", "--with", "visits").code == 0
+    assert second not in {a for a in project.pellucid("ledger", "--json").json["accounts"] if a != "visits"}
+    assert project.pellucid("ledger", "share", second, "--with", "visits").code == 0
     assert project.pellucid("run", "pipeline.py").code == 0
     assert project.pellucid("ledger", "verify").code == 0

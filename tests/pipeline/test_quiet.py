@@ -73,3 +73,36 @@ def test_the_steward_sees_them_when_asking(told) -> None:
     project, secrets, _ = told
     said = project.pellucid("show", "--json", "--private").out + project.pellucid("why", "secret", "--json", "--private").out
     assert any(secret in said for secret in secrets)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("where", ["in the step", "at the top"])
+def test_publish_names_what_its_readers_will_see(project, where: str) -> None:
+    """Steps, settings and code files by name; a module that only a private step imports, inside of it, stays at home."""
+    inside, top = ("    import wards\n", "") if where == "in the step" else ("", "import wards\n")
+    project.write(
+        visits_csv="user_id,area\n1,a\n2,b\n", rows_csv="n\n1\n", wards="NAMES = ['Ward Zebulon']\n", helper="def twice(n):\n    return 2 * n\n",
+        pipeline=f"""
+import helper
+{top}
+visits = pl.source("visits.csv", label="private", unit="user_id")
+rows = pl.source("rows.csv", label="open", licence="CC0-1.0")
+@pl.step
+def staffed(visits: pl.Table) -> pl.Metrics:
+{inside}    return {{"n": visits.num_rows * len(wards.NAMES)}}
+@pl.step
+def shown(rows: pl.Table, ward_of_interest: int = 7) -> pl.Metrics:
+    return {{"n": helper.twice(rows.num_rows) + ward_of_interest}}
+about = pl.About(title="t", description="d", creators=("A, B",), licence="MIT", data_licence="CC0-1.0")
+pipeline = pl.Pipeline("listed", [visits, rows, staffed, shown], about=about)
+""",
+    )  # fmt: skip
+    assert project.run().code == 0
+    done = project.pellucid("publish", "last", "package")
+    assert done.code == 0, done.err
+    line = next(part for part in done.out.replace("\n  ", " ").split("\n") if part.startswith("names that its readers see"))
+    for name in ("steps", "shown", "staffed", "shown.ward_of_interest", "code/helper.py", "code/pipeline.py"):
+        assert name in line, line
+    assert ("code/wards.py" in line) == (where == "at the top"), line
+    assert (project.folder / "package/code/wards.py").exists() == (where == "at the top")

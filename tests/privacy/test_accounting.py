@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from pellucid.errors import PrivacyError
+from pellucid.privacy.accounting import composition
 from pellucid.privacy.accounting.composition import checked_events, loss_delta, loss_epsilon, rho_of, zcdp_delta, zcdp_epsilon
 from pellucid.privacy.mechanisms import gram, histogram, mean
-from pellucid.privacy.noise.calibration import delta_for_counts
+from pellucid.privacy.noise.calibration import REACH, delta_for_counts
 
 
 def gaussian(sigma2: Fraction, cells: int = 1, sensitivity: int = 1) -> dict[str, Any]:
@@ -142,3 +143,10 @@ def test_the_events_of_a_mechanism_account_for_its_own_guarantee(mechanism: Any)
 def test_noise_too_small_to_account_for_is_refused() -> None:
     with pytest.raises(PrivacyError, match="too small to account for"):
         loss_epsilon([gaussian(Fraction(1, 4), 1000)], 0.0, 1e-6)
+
+
+@pytest.mark.parametrize(("sigma2", "sensitivity", "cells"), [(Fraction(9), 1, 1), (Fraction(400), 2, 3)])
+def test_what_the_losses_leave_out_counts_as_an_infinite_loss(sigma2: Fraction, sensitivity: int, cells: int) -> None:
+    """Beyond `REACH` standard deviations nothing is summed: at least the tails of the normal law there are charged in full."""
+    found = composition._gaussian_losses(sigma2, sensitivity, cells)
+    assert found._infinity_mass >= 2 * stats.norm.sf(REACH) > 0

@@ -149,3 +149,34 @@ def test_what_cannot_be_bounded_is_refused_by_name_before_and_in_the_run_without
             mean(names).check(tmp_path / "t.parquet", "unit")
     with pytest.raises(PrivacyError, match="names the unit"):
         gram("unit").check(tmp_path / "t.parquet", "unit")
+
+
+@pytest.mark.parametrize("far", [None, 300, 70_000, 2**40, -1, -(2**62)])
+def test_what_a_unit_keeps_depends_on_no_other_units_numbers(far: int | None, tmp_path: Path) -> None:
+    """Whole numbers are sorted in the smallest type that holds them all; a unit with far ones makes that another type for everybody."""
+    rng = np.random.default_rng(3)
+    units, items = rng.integers(1, 60, 900), rng.integers(0, 100, 900)
+    others = {"unit": pa.array(units, pa.int64()), "item": pa.array(items, pa.int64())}
+    alone = bounded(pa.table(others), 4, tmp_path)
+    if far is not None:
+        added = {"unit": pa.array([0, *units], pa.int64()), "item": pa.array([far, *items], pa.int64())}
+        both = bounded(pa.table(added), 4, tmp_path)
+        assert both.slice(0, 1).to_pylist() == [{"unit": 0, "item": far}]
+        rest = both.slice(1)
+        assert rest.column("item").to_pylist() == alone.column("item").to_pylist()
+        assert [unit - 1 for unit in rest.column("unit").to_pylist()] == alone.column("unit").to_pylist()
+        moved = bounded(
+            pa.table({"unit": pa.array([far if u == 1 else u for u in units], pa.int64()), "item": items}), 4, tmp_path
+        )
+        assert Counter(moved.column("item").to_pylist()).total() == alone.num_rows
+    for kind in (pa.int16(), pa.uint32(), pa.uint64()):
+        same = bounded(pa.table({name: column.cast(kind) for name, column in others.items()}), 4, tmp_path)
+        assert same.column("item").to_pylist() == alone.column("item").to_pylist()
+
+
+@given(values=st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-300, 70_000), min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_a_smaller_type_holds_all_that_is_there(values: list[int]) -> None:
+    kind = private_columns.narrowed(pa.int64(), min(values), max(values))
+    assert pa.array(values, pa.int64()).cast(kind).cast(pa.int64()).to_pylist() == values
+    assert kind.bit_width <= 64

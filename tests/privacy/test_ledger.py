@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from run_here import run_here
 from scipy import stats
 
 from pellucid.errors import BudgetError, PrivacyError
@@ -628,7 +629,7 @@ def test_a_release_is_named_by_its_step_whatever_its_mechanism_states(tmp_path: 
     pq.write_table(pa.table({"user": [f"u{n}" for n in range(50)], "amount": [1.0] * 50}), tmp_path / "d.parquet")
     source = pl.source(tmp_path / "d.parquet", label="private", unit="user", budget=pl.Budget(epsilon=2, delta=1e-5), name="d")
     amounts = pl.release(pl.privacy.sum(["amount"], 0, 20), of=source, epsilon=1.0, delta=1e-6, name="amounts")
-    pl.Pipeline("p", [source, amounts]).run(home=tmp_path / "home")
+    run_here(pl.Pipeline("p", [source, amounts]), home=tmp_path / "home")
     (spend,) = Ledger(tmp_path / "home").spends()
     assert (spend["description"]["pipeline"], spend["description"]["step"]) == ("p", "amounts")
     assert spend["description"]["grid_step"] > 0

@@ -45,6 +45,23 @@ VALUES: dict[str, pa.Array] = {
     "struct": pa.array([{"a": 1}] * 3),
     "map": pa.array([[("a", 1)]] * 3, pa.map_(pa.string(), pa.int64())),
     "null": pa.nulls(3),
+    "large binary": pa.array([b"\xff", b"", b"\xff"], pa.large_binary()),
+    "binary view": pa.array([b"\xff", b"", b"\xff"], pa.binary_view()),
+    "dictionary of numbers": pa.array([1, 2, 1]).dictionary_encode(),
+    "dictionary of floats": pa.array([0.5, float("nan"), 0.5]).dictionary_encode(),
+    "runs": pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array(["a", "b"])),
+    "decimal256": pa.array([decimal.Decimal("1.5")] * 3, pa.decimal256(50, 2)),
+    "large list": pa.array([["a"], [], ["a"]], pa.large_list(pa.string())),
+    "list view": pa.array([[1], [], [1]], pa.list_view(pa.int64())),
+    "list of a fixed size": pa.array([[1, 2]] * 3, pa.list_(pa.int64(), 2)),
+    "struct of nothing": pa.array([{}] * 3, pa.struct([])),
+    "union": pa.UnionArray.from_dense(pa.array([0, 0, 0], pa.int8()), pa.array([0, 1, 2], pa.int32()), [pa.array([1, 2, 1])]),
+    "uuid": pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(16)] * 3, pa.binary(16))),
+    "json": pa.ExtensionArray.from_storage(pa.json_(), pa.array(["1", "{}", "1"])),
+    "bool8": pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0, 1], pa.int8())),
+    "half of nothing": pa.array([None] * 3, pa.float16()),
+    "text with a null": pa.array(["a", None, "a"]),
+    "a number that is null": pa.array([1, None, 1]),
 }
 # How each mechanism is asked for one column.
 ASKED: dict[str, dict[str, Any]] = {
@@ -64,7 +81,7 @@ def _mechanism(name: str) -> Any:
     return MECHANISMS[name](**{field: value for field, value in given.items() if field in fields})
 
 
-@pytest.mark.quick(4)
+@pytest.mark.quick(6)
 @pytest.mark.parametrize("name", sorted(MECHANISMS))
 @pytest.mark.parametrize("place", ["value", "unit"])
 def test_what_is_checked_can_be_released(name: str, place: str, tmp_path: Path) -> None:

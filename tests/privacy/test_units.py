@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_here import run_here
 
 import pellucid as pl
 from pellucid.errors import PellucidError, PrivacyError, UsageError
@@ -126,7 +127,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_the_ledger_says_whose_privacy_was_spent(unit: Any, relation: str, shown: str, tmp_path: Path, home: Path) -> None:
-    pipeline(tmp_path, unit, histogram("item", max_contributions=3), relation=relation).run(home=home)
+    run_here(pipeline(tmp_path, unit, histogram("item", max_contributions=3), relation=relation), home=home)
     ledger = Ledger(home)
     (account,), (spend,) = ledger.accounts(), ledger.spends()
     ledger.close()
@@ -136,7 +137,7 @@ def test_the_ledger_says_whose_privacy_was_spent(unit: Any, relation: str, shown
 
 def test_a_pure_release_takes_no_delta(tmp_path: Path, home: Path) -> None:
     mechanism = histogram("item", max_contributions=3, public_keys=["a", "b", "c", "d"], noise="laplace")
-    pipeline(tmp_path, "user_id", mechanism, delta=0.0).run(home=home)
+    run_here(pipeline(tmp_path, "user_id", mechanism, delta=0.0), home=home)
     ledger = Ledger(home)
     (spend,) = ledger.spends()
     ledger.close()
@@ -147,7 +148,7 @@ def test_a_pure_release_takes_no_delta(tmp_path: Path, home: Path) -> None:
 
 def test_a_value_that_was_not_declared_is_refused_and_spends_nothing(tmp_path: Path, home: Path) -> None:
     with pytest.raises(PellucidError, match="'item' has a value that is not declared") as refused:
-        pipeline(tmp_path, "user_id", histogram("item", public_keys=["a", "b"])).run(home=home)
+        run_here(pipeline(tmp_path, "user_id", histogram("item", public_keys=["a", "b"])), home=home)
     assert '"c"' not in str(refused.value)
     ledger = Ledger(home)
     assert ledger.spends() == []
@@ -186,14 +187,14 @@ def test_a_release_by_opendp_is_marked_kept_and_never_made_twice(tmp_path: Path,
     mechanism = histogram("item", max_contributions=3, backend="opendp")
     assert mechanism.guarantee(1.0, 1e-6)["rerunnable"] is False
     made = pipeline(tmp_path, "user_id", mechanism)
-    first = made.run(home=home)
-    again = made.run(home=home)
+    first = run_here(made, home=home)
+    again = run_here(made, home=home)
     assert first["counts"].arrow().equals(again["counts"].arrow())
     for file in (home / "objects").rglob("*.parquet"):
         file.chmod(0o600)
         file.unlink()
     with pytest.raises(PellucidError, match="cannot be made again"):
-        made.run(home=home)
+        run_here(made, home=home)
     ledger = Ledger(home)
     assert len(ledger.spends()) == 1
     ledger.close()
@@ -206,9 +207,9 @@ def test_a_release_by_opendp_that_was_cut_off_is_not_drawn_again(
     with monkeypatch.context() as patched:
         patched.setattr(Ledger, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
-            made.run(home=home)
+            run_here(made, home=home)
     with pytest.raises(PellucidError, match="cannot be made again"):
-        made.run(home=home)
+        run_here(made, home=home)
     assert len(list((home / "objects").rglob("*.parquet"))) <= 2  # the rows, and at most one draw
 
 
@@ -218,7 +219,7 @@ def test_the_same_data_pay_from_one_account_and_a_signature_once_asked_for_is_as
     def run(epsilon: float, unit: Any = "user_id", **given: Any) -> None:
         rows = pl.source(path, label="private", unit=unit, name="rows", **given)
         counts = pl.release(histogram("item", max_contributions=3), of=rows, epsilon=epsilon, delta=1e-6, name="counts")
-        pl.Pipeline("paying", [rows, counts]).run(home=home)
+        run_here(pl.Pipeline("paying", [rows, counts]), home=home)
 
     run(0.5, account="visits", budget=pl.Budget(1.0, 1e-4))
     with pytest.raises(PellucidError, match="pay from account 'visits' already, not from 'log'"):
@@ -258,7 +259,7 @@ def test_an_account_has_one_budget(tmp_path: Path, home: Path) -> None:
     ]
     counts = pl.release(histogram("item", max_contributions=3), of=sources[0], epsilon=0.5, delta=1e-6, name="counts")
     with pytest.raises(UsageError, match='source "two": account "all" is declared twice'):
-        pl.Pipeline("two", [*sources, counts]).run(home=home)
+        run_here(pl.Pipeline("two", [*sources, counts]), home=home)
 
 
 def test_opendp_that_is_not_there_is_said_in_one_line() -> None:

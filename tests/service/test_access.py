@@ -223,48 +223,6 @@ def test_a_crawler_meets_nothing_private(client: TestClient, home: Path, role: s
     assert len(seen) > 15 or role == "public"
 
 
-def test_what_shared_a_process_with_private_steps_counts_as_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A run in one process: a value that a private step left in memory may be in what an open step gave."""
-    (tmp_path / "leaky.py").write_text("""
-import pellucid as pl
-
-items = pl.source("items.csv", label="open")
-visits = pl.source("visits.csv", label="private", unit="person")
-held = []
-
-
-@pl.step
-def size(visits: pl.Table) -> pl.Metrics:
-    held.append(visits.arrow().num_rows * 1_000_003)
-    return {"people": held[0]}
-
-
-@pl.step
-def leaky(items: pl.Table) -> pl.Metrics:
-    print("it saw", *held)
-    pl.log("seen", held[0] if held else 0, 0)
-    return {"people": held[0] if held else 0}
-
-
-pipeline = pl.Pipeline("leaky", [visits, size, items, leaky])
-""")
-    (tmp_path / "items.csv").write_text("item\na\n")
-    (tmp_path / "visits.csv").write_text("person,item\n" + "".join(f"{one},a\n" for one in range(77)))
-    monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
-    done = run(load(tmp_path / "leaky.py"), home=tmp_path / ".pellucid", confined=False)
-    assert done["leaky"]["people"] == 77_000_231, "it leaks indeed"
-    with TestClient(create_app(tmp_path / ".pellucid"), base_url=LOCAL) as client:
-        for path in (
-            "/runs?metric=leaky.people",
-            f"/runs/{done.id}",
-            f"/runs/{done.id}/outputs/leaky",
-            f"/runs/{done.id}/log/leaky",
-            "/compare?pipeline=leaky",
-        ):
-            for accept in ("application/json", "text/html"):
-                assert "77000231" not in client.get(path, headers={"Accept": accept}).text, path
-
-
 def test_signing_in_and_out(client: TestClient, home: Path):
     page = client.get("/runs?pipeline=guarded", headers={"Accept": "text/html"})
     assert (page.status_code, page.headers["location"]) == (303, "/sign-in?next=%2Fruns%3Fpipeline%3Dguarded")

@@ -165,39 +165,6 @@ def test_after_a_restart_the_last_good_one_is_served(shop: Path, tmp_path: Path)
     assert followed.current["recommend"].deployment.version == better and "recommend" not in followed.refused
 
 
-def test_what_shared_memory_with_private_steps_is_not_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """`Pipeline.run()` runs steps in this process: a model of an open step may hold what a private one left behind."""
-    from pellucid.pipeline.running import load, run
-
-    monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
-    (tmp_path / "people.csv").write_text("who,what\n1,a\n")
-    (tmp_path / "pages.csv").write_text("id,title\n1,wing\n")
-    (tmp_path / "mixed.py").write_text(
-        """
-import pellucid as pl
-
-people = pl.source("people.csv", label="private", unit="who")
-pages = pl.source("pages.csv", label="open")
-
-
-@pl.step
-def count(people: pl.Table) -> pl.Metrics:
-    return {"rows": people.num_rows}
-
-
-index = pl.search.index(pages)
-pipeline = pl.Pipeline("mixed", [people, pages, count, index])
-"""
-    )
-    home = tmp_path / ".pellucid"
-    run(load(tmp_path / "mixed.py"), home=home)
-    with pytest.raises(LabelError, match="in one process with steps that are not open"):
-        Deployments(home).deploy("search", "last", "index")
-    assert newest_open(home, "search") is None
-    again = run(load(tmp_path / "mixed.py"), home=tmp_path / "confined", jobs=1, confined=True)
-    assert newest_open(tmp_path / "confined", "search") == (again.id, "index")
-
-
 def test_a_model_leads_to_its_guarantees(serving: Serving, shop: Path):
     told = serving.ask("/models/recommend").json
     (one,) = told["guarantees"]

@@ -213,7 +213,6 @@ def test_a_canary_whose_package_is_gone_by_its_end(home: Path, tmp_path: Path):
 
 
 def test_a_canary_answers_strangers_and_so_must_be_as_open_as_what_stands_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Also one that shared a process with private steps, which a label alone does not show."""
     (tmp_path / "mixed.py").write_text("""
 import numpy as np
 import pellucid as pl
@@ -242,13 +241,8 @@ pipeline = pl.Pipeline("mixed", [people, secret, rows, good])
     (tmp_path / "people.csv").write_text("person\n1\n")
     monkeypatch.setenv("PELLUCID_KEYS", str(tmp_path / "keys"))
     state = tmp_path / ".pellucid"
-    first = run(load(tmp_path / "mixed.py"), home=state, confined=True, only=["good"])
-    Deployments(state).deploy("recommend", first.id, "good")
-    (tmp_path / "rows.csv").write_text("a\n2\n")
-    (tmp_path / "mixed.py").write_text((tmp_path / "mixed.py").read_text().replace("np.arange(4.0)", "np.arange(4.0) + 1"))
-    run(load(tmp_path / "mixed.py"), home=state, confined=False)
-    with pytest.raises(LabelError, match="one process"):
-        promote(state, "good", "recommend", share=0.5)
+    done = run(load(tmp_path / "mixed.py"), home=state)
+    Deployments(state).deploy("recommend", done.id, "good")
     with pytest.raises(LabelError, match="is private"):
         promote(state, "secret", "recommend", share=0.0)
     assert Canaries(state).all() == []

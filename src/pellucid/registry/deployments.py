@@ -90,8 +90,6 @@ class Deployments:
             found = record.find(run)
             steps = record.steps(found["run"])
             outputs = {name: (step.label, value) for step in steps for name, value in step.outputs.items()}
-            made_by = {name: step.step for step in steps for name in step.outputs}
-            shared = record.shared_memory(found["run"])
         finally:
             record.close()
         if output not in outputs:
@@ -100,12 +98,6 @@ class Deployments:
         if label != "open":
             raise LabelError(
                 f'"{output}" is {label}', why="a service is public", fix="Only open models can be deployed: release first"
-            )
-        if made_by[output] in shared:
-            raise LabelError(
-                f'"{output}" was made in one process with steps that are not open',
-                why="they share memory, so something private may be in what they gave",
-                fix="Run the file with pellucid run, and deploy that run",
             )
         if artifact.kind != "model" or artifact.items is not None:
             raise UsageError(f'"{output}" is a {artifact.kind}, not a model', fix=f"Behind {alias} stands {_said(alias)}")
@@ -194,10 +186,9 @@ def outputs_for(home: Path, run: str, alias: str) -> list[str]:
     deployments, record = Deployments(home), Record(home)
     found = []
     try:
-        shared = record.shared_memory(run)
         for step in record.steps(run):
             for name, artifact in step.outputs.items():
-                if step.label == "open" and step.step not in shared and artifact.kind == "model" and artifact.items is None:
+                if step.label == "open" and artifact.kind == "model" and artifact.items is None:
                     kind = deployments.load(artifact).kind
                     if kind in ALIASES[alias]:
                         found.append((ALIASES[alias].index(kind), name))

@@ -115,6 +115,11 @@ def load(path: Path, kind: str) -> Any:
     return KINDS[kind].codec.read(path)
 
 
+def metrics_in(text: bytes, where: str) -> metrics.Metrics:
+    """The metrics that the bytes of a file hold. Raises DamagedError that says `where` they are from."""
+    return metrics.decode(text, where)
+
+
 def digest(path: Path, kind: str) -> str:
     """The canonical digest of the value in a file; tables are streamed."""
     return KINDS[kind].codec.digest(path)

@@ -63,11 +63,16 @@ def write(value: Any, path: Path) -> str:
 
 def read(path: Path) -> Metrics:
     """The metrics of a file."""
+    return decode(path.read_bytes(), str(path))
+
+
+def decode(text: bytes, where: str) -> Metrics:
+    """The metrics that a JSON text holds; `where` it comes from is part of an error."""
     try:
-        found = json.loads(path.read_bytes())
+        found = json.loads(text)
         return plain({name: float(number) if number in _WORDS.values() else number for name, number in found.items()})
     except (ValueError, TypeError, AttributeError) as error:
-        raise DamagedError("not a record of metrics", where=str(path), why=str(error), fix=RECOMPUTE) from error
+        raise DamagedError("not a record of metrics", where=where, why=str(error), fix=RECOMPUTE) from error
 
 
 def digest(path: Path) -> str:

@@ -129,7 +129,7 @@ class Objects:
         try:
             before = path.stat()
         except FileNotFoundError:
-            raise StoreError("is not in the store", where=str(path), fix="Run the pipeline again: it is computed anew") from None
+            raise _gone(path) from None
         seen = (str(path), before.st_size, before.st_mtime_ns, before.st_ctime_ns, before.st_ino)
         if seen in self._verified:
             return path
@@ -142,6 +142,20 @@ class Objects:
         if time.time_ns() - max(before.st_ctime_ns, before.st_mtime_ns) > _SETTLED:
             self._verified.add(seen)
         return path
+
+    def read(self, sha256: str, suffix: str) -> bytes:
+        """The bytes of a small file, found to be what its name says. Raises as `open`."""
+        place = f"{self._objects}/{sha256[:2]}/{sha256}{suffix}"
+        try:
+            with open(place, "rb", buffering=0) as file:
+                data = file.readall()
+        except FileNotFoundError:
+            raise _gone(Path(place)) from None
+        except OSError as error:
+            raise _damaged(Path(place), f"it cannot be read: {error.strerror}") from error
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise _damaged(Path(place), f"its {len(data)} bytes are not those that were stored")
+        return data
 
     def quarantine(self, sha256: str, suffix: str) -> Path:
         """Move a damaged file aside, so that it can be computed anew; return where it is now."""
@@ -226,6 +240,10 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _gone(path: Path) -> StoreError:
+    return StoreError("is not in the store", where=str(path), fix="Run the pipeline again: it is computed anew")
 
 
 def _damaged(path: Path, why: str) -> DamagedError:

@@ -48,14 +48,8 @@ def mirror(home: Path, wanted: str, uri: str, *, artifacts: bool = True) -> Mirr
     run = record.find(wanted)
     if run["status"] != "done":
         raise UsageError(f"run {run['run']} is {run['status']}", fix="Finish it first: run the pipeline again")
-    steps, shared = record.steps(run["run"]), record.shared_memory(run["run"])
+    steps = record.steps(run["run"])
     record.close()
-    if shared:
-        raise LabelError(
-            f"{', '.join(shared)} ran in one process with steps that are not open",
-            why="they share memory, so something private may be in what they gave",
-            fix="Run the pipeline file with `pellucid run`, and export that run",
-        )
     open_steps = [step for step in steps if step.label == "open"]
     withheld = tuple(step.step for step in steps if step.label != "open")
     if not open_steps:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pellucid.errors import LabelError, UsageError
 from pellucid.models import KINDS, estimators
-from pellucid.pipeline.record import Record, path_of
+from pellucid.pipeline.record import path_of
 from pellucid.registry import ModelVersion, find_model
 from pellucid.store import Objects
 
@@ -60,16 +60,6 @@ def export(home: Path, wanted: str, folder: Path) -> ModelVersion:
     model = find_model(home, wanted)
     if model.label != "open":
         raise LabelError(f'"{model.output}" is {model.label}', why="what is exported is public", fix="Release first")
-    record = Record(home)
-    try:
-        shared = record.shared_memory(model.run)
-        maker = next(step.step for step in record.steps(model.run) if model.output in step.outputs)
-    finally:
-        record.close()
-    if maker in shared:
-        raise LabelError(
-            f'"{model.output}" was made in one process with steps that are not open', fix="Run the file with pellucid run"
-        )
     kind = model.kind(home)
     if kind not in (*KINDS, *estimators.KINDS):
         raise UsageError(f"a model of kind {kind} is asked nothing", fix=f"These are: {', '.join((*KINDS, *estimators.KINDS))}")

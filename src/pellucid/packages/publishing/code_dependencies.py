@@ -76,7 +76,7 @@ def _survey(home: Path, wanted: str) -> Survey:
     from pellucid.pipeline.declaration import Source, Step, settings
     from pellucid.pipeline.keys import environment
     from pellucid.pipeline.record import Record
-    from pellucid.pipeline.running import Plan, described, load
+    from pellucid.pipeline.running import Plan, described, load, refuse_private_loading
 
     record = Record(home)
     run = record.find(wanted)
@@ -84,6 +84,7 @@ def _survey(home: Path, wanted: str) -> Survey:
     file = Path(run["file"])
     before = set(sys.modules)
     pipeline = load(file).with_settings(run["settings"])
+    refuse_private_loading(pipeline, record)
     loaded = _project_modules(set(sys.modules) - before, file)
     if json.loads(json.dumps(described(pipeline))) != run["graph"]:
         raise _other(f"run {run['run']}", f"the steps, inputs or labels in {file.name} are no longer those of the run")

@@ -82,7 +82,6 @@ def publish(
         about = _finished(record, run)
         rows = {row.step: row for row in record.steps(about["run"]) if row.outputs}
         _refuse_nothing_open(about["graph"], rows)
-        _refuse_shared_memory(record.shared_memory(about["run"]))
         found = survey(home, about["run"])
         about["environment"] = _surroundings(record, about, rows)
     finally:
@@ -164,16 +163,6 @@ def _refuse_nothing_open(graph: list[dict[str, Any]], rows: Mapping[str, StepRec
         why=why,
         fix="Release it first: pl.release(mechanism, of=..., epsilon=..., delta=...)",
     )
-
-
-def _refuse_shared_memory(steps: list[str]) -> None:
-    """Open steps that shared memory with private ones may hold what those left behind."""
-    if steps:
-        raise LabelError(
-            f"{', '.join(steps)} ran in one process with steps that are not open",
-            why="they share memory, so something private may be in what they gave",
-            fix="Run the pipeline file with `pellucid run`, which gives each step a process, and publish that run",
-        )
 
 
 def _surroundings(record: Record, about: Mapping[str, Any], rows: Mapping[str, StepRecord]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.declaration.graph import Pipeline
     from pellucid.pipeline.declaration.graph_drawing import Drawn, svg
     from pellucid.pipeline.declaration.graph_node import Bound
-    from pellucid.pipeline.declaration.loading import Loading
+    from pellucid.pipeline.declaration.loading import BEING_LOADED, Loading
     from pellucid.pipeline.declaration.nodes import Output, OutputOf, Source, Step
     from pellucid.pipeline.declaration.own_code import keeps_units_apart, own, proved_per_unit
     from pellucid.pipeline.declaration.release_protocol import Budget, GateRequest, Grant, Protection
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.declaration.source_code import is_project_file, spec_of
 
 __all__ = [
+    "BEING_LOADED",
     "About",
     "Bound",
     "Budget",
@@ -73,7 +74,7 @@ __getattr__ = lazy_names(
             "svg",
         ),
         "graph_node": ("Bound",),
-        "loading": ("Loading",),
+        "loading": ("BEING_LOADED", "Loading"),
         "nodes": (
             "Output",
             "OutputOf",

@@ -18,11 +18,12 @@ from pellucid.pipeline.declaration import budgets, graph_drawing, source_code
 from pellucid.pipeline.declaration import settings as values
 from pellucid.pipeline.declaration.about import About
 from pellucid.pipeline.declaration.graph_node import Bound
-from pellucid.pipeline.declaration.loading import Loading
+from pellucid.pipeline.declaration.loading import BEING_LOADED, Loading
 from pellucid.pipeline.declaration.nodes import Node, Source, Step
 from pellucid.pipeline.declaration.own_code import is_own
 from pellucid.pipeline.declaration.topological_order import order
 from pellucid.pipeline.declaration.wiring import check_kinds, provided_by, wire
+from pellucid.pipeline.record import was_read
 from pellucid.store import OPEN, Label, join, protected, unit_of
 
 if TYPE_CHECKING:
@@ -84,18 +85,37 @@ class Pipeline:
         return changed
 
     def run(self, **options: Any) -> Run:
-        """Run the pipeline in this process; see `pellucid.pipeline.running.run` for the options. Raises StepError on failure.
+        """Run the pipeline; see `pellucid.pipeline.running.run` for the options. Raises StepError on failure.
 
-        In a notebook it runs in a process of its own, as `pellucid run` does: see `pellucid.pipeline.notebook.run`.
+        Where all is open, the steps run in this process, unless it has read a result that is not open. Where anything is not, each
+        step runs in a confined worker, in a process that loads the pipeline's file as `pellucid run` does; a pipeline without a file
+        is then refused: see `pellucid.pipeline.own_process.run`. In a notebook every pipeline runs so: see
+        `pellucid.pipeline.notebook.run`.
         """
+        if BEING_LOADED.get():
+            raise UsageError(
+                "a pipeline is run while a pipeline file loads",
+                where=BEING_LOADED.get(),
+                why="whoever loads the file would run it, the workers of its own run too",
+                fix='Put the call at the end of the file, under: if __name__ == "__main__":',
+            )
         if self.file is None and "IPython" in sys.modules:
             from pellucid.pipeline import notebook
 
             if notebook.kernel() is not None:
                 return notebook.run(self, **options)
+        if self.loading is None and "engine" not in options and (options.get("confined") or not self.is_open or was_read()):
+            from pellucid.pipeline import own_process
+
+            return own_process.run(self, **options)
         from pellucid.pipeline.running import run
 
         return run(self, **options)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everything in the graph is open."""
+        return all(bound.label.is_open for bound in self.steps.values())
 
 
 def _named(pipeline: str, nodes: Sequence[Node], scopes: Sequence[Mapping[str, Any]]) -> dict[str, Node]:

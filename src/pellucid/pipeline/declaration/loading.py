@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 Line = tuple[str, int]
 """A file of the project and a line of it."""
 Seen = tuple[str, frozenset[Line]]
 """A file or variable, and the lines that led to it."""
+BEING_LOADED: ContextVar[str] = ContextVar("BEING_LOADED", default="")
+"""The pipeline file that is being loaded; empty when none is."""
 
 
 @dataclass(frozen=True)

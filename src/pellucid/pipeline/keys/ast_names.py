@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import types
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from pellucid.pipeline.keys import slicing
@@ -21,17 +22,23 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
 def imported(nodes: Sequence[ast.stmt]) -> Iterator[tuple[str, int]]:
     """(module name, level) of every import anywhere inside, with a constant `import_module("...")` among them."""
     for top in nodes:
-        for node in _run(top):
-            if isinstance(node, ast.Import):
-                yield from ((alias.name, 0) for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                yield node.module or "", node.level
-                for alias in node.names:
-                    yield (f"{node.module}.{alias.name}" if node.module else alias.name), node.level
-            elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-                name = node.args[0].value
-                if isinstance(name, str) and ast.unparse(node.func).endswith(("import_module", "__import__")):
-                    yield name.lstrip("."), len(name) - len(name.lstrip("."))
+        yield from _imported_in(top)
+
+
+@functools.lru_cache(maxsize=65536)
+def _imported_in(top: ast.stmt) -> tuple[tuple[str, int], ...]:
+    found: list[tuple[str, int]] = []
+    for node in _run(top):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, 0) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found.append((node.module or "", node.level))
+            found += [(f"{node.module}.{alias.name}" if node.module else alias.name, node.level) for alias in node.names]
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.args[0].value
+            if isinstance(name, str) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+                found.append((name.lstrip("."), len(name) - len(name.lstrip("."))))
+    return tuple(found)
 
 
 @functools.lru_cache(maxsize=65536)
@@ -55,16 +62,21 @@ def read_inside(tree: ast.Module) -> frozenset[str]:
     return frozenset[str]().union(*(statement.inner_reads for statement in slicing.statements(tree)))
 
 
-@functools.lru_cache(maxsize=65536)
 def bound_at(tree: ast.Module, line: int) -> frozenset[str]:
     """The names bound by the top-level statements that cover a line: for a function, the names it may be reached by."""
-    found: set[str] = set()
+    return frozenset(_bound_by_line(tree).get(line, ()))
+
+
+@functools.lru_cache(maxsize=1024)
+def _bound_by_line(tree: ast.Module) -> dict[int, set[str]]:
+    """The same for every line at which a statement is."""
+    found = defaultdict[int, set[str]](set)
     for statement in slicing.statements(tree):
         node = statement.node
         first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
-        if first <= line <= (node.end_lineno or node.lineno):
-            found |= statement.binds
-    return frozenset(found)
+        for line in range(first, (node.end_lineno or node.lineno) + 1):
+            found[line] |= statement.binds
+    return found
 
 
 def functions_in(value: object) -> Iterator[types.FunctionType]:

@@ -76,8 +76,14 @@ def key_part(lock: Path) -> dict[str, str]:
 
 def installed() -> dict[str, tuple[str, Path]]:
     """The installed distributions by their normalised names: version and RECORD. Read from the folder names (fast)."""
+    return _installed(tuple((place, os.stat(place).st_mtime_ns) for place in _places()))
+
+
+@functools.lru_cache(maxsize=16)
+def _installed(places: tuple[tuple[str, int], ...]) -> dict[str, tuple[str, Path]]:
+    """The same of some folders, each with the time of its last change: whatever is installed or removed changes it."""
     found: dict[str, tuple[str, Path]] = {}
-    for place in _places():
+    for place, _ in places:
         for entry in os.scandir(place):
             match = re.fullmatch(r"(.+?)-([^-]+)\.dist-info", entry.name)
             if match:

@@ -81,8 +81,9 @@ def _bindings(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
         yield from _bindings(inner)
 
 
+@functools.lru_cache(maxsize=16384)
 def bound_in(function: ast.AST) -> dict[str, list[ast.AST]]:
-    """What a function binds of its own: each name with all that it is bound to."""
+    """What a function binds of its own: each name with all that it is bound to. Found once for each function: not to be changed."""
     found: dict[str, list[ast.AST]] = {}
     arguments = getattr(function, "args", None)
     if isinstance(arguments, ast.arguments):

@@ -13,7 +13,7 @@ import functools
 import hashlib
 import opcode
 import types
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -154,9 +154,8 @@ def _module(tree: ast.Module) -> Module:
         ):
             plain |= s.binds
     others = {name for s in found if not isinstance(s.node, ast.Assign | ast.AnnAssign) for name in s.binds}
-    several = (
-        {name for s in found for name in s.binds if sum(name in other.binds for other in found) > 1} if plain else set[str]()
-    )
+    times = Counter(name for s in found for name in s.binds)
+    several = {name for name, count in times.items() if count > 1}
     return Module(frozenset(api), frozenset(plain - others - several))
 
 

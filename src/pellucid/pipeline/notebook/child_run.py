@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pellucid import errors
-from pellucid.errors import PellucidError, StepError, UsageError
+from pellucid.errors import PellucidError, StepError
+from pellucid.pipeline import own_process
 from pellucid.pipeline.declaration import Pipeline
 from pellucid.pipeline.notebook import written_file
 from pellucid.pipeline.notebook.cell_slice import slice_of
@@ -85,7 +85,7 @@ def _child(command: list[str], written: written_file.WrittenFile, quiet: bool) -
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(_own_path()), "COLUMNS": "100"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(own_process.import_path()), "COLUMNS": "100"},
         start_new_session=True,  # an interrupt of the kernel reaches it once, by us
     )
     assert child.stdout is not None
@@ -110,14 +110,6 @@ def _child(command: list[str], written: written_file.WrittenFile, quiet: bool) -
     return 130 if interrupted else child.returncode, "".join(printed), said
 
 
-def _own_path() -> list[str]:
-    """Where the child finds the pellucid that this kernel has: the same one, also where a cell put it on the path."""
-    here = str(Path(errors.__file__).parents[1])
-    given = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
-    installed = any(os.path.realpath(here) == os.path.realpath(part) for part in given) or here.endswith("site-packages")
-    return given if installed else [here, *given]
-
-
 def _json(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
@@ -129,8 +121,4 @@ def _json(text: str) -> dict[str, Any]:
 def _error(told: Mapping[str, Any], written: written_file.WrittenFile, said: list[str]) -> PellucidError:
     """The error that the child ended with, in the words of the cells."""
     message = str(told.get("message") or (said[-1].removeprefix("pellucid: ") if said else "its process ended without a word"))
-    kind = getattr(errors, str(told.get("type")), UsageError)
-    found: PellucidError = (kind if isinstance(kind, type) and issubclass(kind, PellucidError) else UsageError)(
-        written.in_cells(message)
-    )
-    return found
+    return own_process.error_of({"type": told.get("type"), "message": written.in_cells(message)}, message)

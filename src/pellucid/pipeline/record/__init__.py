@@ -15,19 +15,18 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.curve_log import collected, log
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.live_output import LiveOutput, read_live
+    from pellucid.pipeline.record.private_contents import note_private, private_paths, private_result, private_source, was_read
     from pellucid.pipeline.record.run_history import runs, stored_run
     from pellucid.pipeline.record.run_list import ListedRun, RunQuery, list_runs, metric_names, pipelines
     from pellucid.pipeline.record.run_metrics import (
         MOST_POINTS,
         Point,
         curves_of,
-        forget_metrics,
         note_curve,
-        note_metrics,
         numbers_of,
         point,
     )
-    from pellucid.pipeline.record.run_record import IN_PROCESS, Record, StepRecord
+    from pellucid.pipeline.record.run_record import Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.run_tags import RunTags, tags_of_runs, write_tags
     from pellucid.pipeline.record.use_lock import in_use
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "IN_PROCESS",
     "MOST_POINTS",
     "Artifact",
     "ListedRun",
@@ -60,7 +58,6 @@ __all__ = [
     "collected",
     "collection",
     "curves_of",
-    "forget_metrics",
     "in_use",
     "keys_folder",
     "known_states",
@@ -70,7 +67,7 @@ __all__ = [
     "metrics_of",
     "note_account",
     "note_curve",
-    "note_metrics",
+    "note_private",
     "note_run",
     "notes_folder",
     "numbers_of",
@@ -78,11 +75,15 @@ __all__ = [
     "pipelines",
     "point",
     "present",
+    "private_paths",
+    "private_result",
+    "private_source",
     "read_live",
     "runs",
     "state_run_from_here",
     "stored_run",
     "tags_of_runs",
+    "was_read",
     "write_tags",
 ]
 
@@ -104,15 +105,13 @@ __getattr__ = lazy_names(
             "MOST_POINTS",
             "Point",
             "curves_of",
-            "forget_metrics",
             "note_curve",
-            "note_metrics",
             "numbers_of",
             "point",
         ),
         "run_tags": ("RunTags", "tags_of_runs", "write_tags"),
+        "private_contents": ("note_private", "private_paths", "private_result", "private_source", "was_read"),
         "run_record": (
-            "IN_PROCESS",
             "Record",
             "StepRecord",
         ),

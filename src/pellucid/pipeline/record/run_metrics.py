@@ -6,7 +6,6 @@ the key of the step that logged it, so that a run which reuses a result shows th
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -53,28 +52,16 @@ def numbers_of(objects: Objects, outputs: Mapping[str, Artifact]) -> dict[str, f
     for name, artifact in {**outputs, **branches}.items():
         if artifact.kind == "metrics" and artifact.items is None:
             with suppress(StoreError, OSError):
-                values = kinds.load(objects.open(artifact.sha256, artifact.suffix), "metrics")
+                values = kinds.metrics_in(objects.read(artifact.sha256, artifact.suffix), name)
                 found |= {f"{name}.{metric}": float(value) for metric, value in values.items()}
     return found
 
 
 def note_metrics(db: StateConnection, run: str, values: Mapping[str, float]) -> None:
-    """Keep open metrics of a run by their full names (OUTPUT.METRIC)."""
+    """Keep open metrics of a run by their full names (OUTPUT.METRIC). Within a transaction."""
     rows = [(run, _finite(value), name) for name, value in values.items()]
-    if rows:
-        with transaction(db):
-            db.executemany("INSERT OR IGNORE INTO metric_names (name) VALUES (?)", [(name,) for name in values])
-            db.executemany("INSERT OR REPLACE INTO run_metrics SELECT ?, id, ? FROM metric_names WHERE name = ?", rows)
-
-
-def forget_metrics(db: StateConnection, run: str, steps: Iterable[str]) -> None:
-    """Take the metrics of some steps of a run, and of their branches, out of the lists. Their artifacts stay."""
-    for step in steps:
-        row = db.execute("SELECT outputs FROM steps WHERE run = ? AND step = ?", (run, step)).fetchone()
-        for name in json.loads(row["outputs"]) if row is not None else ():
-            with transaction(db):
-                query = "DELETE FROM run_metrics WHERE run = ? AND name IN (SELECT id FROM metric_names WHERE substr(name, 1, ?) IN (?, ?))"
-                db.execute(query, (run, len(name) + 1, f"{name}.", f"{name}["))
+    db.executemany("INSERT OR IGNORE INTO metric_names (name) VALUES (?)", [(name,) for name in values])
+    db.executemany("INSERT OR REPLACE INTO run_metrics SELECT ?, id, ? FROM metric_names WHERE name = ?", rows)
 
 
 def note_curve(db: StateConnection, key: str, points: Iterable[Point]) -> None:

@@ -9,14 +9,14 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import UsageError
-from pellucid.pipeline.record import run_metrics, run_tags
+from pellucid.pipeline.record import private_contents, run_metrics, run_tags
 from pellucid.pipeline.record.artifact import Artifact
 from pellucid.pipeline.record.use_lock import in_use
 from pellucid.store import connect, transaction
@@ -39,16 +39,10 @@ CREATE TABLE IF NOT EXISTS results (
 CREATE TABLE IF NOT EXISTS releases (
     key TEXT PRIMARY KEY, outputs TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS private_contents (
-    digest TEXT PRIMARY KEY, source TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (
     path TEXT NOT NULL, identity TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (path)
 ) STRICT, WITHOUT ROWID;
 """
-
-
-IN_PROCESS = "in process"  # in a row's `confined`: the step ran in the process of its caller
 
 
 @dataclass(frozen=True)
@@ -75,8 +69,9 @@ class Record:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.db = connect(home, DDL + run_tags.DDL + run_metrics.DDL)
+        self.db = connect(home, DDL + run_tags.DDL + run_metrics.DDL + private_contents.DDL)
         self._pending: list[tuple[Any, ...]] = []
+        self._numbers: dict[str, float] = {}  # open metrics, which wait as long as the steps that gave them
         self._lock: int | None = None
         self._use: int | None = None
         self._position = 0
@@ -131,21 +126,30 @@ class Record:
         ))  # fmt: skip
         if done.action == "ran":
             result = _json([artifact.to_json() for artifact in done.outputs.values()])
-            self.flush((done.key, result, done.seconds, time.time(), run))
+            self.flush(run, (done.key, result, done.seconds, time.time(), run))
         elif done.action != "reused" or len(self._pending) >= 5000:
-            self.flush()
+            self.flush(run)
 
-    def flush(self, result: tuple[Any, ...] | None = None) -> None:
-        if not self._pending and result is None:
+    def note_metrics(self, run: str, values: Mapping[str, float], *, reused: bool) -> None:
+        """Note open metrics of a step by OUTPUT.METRIC: at once, or, of a reused step, with the next write."""
+        self._numbers |= values
+        if values and not reused:
+            self.flush(run)
+
+    def flush(self, run: str, result: tuple[Any, ...] | None = None) -> None:
+        if not self._pending and not self._numbers and result is None:
             return
         with transaction(self.db):
+            if self._numbers:
+                run_metrics.note_metrics(self.db, run, self._numbers)
             self.db.executemany("INSERT OR REPLACE INTO steps VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self._pending)
             if result is not None:
                 self.db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)", result)
         self._pending.clear()
+        self._numbers.clear()
 
     def finish(self, run: str, status: str, seconds: float, environment: Mapping[str, Any] | None = None) -> None:
-        self.flush()
+        self.flush(run)
         self.db.execute("UPDATE runs SET status = ?, seconds = ? WHERE run = ?", (status, seconds, run))
         if environment is not None:
             self.db.execute("UPDATE runs SET environment = ? WHERE run = ?", (_json(environment), run))
@@ -245,40 +249,6 @@ class Record:
 
     def note_file(self, path: str, identity: str, digest: str) -> None:
         self.db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?)", (path, identity, digest))
-
-    def shared_memory(self, run: str) -> list[str]:
-        """The open steps of a run that ran in one process with steps that are not open, in this run or in the one that made their result.
-
-        They share memory, so a value that a private step left behind (a cache, a global list) may be in what they gave.
-        """
-        found, shared = [], dict[str, set[str]]()  # run -> keys of what ran there in one process with steps that are not open
-        for step in self.steps(run):
-            if step.label != "open" or step.kind in ("source", "release"):
-                continue
-            row = self.db.execute("SELECT run FROM results WHERE key = ?", (step.key,)).fetchone()
-            made = row[0] if row else run
-            if made not in shared:
-                query = "SELECT key, label FROM steps WHERE run = ? AND instr(confined, ?)"
-                there = self.db.execute(query, (made, IN_PROCESS)).fetchall()
-                mixed = any(label != "open" for _, label in there)
-                shared[made] = {key for key, _ in there} if mixed else set()
-            if step.key in shared[made]:
-                found.append(step.step)
-        return found
-
-    def note_private(self, digests: Iterable[str], source: str) -> None:
-        """Note that contents with these digests came in by a source that is not open. Never forgotten: `gc` leaves it."""
-        self.db.executemany(
-            "INSERT OR IGNORE INTO private_contents VALUES (?, ?)", [(digest, source) for digest in sorted(digests)]
-        )
-
-    def private_source(self, digests: Iterable[str]) -> str | None:
-        """The source, not open, by which content with one of these digests came in; None where there is none."""
-        for digest in sorted(digests):
-            row = self.db.execute("SELECT source FROM private_contents WHERE digest = ?", (digest,)).fetchone()
-            if row is not None:
-                return str(row[0])
-        return None
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))

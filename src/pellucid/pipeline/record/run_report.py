@@ -9,6 +9,7 @@ from typing import Any
 
 from pellucid import html_display
 from pellucid.errors import DamagedError, UsageError, suggest
+from pellucid.pipeline.record import private_contents
 from pellucid.pipeline.record.artifact import Artifact
 from pellucid.store import Label, Objects, Table, kinds
 
@@ -66,6 +67,8 @@ class Run:
     def __getitem__(self, artifact: str) -> Any:
         for report in self.steps.values():
             if artifact in report.outputs:
+                if not report.label.is_open:
+                    private_contents.note_read()
                 value = load_artifact(Objects(self.home), report.outputs[artifact])
                 return replace(value, is_open=True) if report.label.is_open and isinstance(value, Table) else value
         known = [name for report in self.steps.values() for name in report.outputs]

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from pellucid.pipeline.running.execution import described, downstream, run
     from pellucid.pipeline.running.pipeline_file import load
     from pellucid.pipeline.running.plan import Plan
+    from pellucid.pipeline.running.source_labels import refuse_private_loading
 
-__all__ = ["Plan", "described", "downstream", "foresee", "load", "run", "twice"]
+__all__ = ["Plan", "described", "downstream", "foresee", "load", "refuse_private_loading", "run", "twice"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -30,5 +31,6 @@ __getattr__ = lazy_names(
         ),
         "pipeline_file": ("load",),
         "plan": ("Plan",),
+        "source_labels": ("refuse_private_loading",),
     },
 )

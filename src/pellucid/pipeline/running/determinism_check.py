@@ -11,11 +11,13 @@ from typing import Any
 from pellucid.errors import UsageError
 from pellucid.pipeline.declaration import Pipeline
 from pellucid.pipeline.keys import Closure
+from pellucid.pipeline.record import Record
+from pellucid.pipeline.running import source_labels
 from pellucid.pipeline.running.execution import run
-from pellucid.pipeline.running.pipeline_file import environment_of, private_files
+from pellucid.pipeline.running.pipeline_file import environment_of
 from pellucid.pipeline.running.task import Outcome, Task
 from pellucid.pipeline.running.worker_pool import Workers
-from pellucid.store import kinds
+from pellucid.store import home_for, kinds
 
 SEEDS = ("0", "4242")  # the first is that of every run; per-unit steps take people in another order under the second
 
@@ -38,9 +40,11 @@ class _Double:
 
     hash_seed = "two"
 
-    def __init__(self, pipeline: Pipeline, file: Path, settings: Mapping[str, Any], slots: int, scratch: Path) -> None:
+    def __init__(
+        self, pipeline: Pipeline, file: Path, settings: Mapping[str, Any], slots: int, scratch: Path, private: Iterable[Path]
+    ) -> None:
         self.slots, self.pipeline = slots, pipeline
-        told: dict[str, Any] = {"environment": environment_of(pipeline), "private": private_files(pipeline)}
+        told: dict[str, Any] = {"environment": environment_of(pipeline), "private": list(private)}
         self.engines = [Workers(file, settings, slots=slots, hash_seed=seed, **told) for seed in SEEDS]
         self.scratch, self.tasks, self.blas = scratch, dict[int, tuple[Task, Path]](), list[dict[str, Any]]()
         self.found: dict[str, str] = {}
@@ -115,8 +119,11 @@ def twice(
     """Run every wanted step two times on the same inputs. Releases are drawn under one spend, with one stream: they must agree too."""
     if pipeline.file is None:
         raise UsageError("workers need a pipeline file to load", fix="Write the pipeline into a file")
+    record = Record(Path(home).absolute() if home is not None else home_for(pipeline.file))
+    private = source_labels.private_places(pipeline, record)
+    record.close()
     with tempfile.TemporaryDirectory(prefix="pellucid-twice-") as scratch:
-        engine = _Double(pipeline, pipeline.file, dict(settings or {}), jobs, Path(scratch))
+        engine = _Double(pipeline, pipeline.file, dict(settings or {}), jobs, Path(scratch), private)
         try:
             done = run(
                 pipeline,

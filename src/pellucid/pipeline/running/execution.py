@@ -11,16 +11,14 @@ from typing import Any
 from pellucid.errors import PellucidError, StepError, UsageError, suggest
 from pellucid.pipeline.declaration import Pipeline, Step
 from pellucid.pipeline.keys import environment
-from pellucid.pipeline.record import Artifact, Progress, Record, Run, RunTags, forget_metrics, note_run, write_tags
+from pellucid.pipeline.record import Artifact, Progress, Record, Run, RunTags, note_run, write_tags
 from pellucid.pipeline.running import source_labels
 from pellucid.pipeline.running.executors import Engine, InProcess
-from pellucid.pipeline.running.pipeline_file import environment_of, private_files
+from pellucid.pipeline.running.pipeline_file import environment_of
 from pellucid.pipeline.running.plan import Plan
 from pellucid.pipeline.running.scheduler import Scheduler
 from pellucid.pipeline.running.worker_pool import Workers
 from pellucid.store import home_for
-
-MOST_LOOKED_THROUGH = 2000  # steps of a pipeline that is all open
 
 
 def run(
@@ -44,10 +42,11 @@ def run(
 
     `settings` maps "step.setting" to values. `home` is the state folder (by default `.pellucid` beside the pipeline file,
     or `PELLUCID_HOME`). `only` names steps or outputs to bring up to date, with what they need; `again` names steps to run
-    again with all that follows, though nothing changed. `confined` runs each step in a worker, up to `jobs` at once;
-    otherwise steps run in this process. `given` names artifacts (present in the store) that every step takes as they are,
-    instead of waiting for the step that makes them; a step that is chosen runs all the same. `check` raises StepError when
-    a step failed. Other errors (UsageError, DataError, BudgetError, StoreError) are raised before or instead of the step
+    again with all that follows, though nothing changed. `confined` runs each step in a worker, up to `jobs` at once, and so is
+    every pipeline run in which anything is not open; the pipeline must then come from `load`. Otherwise steps run in this
+    process. `given` names artifacts (present in the store) that every step takes as they are, instead of waiting for the step
+    that makes them; a step that is chosen runs all the same. `check` raises StepError when a step failed. Other errors
+    (UsageError, DataError, BudgetError, StoreError) are raised before or instead of the step
     they stand for. `tags` is what people call the run.
     """
     pipeline = pipeline.with_settings(settings or {})
@@ -56,7 +55,8 @@ def run(
     seed = pipeline.seed if seed is None else seed
     record = Record(place)
     own = engine is None
-    engine = engine or _engine(pipeline, settings or {}, jobs=jobs, confined=confined)
+    source_labels.refuse_private_loading(pipeline, record)
+    engine = engine or _engine(pipeline, settings or {}, record, jobs=jobs, confined=confined)
     lock = environment.find_lock(folder)
     plan = Plan(pipeline, record, lock, seed=seed, hash_seed=engine.hash_seed)
     wanted, forced = chosen(pipeline, only, given or {}), downstream(pipeline, again)
@@ -94,9 +94,6 @@ def run(
         try:
             seen = scheduler.seen | ({"blas": engine.blas} if scheduler.seen else {})
             scheduler.output.close()
-            if len(pipeline.steps) <= MOST_LOOKED_THROUGH or any(not bound.label.is_open for bound in pipeline.steps.values()):
-                record.flush()
-                forget_metrics(record.db, name, record.shared_memory(name))  # they may hold what private steps left in memory
             record.finish(name, status, time.perf_counter() - started, surroundings | seen)
         finally:  # also where the disk is full
             if own:
@@ -110,13 +107,14 @@ def run(
     return finished
 
 
-def _engine(pipeline: Pipeline, settings: Mapping[str, Any], *, jobs: int, confined: bool) -> Engine:
-    if not confined:
+def _engine(pipeline: Pipeline, settings: Mapping[str, Any], record: Record, *, jobs: int, confined: bool) -> Engine:
+    if pipeline.is_open and not confined:
         return InProcess(pipeline)
-    if pipeline.file is None:
-        raise UsageError("workers need a pipeline file to load", fix="Run in process, or write the pipeline into a file")
-    private = private_files(pipeline)
-    opened = [path for path, _ in pipeline.loading.files] if pipeline.loading else []
+    if pipeline.file is None or pipeline.loading is None:
+        fix = "Write it into a file, and run: pellucid run FILE (in Python: load the file, and run what it gives)"
+        raise UsageError("workers need a pipeline that was loaded from its file", where=f'pipeline "{pipeline.name}"', fix=fix)
+    private = source_labels.private_places(pipeline, record)
+    opened = [path for path, _ in pipeline.loading.files]
     return Workers(pipeline.file, settings, slots=jobs, environment=environment_of(pipeline), private=private, opened=opened)
 
 

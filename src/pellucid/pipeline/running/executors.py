@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
+from pellucid.errors import LabelError
 from pellucid.pipeline.declaration import Pipeline
 from pellucid.pipeline.keys import Closure
-from pellucid.pipeline.record import IN_PROCESS
 from pellucid.pipeline.running.task import Failure, Outcome, Task
 
 LOG_LIMIT = 256 * 1024
@@ -45,11 +45,18 @@ class Engine(Protocol):
 
 
 class InProcess:
-    """Runs a task in this process, guarded by the audit hook, as soon as it is submitted."""
+    """Runs a task in this process, guarded by the audit hook, as soon as it is submitted. Its steps share memory, and native code is not
+    held: so it takes a pipeline only where everything is open. Raises LabelError for any other."""
 
     slots = 1
 
     def __init__(self, pipeline: Pipeline) -> None:
+        if not pipeline.is_open:
+            raise LabelError(
+                f'pipeline "{pipeline.name}" has steps that are not open, which do not run in the process of their caller',
+                why="steps in one process share memory, so an open step could give what a private one left there",
+                fix="Run it in workers: pellucid run FILE",
+            )
         self.pipeline = pipeline
         self.hash_seed = os.environ.get("PYTHONHASHSEED") or "random"
         self._done: list[tuple[int, Outcome]] = []
@@ -71,7 +78,7 @@ class InProcess:
             said = f"it took longer than its timeout of {task.timeout:g} s"
             outcome = Outcome(failure=Failure("TimedOut", said, timed.trace, said), seconds=task.timeout or 0.0)
         log = printed.getvalue()[-LOG_LIMIT:]
-        self._done.append((ticket, replace(outcome, log=log, confined=f"audit hook, {IN_PROCESS}")))
+        self._done.append((ticket, replace(outcome, log=log, confined="audit hook, in process")))
 
     def wait(self, timeout: float | None = None) -> tuple[int, Outcome] | None:
         if not self._done and timeout is not None:

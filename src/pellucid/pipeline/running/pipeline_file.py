@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
-import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import LabelError, PellucidError, UsageError
-from pellucid.pipeline.declaration import Loading, Pipeline, Source, source_code
+from pellucid.pipeline.declaration import BEING_LOADED, Loading, Pipeline, Source, source_code
 from pellucid.pipeline.running.task import Task
 from pellucid.sandbox import Opened, landlock, project_lines, python_opens
 
@@ -56,6 +54,7 @@ def load(file: Path) -> Pipeline:
     spec.has_location = True
     module = module_from_spec(spec)
     sys.modules[name] = module
+    outer = BEING_LOADED.set(str(file))
     try:
         with reads_of_environment() as variables, python_opens(source_code.is_project_file) as opened:
             loader.exec_module(module)
@@ -66,6 +65,8 @@ def load(file: Path) -> Pipeline:
     except (Exception, SystemExit) as error:
         at = _line_in(path, error)
         raise UsageError(f"it raised {type(error).__name__}", where=f"{file}{at}", why=str(error) or "no message") from error
+    finally:
+        BEING_LOADED.reset(outer)
     found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}
     pipeline = found.get("pipeline") or (next(iter(found.values())) if len(set(map(id, found.values()))) == 1 else None)
     if pipeline is None:
@@ -109,8 +110,12 @@ def _line_in(path: Path, error: BaseException) -> str:
 def private_files(pipeline: Pipeline) -> list[Path]:
     """The files of the pipeline's sources that are not open, as far as they are there; of a folder all that is in it."""
     paths = [bound.node.path for bound in pipeline.steps.values() if isinstance(bound.node, Source) and not bound.label.is_open]
-    found = [file for path in paths for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    return [file for file in found if file.is_file()]
+    return [file for path in paths for file in files_at(path)]
+
+
+def files_at(path: Path) -> list[Path]:
+    """The file there, or of a folder all that are in it."""
+    return [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
 
 
 def refuse_private_reads(pipeline: Pipeline, opened: list[Opened]) -> None:
@@ -132,10 +137,10 @@ def refuse_private_reads(pipeline: Pipeline, opened: list[Opened]) -> None:
             raise read_while_loading(same, one.place)
 
 
-def read_while_loading(path: Path | str, place: str) -> LabelError:
+def read_while_loading(path: Path | str, place: str, what: str = "it is the file of a source that is not open") -> LabelError:
     """What to say of a private file that is read while the pipeline file loads."""
     return LabelError(
-        f"{Path(path).name} is read while the pipeline file loads, and it is the file of a source that is not open",
+        f"{Path(path).name} is read while the pipeline file loads, and {what}",
         where=place,
         why="values made then are part of every step, also of open ones",
         fix="Read it in a step, as an input: name the source as a parameter",
@@ -171,19 +176,8 @@ def reads_of_environment() -> Iterator[list[tuple[str, frozenset[tuple[str, int]
 
 
 def environment_of(pipeline: Pipeline) -> dict[str, str]:
-    """What a pipeline file reads of the environment while it loads: all that its workers get of it.
-
-    Where the pipeline was not loaded from its file by `load` (a script that runs its own pipeline), another process loads it to find out.
-    """
-    names = pipeline.loading.environment_names if pipeline.loading else None
-    if names is None:
-        command = [sys.executable, "-m", __name__, str(pipeline.file)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise UsageError(
-                "it cannot be loaded again for its workers", where=str(pipeline.file), why=done.stderr.strip()[-300:]
-            )
-        names = frozenset(json.loads(done.stdout.splitlines()[-1]))
+    """What a pipeline file reads of the environment while it loads: all that its workers get of it."""
+    names = pipeline.loading.environment_names if pipeline.loading else ()
     return {name: os.environ[name] for name in sorted(names) if name in os.environ}
 
 
@@ -253,11 +247,3 @@ def _without(root: str, private: set[str]) -> list[str]:
         whole &= inner == [entry.path]
         parts += inner
     return [root] if whole else parts
-
-
-if __name__ == "__main__":
-    try:
-        loaded = load(Path(sys.argv[1]))
-    except PellucidError as error:
-        sys.exit(str(error))
-    print("\n" + json.dumps(sorted(loaded.loading.environment_names if loaded.loading else ())))

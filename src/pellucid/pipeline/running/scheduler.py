@@ -18,7 +18,6 @@ from pellucid.pipeline.record import (
     StepReport,
     collection,
     note_curve,
-    note_metrics,
     numbers_of,
     present,
 )
@@ -287,7 +286,7 @@ class Scheduler:
         if bound.fanned or action == "reused":
             self.record.add(self.run, job.row(report))
         if bound.label.is_open:
-            note_metrics(self.record.db, self.run, numbers_of(self.objects, outputs))
+            self.record.note_metrics(self.run, numbers_of(self.objects, outputs), reused=action == "reused")
         self.progress("end", report)
         for user in self.users.get(bound.name, ()):
             self.missing[user] -= 1

@@ -17,20 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PrivacyError
 from pellucid.privacy.private_tables.private_columns import (
+    Ranges,
     batches,
     checked_columns,
+    narrowed,
     plain_schema,
     plain_type,
     schema_of,
     unit_type,
 )
-from pellucid.store import Unit
+from pellucid.store import Unit, unit_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-MEMORY = "512MiB"  # for sorting; what does not fit is spilled to the scratch folder
+MEMORY = "320MiB"  # for sorting; what does not fit is spilled to the scratch folder
 ROWS = 1 << 19  # a block
 
 
@@ -56,7 +58,7 @@ def bounded_pairs(
     import pyarrow.parquet as pq
 
     names = [item] if second is None else [item, second]
-    checked_columns(path, unit, names)
+    ranges = checked_columns(path, unit, names)
     target = private_file(scratch, "bounded.parquet")
     kinds = [plain_type(schema_of(path).field(name).type) for name in names]
     schema = pa.schema([("unit", pa.int64()), *zip(("item", "second"), kinds, strict=False)])
@@ -64,7 +66,7 @@ def bounded_pairs(
         schema = schema.append(pa.field("times", pa.int64()))
     ordinal = 0
     with pq.ParquetWriter(target, schema, compression="lz4", use_dictionary=True) as writer:
-        for block in _sorted_blocks(path, unit, names, scratch):
+        for block in ahead(_sorted_blocks(path, unit, names, scratch, ranges)):
             units, items = codes(block.column(0)), codes(block.column(1))
             if second is not None:
                 others = codes(block.column(2))
@@ -97,8 +99,8 @@ def bounded_rows(
     import numpy as np
     import pyarrow as pa
 
-    checked_columns(path, unit, [], columns)
-    for block in _sorted_blocks(path, unit, columns, scratch):
+    ranges = checked_columns(path, unit, [], columns)
+    for block in ahead(_sorted_blocks(path, unit, columns, scratch, ranges)):
         units = codes(block.column(0))
         values = [np.asarray(column.cast(pa.float64(), safe=False).fill_null(float("nan"))) for column in block.columns[1:]]
         rows = np.ascontiguousarray(grid(values), dtype="<i8")
@@ -172,14 +174,31 @@ def _drawn(
     return keep
 
 
-def _sorted_blocks(path: Path, unit: str | Unit, columns: list[str], scratch: Path) -> Iterator[pa.Table]:
-    """The rows sorted by unit, then by the columns, in blocks that never part a unit; sorted on disk when they do not fit."""
+def ahead(blocks: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same blocks, the next one made in a thread while one is worked on."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = thread.submit(next, blocks, None)
+            yield block
+
+
+def _sorted_blocks(path: Path, unit: str | Unit, columns: list[str], scratch: Path, ranges: Ranges) -> Iterator[pa.Table]:
+    """The rows sorted by unit, then by the columns, in blocks that never part a unit; sorted on disk when they do not fit.
+
+    Columns of whole numbers may come in a smaller type that holds their `ranges`.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    owner = unit_of(unit)
     with _database(scratch) as db:
         schema = plain_schema(path, columns).insert(0, pa.field("c0", unit_type(path, unit)))
-        schema = pa.schema([(f"c{index}", field.type) for index, field in enumerate(schema)])
+        sizes = [ranges.get(name or "") for name in (owner.column if owner.is_person else None, *columns)]
+        kinds = [narrowed(field.type, *size) if size else field.type for field, size in zip(schema, sizes, strict=True)]
+        schema = pa.schema([(f"c{index}", kind) for index, kind in enumerate(kinds)])
         reader = pa.RecordBatchReader.from_batches(schema, batches(path, unit, columns, schema))
         db.register("rows", reader)
         names = ", ".join(f"c{index}" for index in range(len(columns) + 1))

@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PORTION = 1 << 17  # rows of a batch
+Ranges = dict[str, tuple[int, int]]
 DAYS = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}  # a day, in each unit of time
 
 
-def checked_columns(path: Path, unit: str | Unit, keys: list[str], numbers: list[str] | None = None) -> None:
-    """Refuse, by name and without showing a value, columns that are missing, of an unusable type, or (unit, keys) with nulls.
+def checked_columns(path: Path, unit: str | Unit, keys: list[str], numbers: list[str] | None = None) -> Ranges:
+    """The smallest and the largest value of each column of whole numbers among the unit and the keys. Private.
+
+    Refuse, by name and without showing a value, columns that are missing, of an unusable type, or (unit, keys) with nulls.
 
     `keys` (and the unit) must be whole numbers, text, bytes, truth values, dates or times, for which equality is plain; `numbers`
     must be numeric. A release calls this before it spends.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     schema, owner = schema_of(path), unit_of(unit)
     for column in [*owner.columns, *keys, *(numbers or [])]:
         if column not in schema.names:
@@ -47,10 +53,28 @@ def checked_columns(path: Path, unit: str | Unit, keys: list[str], numbers: list
     for column in numbers or []:
         if not _is_number(schema.field(column).type):
             raise PrivacyError(f"column {column!r} is of type {schema.field(column).type}, not a number")
+    ranges: Ranges = {}
     for batch in raw_batches(path, [*owner.columns, *keys]):
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if column.null_count:
                 raise PrivacyError(f"column {name!r} has rows without a value", fix="Drop or fill them while ingesting")
+            if pa.types.is_integer(column.type) and len(column):
+                found = pc.min_max(column).as_py()
+                low, high = ranges.get(name, (found["min"], found["max"]))
+                ranges[name] = min(low, found["min"]), max(high, found["max"])
+    return ranges
+
+
+def narrowed(kind: pa.DataType, low: int, high: int) -> pa.DataType:
+    """The smallest type of whole numbers that holds all from `low` to `high`: less to sort, in the same order."""
+    import pyarrow as pa
+
+    for other in (pa.uint8(), pa.uint16(), pa.uint32()) if low >= 0 else (pa.int8(), pa.int16(), pa.int32()):
+        bits = other.bit_width
+        least, most = (0, (1 << bits) - 1) if low >= 0 else (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        if least <= low and high <= most and bits < kind.bit_width:
+            return other
+    return kind
 
 
 def _check_time(owner: Unit, kind: pa.DataType) -> None:
@@ -130,7 +154,10 @@ def batches(path: Path, unit: str | Unit, columns: list[str], schema: pa.Schema)
             if owner.time is not None:
                 whose = days_of(whose, batch.column(owner.time), owner.clock)
         rows += batch.num_rows
-        yield pa.RecordBatch.from_arrays([whose, *(batch.column(name) for name in columns)], schema=schema)
+        found = [whose, *(batch.column(name) for name in columns)]
+        yield pa.RecordBatch.from_arrays(
+            [column.cast(field.type) for column, field in zip(found, schema, strict=True)], schema=schema
+        )
 
 
 def days_of(people: pa.Array, times: pa.Array, clock: str) -> pa.Array:

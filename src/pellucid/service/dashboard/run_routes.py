@@ -133,7 +133,7 @@ def add(app: FastAPI, home: Path) -> None:
     def log(request: Request, run: str, step: str) -> Response:
         with opened(home) as record:
             found = found_or_missing(lambda: record.find(run))
-            there = next((one for one in run_views.steps_of(record, found["run"]) if one.step == step), None)
+            there = next((one for one in record.steps(found["run"]) if one.step == step), None)
             made = record.made_by(there) if there is not None and there.action == "reused" else None
         if there is None:
             raise HTTPException(404, f'run {found["run"]} has no step "{step:.80}"')

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,18 +42,6 @@ def with_epsilon(record: Record, names: Sequence[str]) -> list[str]:
     return [*names, *(name for name in metric_names(record) if name.endswith("_guarantee.epsilon"))]
 
 
-def steps_of(record: Record, run: str) -> list[StepRecord]:
-    """The steps of a run. Those that shared a process with steps which are not open count as private: something may be left in it."""
-    shared = set(record.shared_memory(run))
-    return [replace(step, label="private") if step.step in shared else step for step in record.steps(run)]
-
-
-def curves_seen(record: Record, run: str, private: bool = False) -> dict[str, list[tuple[int, float | None]]]:
-    """What the steps of a run logged, without those that shared a process with steps which are not open."""
-    shared = () if private else tuple(f"{step}." for step in record.shared_memory(run))
-    return {name: points for name, points in curves_of(record.db, run, private=private).items() if not name.startswith(shared)}
-
-
 def step_told(step: StepRecord, private: bool) -> dict[str, Any]:
     """One step as anyone may see it; with `private` all of it, for the data's steward."""
     quiet = step.label != "open" and not private  # a digest confirms a guess of what is private, and a size may too
@@ -88,7 +75,7 @@ def settings_of(steps: Iterable[StepRecord]) -> dict[str, str]:
 def one_run(record: Record, wanted: str, private: bool) -> dict[str, Any]:
     """All that the page of a run shows. Raises UsageError where there is none."""
     run = record.find(wanted)
-    steps = steps_of(record, run["run"])
+    steps = record.steps(run["run"])
     objects = Objects(record.home)
     order = {node["step"]: at for at, node in enumerate(run["graph"])}
     whole = sorted((step for step in steps if "[" not in step.step), key=lambda step: order.get(step.step, len(order)))
@@ -106,7 +93,7 @@ def one_run(record: Record, wanted: str, private: bool) -> dict[str, Any]:
         **told, "name": tags.name, "tags": dict(tags.tags), "note": tags.note,
         "settings": settings_of(step for step in whole if step.label == "open" or private), "metrics": metrics,
         "steps": [step_told(step, private) for step in whole],
-        "curves": curves_seen(record, run["run"], private),
+        "curves": curves_of(record.db, run["run"], private=private),
         "failed": [step_told(step, private) for step in steps if step.action == "failed"],
         "graph": [{name: node[name] for name in ("step", "kind", "label", "inputs", "outputs")} for node in run["graph"]],
     }  # fmt: skip
@@ -147,7 +134,7 @@ def _reached(start: str, next_to: Mapping[str, set[str]], graph: Sequence[Mappin
 def find_output(record: Record, run: str, name: str) -> tuple[StepRecord, Artifact]:
     """An output of a run by its name, or a branch of one (means[shrink=1.0]). Raises UsageError."""
     there: dict[str, tuple[StepRecord, Artifact]] = {}
-    for step in steps_of(record, run):
+    for step in record.steps(run):
         if "[" in step.step:
             continue
         for output, artifact in step.outputs.items():
@@ -231,7 +218,7 @@ def comparison_charts(record: Record, told: Mapping[str, Any], x: str, y: str, c
     series = []
     if curve:
         for run in list(values)[:100]:
-            found = curves_seen(record, run).get(curve)
+            found = curves_of(record.db, run).get(curve)
             if found:
                 series.append((run, charts.thinned(found)))
     return {
@@ -244,7 +231,7 @@ def comparison_charts(record: Record, told: Mapping[str, Any], x: str, y: str, c
 def curve_names(record: Record, runs: Sequence[str]) -> list[str]:
     """What the first of these runs that logged anything logged."""
     for run in runs[:20]:
-        if found := curves_seen(record, run):
+        if found := curves_of(record.db, run):
             return list(found)
     return []
 
