@@ -8,6 +8,7 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.privacy.accounting.account import Account, Limit, fits
+    from pellucid.privacy.accounting.affordability import refuse_too_dear
     from pellucid.privacy.accounting.amounts import DELTA_UNIT, EPSILON_UNIT, RHO_UNIT, Amounts, as_float, cap
     from pellucid.privacy.accounting.composition import checked_events, loss_epsilon, privacy_cost, rho_of, slack_of, zcdp_epsilon
     from pellucid.privacy.accounting.gaussian_filter import gaussian_epsilon
@@ -38,6 +39,7 @@ __all__ = [
     "privacy_cost",
     "promise",
     "pure_event",
+    "refuse_too_dear",
     "relation_in_words",
     "rho_of",
     "set_fields",
@@ -55,6 +57,7 @@ __getattr__ = lazy_names(
             "Limit",
             "fits",
         ),
+        "affordability": ("refuse_too_dear",),
         "amounts": (
             "Amounts",
             "DELTA_UNIT",
