@@ -24,7 +24,7 @@ from pellucid.errors import PellucidError, PrivacyError, UsageError
 from pellucid.pipeline.declaration import GateRequest, Grant, Output, OutputOf, Source, Step, own
 from pellucid.pipeline.keys import canonical
 from pellucid.pipeline.record import accounts_elsewhere, note_account
-from pellucid.privacy.accounting import Decision, Ledger, checked_events, privacy_cost, refuse_too_dear
+from pellucid.privacy.accounting import LOOKED, Decision, Ledger, checked_events, looked, privacy_cost, refuse_too_dear
 from pellucid.privacy.mechanisms import MECHANISMS
 from pellucid.privacy.parameters import checked_delta, checked_epsilon
 from pellucid.privacy.secret_keys import commitment, pseudonym, release_key, steward_key
@@ -165,6 +165,8 @@ class ReleaseGate:
                 ledger.refuse(accounts, release_id, error)
                 raise
             description = mechanism.guarantee(epsilon, delta, relation)  # and then who asks, which no mechanism has a say in
+            if looked(request.home, accounts):
+                description["not_covered"] = [*description.get("not_covered", []), LOOKED]
             description |= {"step": request.step, "pipeline": request.pipeline, "unit": str(request.label.unit)}
             spend = ledger.spend(accounts, release_id, epsilon, delta, description, commitment(key))
             if not spend.first and not getattr(mechanism, "rerunnable", True):

@@ -11,6 +11,7 @@ from typing import Any
 from pellucid.errors import PrivacyError
 from pellucid.pipeline.declaration import Step
 from pellucid.privacy import BudgetForecast, forecast
+from pellucid.privacy.accounting import note_look
 from pellucid.privacy.foresight import ExpectedNumbers
 from pellucid.steward.current_state import CurrentState, PlannedRelease, standing
 from pellucid.steward.release_forecast import as_evidence, declare, forecast_lines, forecasts
@@ -19,6 +20,12 @@ from pellucid.store import STATE_FILE
 
 FEW = 6  # values that are listed
 LARGE_DELTA = 0.1  # of one person in the data
+
+
+WARNING = (
+    "Private: releases are simulated on the rows. Choosing a setting by how well it does here is a use of the data that no guarantee"
+    " covers; their cards say so."
+)
 
 
 def protect(folder: Folder, numbers: ExpectedNumbers | None = None) -> dict[str, Any]:
@@ -43,6 +50,7 @@ def protect(folder: Folder, numbers: ExpectedNumbers | None = None) -> dict[str,
         }
         for one in costs(stand)
     ]
+    note_look(folder.home, {name for coming in stand.releases for name in coming.request.label.accounts})
     found = {
         "releases": [_release(stand, coming, int(assessed["people"])) for coming in stand.releases],
         "forecast": as_evidence(*forecasts(stand)),
@@ -170,7 +178,7 @@ def _transforms(stand: CurrentState) -> list[dict[str, Any]]:
 
 def protection_lines(folder: Folder, evidence: dict[str, Any]) -> list[str]:
     """One screen."""
-    told: list[str] = []
+    told = [*textwrap.wrap(WARNING, 80), ""]
     for one in evidence["releases"]:
         bounds = bounds_in_words(one["mechanism"])
         head = f"{one['name']}: {one['mechanism']['mechanism']} ({bounds}), epsilon {one['epsilon']:g}, delta {one['delta']:g}"
@@ -191,7 +199,6 @@ def protection_lines(folder: Folder, evidence: dict[str, Any]) -> list[str]:
         before, after, cap = (f"{one[word][0]:g}, {one[word][1]:g}" for word in ("spent", "after", "cap"))
         said = f"account {one['account']}: spent {before}, after this {after}, cap {cap}: {verdict}"
         told += textwrap.wrap(said, 80, subsequent_indent="  ")
-    told += textwrap.wrap("Choosing a setting by how well it does here is a use of the data that no guarantee covers.", 80)
     told.append(f"next: {folder.command('attack')}")
     return told
 

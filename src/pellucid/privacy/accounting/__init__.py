@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from pellucid.privacy.accounting.guarantee_statement import NOT_COVERED, promise, pure_event, relation_in_words, set_fields
     from pellucid.privacy.accounting.ledger import Ledger, Spend
     from pellucid.privacy.accounting.ledger_verification import verify_file
+    from pellucid.privacy.accounting.looks import LOOKED, looked, note_look
     from pellucid.privacy.accounting.published_guarantee import guarantee_of, sums
     from pellucid.privacy.accounting.sign_off import Decision
 
 __all__ = [
     "DELTA_UNIT",
     "EPSILON_UNIT",
+    "LOOKED",
     "NOT_COVERED",
     "RHO_UNIT",
     "Account",
@@ -35,7 +37,9 @@ __all__ = [
     "fits",
     "gaussian_epsilon",
     "guarantee_of",
+    "looked",
     "loss_epsilon",
+    "note_look",
     "privacy_cost",
     "promise",
     "pure_event",
@@ -87,6 +91,11 @@ __getattr__ = lazy_names(
             "Spend",
         ),
         "ledger_verification": ("verify_file",),
+        "looks": (
+            "LOOKED",
+            "looked",
+            "note_look",
+        ),
         "published_guarantee": (
             "guarantee_of",
             "sums",

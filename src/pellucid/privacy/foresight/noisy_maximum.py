@@ -12,7 +12,7 @@ best k with a probability of at least 1 - beta, for all data (`gap`). E[q^M] = (
 The loss of one choice (k = 1). One that is d or more behind is named only if one of m - 1 draws reaches d plus the draw of the best: with a
 probability of at most min(1, (m - 1) q^d / (1 + q)). Summed over d >= 1 that bounds the expected loss, for all data (`loss`).
 
-Without any law. No gap can be larger than `most`. While j of the best are to be named, one of them is with a probability of at most 1 - p_j,
+Without any law. No gap can be larger than `most`. While j of the best are to be named, one of them is, with at most 1 - p_j probability,
 where p_j = P[one of n draws reaches M + most + 1] (the 1 more is for ties), however the data are; the rounds' draws are independent, so
 the best k are named with a probability of at most the product of all 1 - p_j. As q^M is at least as large as the smallest W of j
 uniform numbers, p_j >= E[1 - (1 - W t)^n] with t = q^(most + 1). Where the product is below 1 - beta, no data of so many people can be told
