@@ -56,7 +56,7 @@ def _imported(known: set[str]) -> tuple[str, ...]:
     for name in sorted(set(sys.modules) - known):
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None) if id(module) not in there else None
-        if file and source_code.is_project_file(file):
+        if source_code.is_project_module(name, file):
             found.append(name)
     return tuple(found)
 
