@@ -31,7 +31,7 @@ class PellucidError(Exception):
         head = f"{self.where}: {self.what}" if self.where else self.what
         if self.why:
             head = f"{head}: {self.why}"
-        return f"{head}. {self.fix}" if self.fix else head
+        return f"{head}{'' if head.endswith(('?', '.')) else '.'} {self.fix}" if self.fix else head
 
 
 class UsageError(PellucidError):

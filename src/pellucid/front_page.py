@@ -20,7 +20,7 @@ def lazy_names(room: str, homes: Mapping[str, tuple[str, ...]], modules: tuple[s
         if name in modules:
             return import_module(f"{room}.{name}")
         if name not in home_of:
-            raise AttributeError(f"module {room!r} has no attribute {name!r}")
+            raise AttributeError(f"module {room!r} has no attribute {name!r}", name=name, obj=sys.modules[room])
         value = getattr(import_module(f"{room}.{home_of[name]}"), name)
         setattr(sys.modules[room], name, value)
         return value

@@ -445,3 +445,4 @@ def test_a_run_can_be_named_by_how_far_back_it_lies(worked: Worked) -> None:
     assert desk("show", "last~1", "--json").json["run"] == names[1]
     assert desk("compare", "--json").json["runs"] == [names[1], names[0]]
     assert "there is no such run" in desk("show", "last~99999").complaint
+    assert desk("show", "small", "--json").json["run"] == names[0]  # a pipeline's newest

@@ -54,6 +54,13 @@ def test_what_is_written_runs_and_can_be_published(desk: Desk, words: list[str],
     assert published.code == 0, published.err
 
 
+def test_data_without_a_number_and_with_semicolons_run_too(desk: Desk) -> None:
+    desk.write("words.csv", "word;kind\nrose;flower\noak;tree\n")
+    assert "--option 'delimiter=;'" in desk("init", "words.csv", "--label", "open").complaint
+    assert desk("init", "words.csv", "--label", "open", "--option", "delimiter=;").code == 0
+    assert "numbers (open): rows 2" in desk("run", "words.py").out
+
+
 def test_columns_that_look_like_people_are_said(desk: Desk) -> None:
     begun = desk("init", "people.csv", "--label", "open")
     assert "! user_id: this looks like data about people" in begun.out
@@ -68,10 +75,12 @@ def test_columns_that_look_like_people_are_said(desk: Desk) -> None:
         (["films.csv"], "say whether the data are about people"),
         (["people.csv", "--label", "private"], "pellucid steward init people.csv"),
         (["nowhere.csv", "--label", "open"], "there is no such file"),
+        (["a b.csv", "--label", "private"], "pellucid steward init 'a b.csv'"),
+        (["films.txt", "--label", "open"], "to init: --format"),
         (["films.txt", "--label", "open"], "the name does not tell the format"),
         (["films.csv", "--label", "open", "--option", "delimiter"], "this is not NAME=VALUE"),
-        (["films.csv", "--label", "open", "--licence", "free"], "is no licence"),
-        (["films.csv", "--label", "open", "--out", "films.csv"], "it is there already"),
+        (["films.csv", "--label", "open", "--option", "delimiter=;", "--licence", "free"], "is no licence"),
+        (["films.csv", "--label", "open", "--option", "delimiter=;", "--out", "films.csv"], "it is there already"),
     ],
 )
 def test_what_cannot_be_begun_is_one_line_and_leaves_no_file(desk: Desk, words: list[str], said: str) -> None:

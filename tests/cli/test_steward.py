@@ -240,7 +240,8 @@ def test_data_that_changed_after_the_signature_are_not_released(desk: Desk) -> N
     assert refused.code == 2 and "its data changed after Ann signed" in refused.complaint
     assert accounts(desk)["visits"]["spent"] == 0 and not (desk.folder / "steward/card").exists()
     again = desk("steward", "decide", "--by", "Ann")
-    assert "inventory confirmed (the data changed since)" in again.complaint and "attacked" in again.complaint
+    assert "inventory confirmed, " in again.complaint and "attacked" in again.complaint
+    assert "FAIL  inventory confirmed            the data changed since" in again.out
     assert "Run: pellucid steward inventory" in desk("steward", "assess").complaint
     assert "looked at again" in desk("steward", "inventory").out
     report = (desk.folder / "steward/report.html").read_text()
@@ -282,7 +283,7 @@ def test_a_decision_against_the_policy_needs_a_reason_and_the_card_says_so(tmp_p
     desk.write("visits.csv", crowd(400))
     walked(desk, "init visits.csv --as histogram --unit visitor_id --item area")
     refused = desk("steward", "decide", "--by", "Ann")
-    assert refused.code == 2 and "attacked (not done)" in refused.complaint and "FAIL" in refused.out
+    assert refused.code == 2 and "attacked" in refused.complaint and re.search("FAIL  attacked +not done", refused.out)
     assert not desk("steward", "decide", "--by", " ").out
     assert "nobody has decided yet" in desk("steward", "release").complaint
     assert accounts(desk) == {}
@@ -329,11 +330,27 @@ def test_data_that_cannot_be_released_are_refused_by_name_and_leave_no_folder(
         ("assess elsewhere", "this is no steward's folder"),
         ("decide", "a decision needs the name of who decides"),
         ("bless", "invalid choice"),
+        ("assess --by somebody", "assess has no option --by. It belongs to decide"),
+        ("protect --set area=item", "protect has no option --set. It belongs to inventory"),
+        ("release --epsilon 2", "release has no option --epsilon. It belongs to init"),
+        ("assess steward --folder other", "two folders are named"),
+        ("init . --folder other", "this is a folder"),
     ],
 )
 def test_bad_words_get_one_clear_line(prepared: Prepared, words: str, said: str) -> None:
     done = prepared.desk("steward", *words.split())
     assert done.code == 2 and said in done.complaint
+
+
+def test_a_folder_of_another_name_is_named_in_what_to_do_next(tmp_path: Path) -> None:
+    desk = at(tmp_path)
+    desk.write("visits.csv", crowd(40))
+    assert (
+        "next: pellucid steward inventory 'my folder' --confirm\n"
+        in desk("steward", "init", "visits.csv", "--folder", "my folder").out
+    )
+    assert "next: pellucid steward assess 'my folder'\n" in desk("steward", "inventory", "--folder", "my folder", "--confirm").out
+    assert "Run: pellucid steward decide 'my folder' --by NAME" in desk("steward", "release", "my folder").complaint
 
 
 @pytest.mark.slow
@@ -590,9 +607,10 @@ def test_the_path_ends_in_a_useful_release_or_in_a_refusal_that_says_what_would_
         assert all(one["rows"] > 0 for one in released)
         return
     assert "worth its cost" in signed.complaint or "not empty" in signed.complaint
-    assert "Would help: " in signed.complaint
+    said = " ".join(signed.out.split())  # of each check that fails why; on stderr which they are
+    assert "Would help: " in said
     assert accounts(desk) == {} or all(one["spent"] == 0 for one in accounts(desk).values())
-    epsilon = re.search(r"epsilon ([\d.]+) instead of 1\b", signed.complaint)
+    epsilon = re.search(r"epsilon ([\d.]+) instead of 1\b", said)
     if epsilon:
         pipeline = tmp_path / "steward/steward.py"
         text = re.sub(r"(?m)^    epsilon=[\d.]+,", f"    epsilon={epsilon[1]},", pipeline.read_text())

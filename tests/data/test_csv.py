@@ -134,6 +134,11 @@ BROKEN = [
     (b"a,b\n1,\xff\n", {}, "column 'b': not UTF-8 text: row 2 (the header is row 1). Say encoding="),
     (b"a,\xff\n1,2\n", {}, "not text in the encoding utf-8"),
     ("a,b\n1,2\n", {"encoding": "klingon"}, "no encoding 'klingon'"),
+    ("a;b\n1;2\n", {}, "its only column is 'a;b'"),
+    ("a;b\n1;2\n", {}, "Say delimiter=';' (to init: --option 'delimiter=;'), or ',' if it is one column"),
+    ("a\tb\n1\t2\n", {}, "--option 'delimiter=\\t'"),
+    ("a|b\n1|2\n", {}, "delimiter='|'"),
+    ("area,b\n1,2\n", {"columns": ["aera"]}, "no column 'aera'. Did you mean \"area\"?"),
     ('a,b\n1,"x\n2,3\n', {}, "a quote is opened and never closed: in the field that begins 'x'"),
     ('a,b\n1,"x\n2,3\n', {"types": {"a": "int64", "b": "string"}}, "never closed"),
 ]
@@ -146,6 +151,11 @@ def test_what_cannot_be_read_is_one_line_with_the_way_out(text, options, says, t
     assert says in str(caught.value)
     assert str(tmp_path / "in.csv") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_one_column_whose_name_holds_a_delimiter_is_one_column_where_that_is_said(tmp_path):
+    assert rows(tmp_path, "a;b\n1\n", delimiter=",").to_pydict() == {"a;b": [1]}
+    assert rows(tmp_path, "a;b\n1;2\n", delimiter=";").to_pydict() == {"a": [1], "b": [2]}
 
 
 def test_a_broken_archive_is_named(tmp_path):
@@ -162,7 +172,8 @@ def test_a_broken_archive_is_named(tmp_path):
         ({"types": {"a": "strung"}}, "'strung' is not a type"),
         ({"types": ["a"]}, "types must be given by column"),
         ({"delimiter": "::"}, "the delimiter must be one ASCII character"),
-        ({"delimeter": ";"}, "no option 'delimeter'. Its options: columns"),
+        ({"delimeter": ";"}, "no option 'delimeter'. Did you mean \"delimiter\"?"),
+        ({"split": ";"}, "no option 'split'. Its options: columns"),
     ],
 )
 def test_an_option_that_cannot_be_used_is_one_line(options, says, tmp_path):

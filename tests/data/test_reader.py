@@ -67,7 +67,7 @@ def test_what_is_not_there_or_not_readable_is_one_line(tmp_path):
         ("none.csv", None, DataError, "there is no such file"),
         ("empty.csv", None, DataError, "the file is empty"),
         (".", "csv", DataError, "is a folder, not a file"),
-        ("a.txt", None, UsageError, "the name does not tell the format. Say format=, one of csv,"),
+        ("a.txt", None, UsageError, "the name does not tell the format. Say format= (to init: --format), one of csv,"),
         ("a.txt", "excel", UsageError, "no reader named 'excel'. Readers are: csv,"),
         ("a.txt", "parquet", DataError, "not a whole Parquet file"),
     ):

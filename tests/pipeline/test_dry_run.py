@@ -62,3 +62,47 @@ def test_a_source_that_can_be_read_would_run(project: Project) -> None:
     done = project.pellucid("run", "pipeline.py", "--dry-run")
     assert done.code == 0
     assert done.out.splitlines()[1].split()[:2] == ["rows", "run"]
+
+
+RELEASE = """
+    rows = pl.source("rows.csv", label="private", unit="person", budget=pl.Budget(epsilon=1.0, delta=1e-5))
+
+    counts = pl.release(pl.privacy.histogram("{column}", max_contributions=2), of=rows, epsilon={epsilon}, delta=1e-6)
+
+    pipeline = pl.Pipeline("counted", [rows, counts])
+"""
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(
+    ("column", "epsilon", "said"),
+    [
+        ("itme", 0.5, "the data has no column 'itme'. Did you mean \"item\"?"),
+        ("score", 0.5, "column 'score' is of type double"),
+        ("item", 1.5, "account 'rows' has epsilon 1 and delta 1e-05 left; this release asks for 1.5 and 1e-06"),
+    ],
+)
+def test_a_release_that_would_be_refused_is_found_before_and_nothing_is_spent(
+    column: str, epsilon: float, said: str, known: bool, project: Project
+) -> None:
+    project.write(rows_csv="person,item,score\n" + "".join(f"{n},zanzibar,0.5\n" for n in range(50)))
+    if known:
+        project.write(pipeline=RELEASE.format(column="item", epsilon=0.25).replace("[rows, counts]", "[rows]"))
+        assert project.pellucid("run", "pipeline.py").code == 0
+    project.write(pipeline=RELEASE.format(column=column, epsilon=epsilon))
+    done = project.pellucid("run", "pipeline.py", "--dry-run")
+    assert done.code == 1
+    line = next(line for line in done.out.splitlines() if line.startswith("counts"))
+    assert line.split()[1] == "fail" and said in line
+    assert "zanzibar" not in done.out + done.err
+    assert not project.pellucid("ledger", "--home", ".pellucid", "--json").json["accounts"]
+
+
+def test_what_an_account_has_left_is_known_before_and_what_is_paid_for_costs_nothing(project: Project) -> None:
+    project.write(rows_csv="person,item\n" + "".join(f"{n},a\n" for n in range(50)))
+    project.write(pipeline=RELEASE.format(column="item", epsilon=0.75))
+    assert project.pellucid("run", "pipeline.py").code == 0
+    assert project.pellucid("run", "pipeline.py", "--dry-run").code == 0
+    project.write(pipeline=RELEASE.format(column="item", epsilon=0.5))
+    done = project.pellucid("run", "pipeline.py", "--dry-run")
+    assert done.code == 1 and "has epsilon 0.25 and delta 9e-06 left" in done.out

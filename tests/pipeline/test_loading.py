@@ -155,3 +155,16 @@ pipeline = pl.Pipeline("before", [visits, wards, heavy])
     done = project.pellucid("run", "pipeline.py")
     assert done.code != 0 and "while the pipeline file loads" in done.err, done.err
     assert "not open" in done.err and "471100815" not in done.err
+
+
+def test_a_module_that_a_library_makes_while_it_runs_is_the_library_s() -> None:
+    """torch.classes names "_classes.py", which is nowhere; a file of the project is there, or its package is the project's."""
+    import numpy as np
+
+    from pellucid.pipeline.declaration.source_code import is_project_module
+
+    assert np.__file__
+    assert not is_project_module("numpy.made_up", "_made_up.py")
+    assert not is_project_module("numpy", None)
+    assert is_project_module("nobody_knows_it", "_made_up.py")
+    assert is_project_module("numpy.made_up", __file__)

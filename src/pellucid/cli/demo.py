@@ -195,7 +195,7 @@ Done in {took:.0f} s: {verdict.to_json()["verdict"]}. Look at
    {place}/curve.svg           the privacy-utility curve (private: a simulation)
    {place}/package/README.md   what a stranger gets
 Try next
-   {_command()} run {place}/areas.py --set matrix.max_contributions=3 --dry-run
+   {_command()} run {place}/areas.py --set quality.epsilon=0.4 --dry-run
    {_command()} ledger --home {place}/.pellucid
    {_command()} serve --demo           search and suggestions in a browser, from these models""")
 

@@ -14,7 +14,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "alias", metavar="ALIAS", nargs="?", help="search, rank or recommend; without it, what is deployed is listed"
     )
     parser.add_argument(
-        "run", metavar="RUN", nargs="?", default="last", help="a run, the start of its name, last (default) or last~1"
+        "run",
+        metavar="RUN",
+        nargs="?",
+        default="last",
+        help="a run, the start of its name, a pipeline (its newest run), last (default) or last~1",
     )
     parser.add_argument(
         "output", metavar="OUTPUT", nargs="?", help="the model; default: the newest open one that can stand there"

@@ -12,7 +12,11 @@ from pellucid.errors import UsageError
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument(
-        "run", nargs="?", default="last", metavar="RUN", help="a run, the start of its name, last (default) or last~1"
+        "run",
+        nargs="?",
+        default="last",
+        metavar="RUN",
+        help="a run, the start of its name, a pipeline (its newest run), last (default) or last~1",
     )
     parser.add_argument("--mlflow", metavar="URI", help="the server (default: MLFLOW_TRACKING_URI)")
     parser.add_argument("--no-artifacts", action="store_true", help="settings and metrics only")

@@ -31,7 +31,7 @@ FORMATS = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, last or last~1")
+    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, a pipeline (its newest run), last or last~1")
     parser.add_argument(
         "output", metavar="OUTPUT", help="an output of a step; of a step with branches one of them: means[shrink=1.0]"
     )
@@ -48,7 +48,8 @@ def call(arguments: argparse.Namespace) -> int:
     record.close()
     if arguments.output not in outputs:
         fix = suggest(arguments.output, outputs)
-        raise UsageError(f'run {run["run"]} has no output "{arguments.output}"', fix=fix)
+        where = f"run {run['run']} of {run['pipeline']}, in {state_folder.shown(record.home)}"
+        raise UsageError(f'it has no output "{arguments.output}"', where=where, fix=fix)
     label, artifact = outputs[arguments.output]
     if label != "open" and not arguments.private:
         raise LabelError(

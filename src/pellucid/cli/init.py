@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ def columns({source}: pl.Table) -> pl.Table:
 @pl.step
 def numbers({source}: pl.Table, digits: int = 6) -> pl.Metrics:
     """How many rows there are, and the mean of each column of numbers. `digits` is a setting: --set numbers.digits=3."""
-    means = {source}.polars().select(polars.selectors.numeric().mean()).collect().row(0, named=True)
-    return {{"rows": {source}.num_rows, **{{f"mean_{{name}}": round(value, digits) for name, value in means.items() if value is not None}}}}
+    means = {source}.polars().select(polars.selectors.numeric().mean()).collect().to_dicts()
+    found = means[0] if means else {{}}  # no row where no column is of numbers
+    return {{"rows": {source}.num_rows, **{{f"mean_{{name}}": round(value, digits) for name, value in found.items() if value is not None}}}}
 
 
 # What readers of a package see (pellucid publish). Say who you are, and check the licences.
@@ -84,11 +86,11 @@ def call(arguments: argparse.Namespace) -> int:
             "say whether the data are about people",
             where="init",
             why="a wrong guess cannot be taken back",
-            fix=f"If they are not: --label open. If they are: pellucid steward init {arguments.data}",
+            fix=f"If they are not: --label open. If they are: {_steward(arguments.data)}",
         )
     if arguments.label == "private":
         said = "data about people go the steward's way, which leads to a release"
-        raise UsageError(said, where="init", fix=f"pellucid steward init {arguments.data}")
+        raise UsageError(said, where="init", fix=_steward(arguments.data))
     read = reader_options(arguments.option)
     from pellucid.steward import variable_name
 
@@ -109,9 +111,14 @@ def call(arguments: argparse.Namespace) -> int:
     print(f"{out}: a pipeline over {arguments.data}")
     if suspects:
         said = f"! {', '.join(suspects)}: this looks like data about people. If it is: remove {out}, and"
-        print(options.wrapped(f"{said} pellucid steward init {arguments.data}"))
+        print(options.wrapped(f"{said} {_steward(arguments.data)}"))
     print(options.then("next", "pellucid", "run", out))
     return 0
+
+
+def _steward(data: Path) -> str:
+    """The command that begins the steward's way."""
+    return f"pellucid steward init {shlex.quote(str(data))}"
 
 
 def reader_options(pairs: list[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--set", action="append", default=[], metavar="STEP.SETTING=VALUE", help="for plan: change a setting")
     steward.expected(parser, "plan")
+    said = "for plan: also by the rows themselves; it is private, and no guarantee covers choosing by it: later cards say so"
+    parser.add_argument("--from-rows", action="store_true", help=said)
     parser.add_argument("--times", type=options.whole(1), default=1, metavar="N", help="for plan: run it N times, on new data")
     parser.add_argument("--file", type=Path, metavar="EXPORT", help="for verify: an export, instead of the state folder")
     parser.add_argument("--card", action="append", default=[], type=Path, help="for verify: a card whose event must be there")
@@ -85,6 +88,7 @@ def plan(arguments: argparse.Namespace) -> int:
     from pellucid.errors import UsageError
     from pellucid.privacy import budget_forecast
     from pellucid.privacy.foresight import ExpectedNumbers
+    from pellucid.privacy.private_forecast import WARNING, forecast_from_rows
     from pellucid.store import home_for
 
     if not arguments.subject:
@@ -96,11 +100,15 @@ def plan(arguments: argparse.Namespace) -> int:
     fit = all(account.fits for account in accounts)
     numbers = ExpectedNumbers(arguments.people, arguments.items, arguments.per_person)
     foreseen = budget_forecast.foreseen(pipeline, numbers)
+    told: dict[str, Any] = {}
+    if arguments.from_rows:
+        print(options.wrapped(WARNING) + "\n", file=sys.stderr, flush=True)
+        told = {"private": [vars(one) for one in forecast_from_rows(pipeline, home)], "warning": WARNING}
     if arguments.json:
         shown = [{"step": r.step, "accounts": list(r.accounts), "epsilon": r.epsilon, "delta": r.delta} for r in releases]
         options.print_json(
             {"releases": shown, "times": arguments.times, "accounts": [vars(account) for account in accounts], "fits": fit,
-             "expected": [vars(one) for one in foreseen]}
+             "expected": [vars(one) for one in foreseen], **told}
         )  # fmt: skip
         return 0 if fit else 1
     rows = [[r.step, ", ".join(r.accounts), f"{r.epsilon:g}, {r.delta:g}"] for r in releases]
@@ -120,6 +128,9 @@ def plan(arguments: argparse.Namespace) -> int:
             *(f"would help: {said}" for said in one.advice),
         ):
             print(options.wrapped(f"{one.release}: {line}"))
+    for private in told.get("private", ()):
+        for line in private["lines"]:
+            print(options.wrapped(f"{private['release']} (private): {line}"))
     return 0 if fit else 1
 
 

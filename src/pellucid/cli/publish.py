@@ -10,7 +10,7 @@ from pellucid.cli import options, state_folder
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, last or last~1")
+    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, a pipeline (its newest run), last or last~1")
     parser.add_argument("destination", type=Path, metavar="DEST", help="a folder (with --zip, a file) that does not exist yet")
     parser.add_argument("--zip", action="store_true", help="write one zip file instead of a folder")
     parser.add_argument("--with-wheels", action="store_true", help="put the wheels for this kind of machine inside")
@@ -50,5 +50,7 @@ def call(arguments: argparse.Namespace) -> int:
     print(options.wrapped(f"names that its readers see: {shown}; code {', '.join(done.code)}"))
     for note in done.notes:
         print(options.wrapped(f"note: {note}"))
-    print(options.then("anyone can check it", "pellucid", "reproduce", arguments.destination))
+    if not done.rerun:
+        print(options.wrapped("no step in it is left to re-run: it holds sources and releases only"))
+    print(options.then("anyone can check it", "pellucid", "reproduce" if done.rerun else "check", arguments.destination))
     return 0

@@ -132,7 +132,8 @@ def _failed(done: Any, report: Any, outspoken: bool) -> str:
     private = "" if outspoken else " --private"
     log = shlex.quote(report.failed[0] if report.failed else report.step)
     show = f"pellucid show {done.id} --log {log}{private}{state_folder.home_words(done.home)}"
-    return f'step "{report.step}" failed: {" ".join(said.split())}. Its log and traceback: {show}'
+    said = " ".join(said.split())
+    return f'step "{report.step}" failed: {said}{"" if said.endswith("?") else "."} Its log and traceback: {show}'
 
 
 def _dry_run(pipeline: Any, settings: dict[str, str], arguments: argparse.Namespace) -> int:

@@ -13,7 +13,11 @@ from pellucid.errors import LabelError, UsageError, suggest
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument(
-        "run", nargs="?", default="last", metavar="RUN", help="a run, the start of its name, last (default) or last~1"
+        "run",
+        nargs="?",
+        default="last",
+        metavar="RUN",
+        help="a run, the start of its name, a pipeline (its newest run), last (default) or last~1",
     )
     parser.add_argument("--log", metavar="STEP", help="what a step printed or raised")
     parser.add_argument("--private", action="store_true", help="also what is not open: for the data's steward")

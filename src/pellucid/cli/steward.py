@@ -21,6 +21,14 @@ ACTIONS = {
     "release": "release it with its card",
 }
 
+OPTIONS = {
+    **dict.fromkeys(("unit", "item", "format", "option", "epsilon", "as"), ("init",)),
+    **dict.fromkeys(("set", "confirm"), ("inventory",)),
+    **dict.fromkeys(("people", "items", "per-person"), ("init", "protect")),
+    **dict.fromkeys(("by", "note", "although"), ("decide",)),
+}
+"""The steps that an option is for, where it is not for all."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
@@ -34,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="DATA|FOLDER",
         help="init: the data; else the steward's folder (default: steward)",
     )
-    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="init: the folder to make (default: steward)")
+    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="the steward's folder (default: steward); init makes it")
     parser.add_argument(
         "--unit", metavar="COLUMN", help="init: the column that says whose row it is; row, where each is another's"
     )
@@ -75,6 +83,7 @@ def expected(parser: argparse.ArgumentParser, actions: str) -> None:
 
 def call(arguments: argparse.Namespace) -> int:
     """Do one step, and bring the report up to date."""
+    _refuse_foreign(arguments)
     step: Callable[[argparse.Namespace], tuple[Any, list[str], Any]] = globals()[f"_{arguments.action}"]
     folder, lines, told = step(arguments)
     from pellucid.steward import write
@@ -93,7 +102,18 @@ def call(arguments: argparse.Namespace) -> int:
 def _opened(arguments: argparse.Namespace) -> Any:
     from pellucid.steward import DEFAULT, opened
 
-    return opened(arguments.subject or DEFAULT, arguments.home)
+    if arguments.subject is not None and arguments.folder is not None:
+        raise UsageError(f"two folders are named: {arguments.subject} and {arguments.folder}", where="steward", fix="Name one")
+    return opened(arguments.subject or arguments.folder or DEFAULT, arguments.home)
+
+
+def _refuse_foreign(arguments: argparse.Namespace) -> None:
+    """Refuse an option of another step: whoever gives it takes it to do something."""
+    for option, actions in OPTIONS.items():
+        name = {"as": "statistic"}.get(option, option.replace("-", "_"))
+        if getattr(arguments, name) not in (None, "", [], False) and arguments.action not in actions:
+            fix = f"It belongs to {' and '.join(actions)}"
+            raise UsageError(f"{arguments.action} has no option --{option}", where="steward", fix=fix)
 
 
 def _numbers(arguments: argparse.Namespace) -> Any:
@@ -140,7 +160,7 @@ def _assess(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
 
     folder = _opened(arguments)
     evidence = assess(folder)
-    return folder, assessment_lines(evidence), {"evidence": evidence}
+    return folder, assessment_lines(folder, evidence), {"evidence": evidence}
 
 
 def _protect(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
@@ -148,7 +168,7 @@ def _protect(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
 
     folder = _opened(arguments)
     evidence = protect(folder, _numbers(arguments))
-    return folder, protection_lines(evidence), {"evidence": evidence}
+    return folder, protection_lines(folder, evidence), {"evidence": evidence}
 
 
 def _attack(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
@@ -156,7 +176,7 @@ def _attack(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
 
     folder = _opened(arguments)
     evidence = attack(folder)
-    return folder, attack_lines(evidence), {"evidence": evidence}
+    return folder, attack_lines(folder, evidence), {"evidence": evidence}
 
 
 def _decide(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
@@ -166,10 +186,13 @@ def _decide(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:
     try:
         evidence, found = decide(folder, arguments.by, note=arguments.note, although=arguments.although)
     except Refused as refused:
-        if not arguments.json:
-            print("\n".join(check_lines(refused.checks)))
-        raise
-    return folder, decision_lines(evidence, found), {"evidence": evidence}
+        if arguments.json:
+            raise
+        print("\n".join(check_lines(refused.checks)))  # which says why each of them fails
+        failing = [one.name for one in refused.checks if not one.passed]
+        said = f"{len(failing)} of {len(refused.checks)} checks fail: {', '.join(failing)}"
+        raise Refused(said, refused.checks, where=refused.where, fix=refused.fix) from None
+    return folder, decision_lines(folder, evidence, found), {"evidence": evidence}
 
 
 def _release(arguments: argparse.Namespace) -> tuple[Any, list[str], Any]:

@@ -11,7 +11,7 @@ from pellucid.errors import UsageError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, last or last~1")
+    parser.add_argument("run", metavar="RUN", help="a run, the start of its name, a pipeline (its newest run), last or last~1")
     parser.add_argument("tags", nargs="*", metavar="KEY=VALUE", help="a tag; one of the same key is replaced")
     parser.add_argument("--name", default="", metavar="NAME", help="a name by which other commands find it")
     parser.add_argument("--note", default="", metavar="TEXT", help="a note")

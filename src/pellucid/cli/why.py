@@ -27,7 +27,8 @@ def call(arguments: argparse.Namespace) -> int:
     at = next((at for at, (name, _) in enumerate(history) if name == run["run"]), None)
     if at is None:
         names = [step.step for step in record.steps(run["run"])]
-        raise UsageError(f'run {run["run"]} has no step "{arguments.step}"', fix=suggest(arguments.step, names))
+        where = f"run {run['run']} of {run['pipeline']}, in {state_folder.shown(record.home)}"
+        raise UsageError(f'it has no step "{arguments.step}"', where=where, fix=suggest(arguments.step, names))
     state_folder.say(record.home, run)
     this, before = history[at][1], history[at + 1] if at + 1 < len(history) else None
     if this.action == "reused":

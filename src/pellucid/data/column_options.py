@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import DataError, UsageError
+from pellucid.errors import DataError, UsageError, suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,8 @@ def checked(path: Path, asked: Sequence[str] | None, there: Sequence[str]) -> li
         raise DataError(f"has more than one column {twice[0]!r}", where=str(path), fix="Rename one in the file")
     for name in asked or ():
         if name not in there:
-            raise DataError(f"there is no column {name!r}", where=str(path), fix=f"Its columns: {', '.join(there)}")
+            near = suggest(name, there, f"Its columns: {', '.join(there)}")
+            raise DataError(f"there is no column {name!r}", where=str(path), fix=near)
     return list(there if asked is None else asked)
 
 

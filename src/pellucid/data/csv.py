@@ -31,8 +31,10 @@ OPTIONS = {
     "encoding": "of the text; utf-8",
 }
 FOLDERS = False
+ENCODING = "Say encoding='latin-1' or another (to init: --option encoding=latin-1)"
 
 _BLOCK = 8 << 20  # bytes parsed at a time; also the longest row
+LIKELY = (";", "\t", "|", ",")  # what else stands between fields, often
 _NULLS = ["", "NA", "N/A", "NULL", "null"]
 _EXACT = 2.0**53  # from here on floats do not hold every integer
 
@@ -68,6 +70,7 @@ class _Source:
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         tsv = ".tsv" in [suffix.lower() for suffix in path.suffixes[-2:]]
+        self.said = "delimiter" in options
         self.delimiter = options.get("delimiter", "\t" if tsv else ",")
         self.encoding = options.get("encoding", "utf-8")
         if not isinstance(self.delimiter, str) or len(self.delimiter) != 1 or not self.delimiter.isascii():
@@ -83,7 +86,20 @@ class _Source:
             raise DataError(
                 "has no header: its first row is all numbers", where=str(self.path), fix="Put the column names in a first row"
             )
+        if len(names) == 1 and not self.said:
+            self._refuse_other_delimiter(names[0])
         return names
+
+    def _refuse_other_delimiter(self, name: str) -> None:
+        """One column whose name holds another usual delimiter is several columns. Whoever says the delimiter is believed."""
+        likely = next((one for one in LIKELY if one in name), None)
+        if likely is not None:
+            shown = {"\t": "\\t"}.get(likely, likely)
+            raise DataError(
+                f"its only column is {name[:60]!r}: several columns, with another character between them than {self.delimiter!r}",
+                where=str(self.path),
+                fix=f"Say delimiter={likely!r} (to init: --option 'delimiter={shown}'), or {self.delimiter!r} if it is one column",
+            )
 
     def batches(self, header: list[str], names: list[str] | None, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
         """The rows; what goes wrong is raised as a DataError."""
@@ -140,12 +156,12 @@ class _Source:
             # which row stands in the part that is kept from the public record of a private source
             name, row = header[int(conversion[1])], f"row {conversion[2]} (the header is row 1)" if conversion[2] else "a row"
             if "invalid UTF8" in text:
-                return DataError(f"column {name!r}: not UTF-8 text", where=where, why=row, fix="Say encoding=, such as 'latin-1'")
+                return DataError(f"column {name!r}: not UTF-8 text", where=where, why=row, fix=ENCODING)
             why = f"{row}: {conversion[4].strip().partition(chr(10))[0]}"
             fix = f'Correct the value, or say types={{"{name}": "string"}}'
             return DataError(f"column {name!r}: not {conversion[3]}", where=where, why=why, fix=fix)
         if isinstance(error, UnicodeDecodeError) or "UTF8" in text:
-            return DataError("not text in the encoding " + self.encoding, where=where, fix="Say encoding=, such as 'latin-1'")
+            return DataError("not text in the encoding " + self.encoding, where=where, fix=ENCODING)
         if isinstance(error, LookupError) and "encoding" in text:
             return DataError(f"there is no encoding {self.encoding!r}", where=where)
         if "straddling" in text:

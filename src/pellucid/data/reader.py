@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pellucid.data import column_options
-from pellucid.errors import DataError, UsageError
+from pellucid.errors import DataError, UsageError, suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +94,7 @@ def open_table(path: Path, *, format: str | None = None, options: Mapping[str, A
         raise UsageError(
             "the name does not tell the format",
             where=str(path),
-            fix=f"Say format=, one of {', '.join(sorted(READERS))}; format='file' keeps the bytes",
+            fix=f"Say format= (to init: --format), one of {', '.join(sorted(READERS))}; format='file' keeps the bytes",
         )
     if is_file(name):
         raise UsageError("is kept as bytes, not read as a table", where=str(path), fix="Take it as a pl.File")
@@ -102,8 +102,9 @@ def open_table(path: Path, *, format: str | None = None, options: Mapping[str, A
     for option in options:
         if option not in chosen.OPTIONS:
             known = {**chosen.OPTIONS, column_options.ROW_NUMBER: column_options.NUMBERED}
-            there = ", ".join(f"{known} ({meaning})" for known, meaning in known.items())
-            raise UsageError(f"the {name} reader has no option {option!r}", where=str(path), fix=f"Its options: {there}")
+            there = ", ".join(f"{one} ({meaning})" for one, meaning in known.items())
+            near = suggest(option, known, f"Its options: {there}")
+            raise UsageError(f"the {name} reader has no option {option!r}", where=str(path), fix=near)
     _check(path, chosen.FOLDERS)
     rows = chosen.read(path, options)
     return rows if number is None else column_options.numbered(rows, path, number)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pellucid.errors import DataError, UsageError
+from pellucid.errors import DataError, UsageError, suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -106,7 +106,8 @@ def as_table(table: Any, columns: list[str]) -> pa.Table:
     whole = table if isinstance(table, pa.Table) else pa.table(table.arrow() if hasattr(table, "arrow") else table)
     for column in columns:
         if column not in whole.column_names:
-            raise DataError(f"the table has no column {column!r}", fix=f"Its columns are {', '.join(whole.column_names)}")
+            near = suggest(column, whole.column_names, f"Its columns are {', '.join(whole.column_names)}")
+            raise DataError(f"the table has no column {column!r}", fix=near)
         if whole.column(column).null_count:
             raise DataError(f"column {column!r} has rows without a value", fix="Drop or fill them while ingesting")
     chosen = whole.select(columns)

@@ -24,7 +24,7 @@ from pellucid.errors import PellucidError, PrivacyError, UsageError
 from pellucid.pipeline.declaration import GateRequest, Grant, Output, OutputOf, Source, Step, own
 from pellucid.pipeline.keys import canonical
 from pellucid.pipeline.record import accounts_elsewhere, note_account
-from pellucid.privacy.accounting import Decision, Ledger
+from pellucid.privacy.accounting import LOOKED, Decision, Ledger, checked_events, looked, privacy_cost, refuse_too_dear
 from pellucid.privacy.mechanisms import MECHANISMS
 from pellucid.privacy.parameters import checked_delta, checked_epsilon
 from pellucid.privacy.secret_keys import commitment, pseudonym, release_key, steward_key
@@ -125,6 +125,21 @@ class ReleaseGate:
             for (home, other), account in sorted(elsewhere.items())
         ]
 
+    def refusal(self, request: GateRequest) -> str:
+        """Why it would be refused: a column that is not there or of no use, or an account that has less left than it costs."""
+        assert request.label.unit is not None
+        relation = unit_of(request.label.unit).relation
+        mechanism, epsilon, delta = self.resolved(request.settings, f'release "{request.step}"', relation)
+        try:
+            if request.path is not None:
+                mechanism.check(request.path, request.label.unit)
+            events, extra = checked_events(mechanism.guarantee(epsilon, delta, relation), epsilon, delta)
+            cost, paid = privacy_cost(epsilon, delta, events, extra), self.check(request) if request.digest else ""
+            refuse_too_dear(request.home, request.label.accounts, request.budgets, cost, paid)
+        except PrivacyError as error:
+            return str(error)
+        return ""
+
     def authorize(self, request: GateRequest) -> Grant:
         """Check sign-off and data, then spend: durable when this returns. Costs nothing for a release that was paid before.
 
@@ -150,6 +165,8 @@ class ReleaseGate:
                 ledger.refuse(accounts, release_id, error)
                 raise
             description = mechanism.guarantee(epsilon, delta, relation)  # and then who asks, which no mechanism has a say in
+            if looked(request.home, accounts):
+                description["not_covered"] = [*description.get("not_covered", []), LOOKED]
             description |= {"step": request.step, "pipeline": request.pipeline, "unit": str(request.label.unit)}
             spend = ledger.spend(accounts, release_id, epsilon, delta, description, commitment(key))
             if not spend.first and not getattr(mechanism, "rerunnable", True):

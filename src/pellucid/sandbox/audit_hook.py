@@ -149,11 +149,14 @@ SHARED_MEMORY = (
     "it used multiprocessing, whose locks and pools need memory that processes share (/dev/shm), and a step has none: use threads"
     " (concurrent.futures.ThreadPoolExecutor), or fan the step out with over="
 )
+_NAMED = re.compile(r"local file '([^']+)'|os error 2\)[^:]*: (\S+)|^(\S+)$")
+_NO_MATCH = re.compile(r'No files found that match the pattern "([^"]+)"')
 _QUOTED = re.compile(r"""['"`]?(/[^'"`\s:]+)""")
 
 
 def refusal(error: BaseException) -> tuple[str, str] | None:
-    """What an error says was not allowed: "file", "import", "network", "program" or "shared memory", and what it names; None for others."""
+    """What an error says was not allowed, and what it names: "file", "import", "network", "program", "shared memory", or "missing": a file
+    that is looked for in the step's own folder, and is not there. None for others."""
     seen: set[int] = set()
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
@@ -170,10 +173,20 @@ def refusal(error: BaseException) -> tuple[str, str] | None:
             return _of_file(os.fsdecode(path) if path else match[1] if match else "a file")
         if (isinstance(at, OSError) and at.errno in (97, 101, 111, 113)) or "etwork is unreachable" in text:
             return "network", ""
+        if at is error and (path := _sought(at)) and not os.path.isabs(path):
+            return "missing", path
         if "nable to open database file" in text:
             return "file", "a database file"
         at = at.__cause__ or at.__context__
     return None
+
+
+def _sought(error: BaseException) -> str:
+    """The file that was not found: what Python notes, or what polars, pyarrow or duckdb say of it; "" where nothing tells."""
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    match = (_NAMED if isinstance(error, FileNotFoundError) else _NO_MATCH).search((str(error).splitlines() or [""])[0])
+    return next(filter(None, match.groups())) if match else ""
 
 
 def _raised_in(error: BaseException, package: str) -> bool:
@@ -201,7 +214,7 @@ def explain(what: str, path: str) -> str:
     if what == "import":
         return f"it imported {Path(path).stem} in a way that cannot be seen beforehand; import it by name at the top of its file"
     name = re.sub(r"\W", "_", Path(path).stem) or "data"
-    return (
-        f"it used {path}, which it does not declare: add {name} = pl.source({path!r}, label=...) to the pipeline "
-        f"and a parameter {name} to the step; what it writes belongs in its working folder"
-    )
+    declare = f"add {name} = pl.source({path!r}, label=...) to the pipeline and a parameter {name} to the step"
+    if what == "missing":
+        return f"{path} is not in its working folder, which is its own; to read one of your files, {declare}: it was looked for"
+    return f"it used {path}, which it does not declare: {declare}; what it writes belongs in its working folder"

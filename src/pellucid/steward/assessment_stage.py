@@ -36,7 +36,7 @@ def assess(folder: Folder) -> dict[str, Any]:
         raise UsageError(
             "no column is an item or a quasi-identifier, so there is nothing to assess",
             where=str(folder.file("inventory")),
-            fix="Say what others may know of a person: pellucid steward inventory --set COLUMN=ROLE",
+            fix=f"Say what others may know of a person: {folder.command('inventory', '--set COLUMN=ROLE')}",
         )
     people = _people(stand)
     return folder.write("assess", stand.of("assess"), {"people": people, "rows": inventory.rows, "assessments": found})
@@ -66,10 +66,10 @@ def meaning(evidence: dict[str, Any]) -> str:
     return "Few people stand alone in what was looked at; that says nothing of somebody who knows something else about them."
 
 
-def assessment_lines(evidence: dict[str, Any]) -> list[str]:
+def assessment_lines(folder: Folder, evidence: dict[str, Any]) -> list[str]:
     """One screen."""
     told = [f"{evidence['people']:,} people"]
     for one in evidence["assessments"]:
         told += ["", f"{one['what']}:", *str(one["text"]).splitlines()]
-    told += ["", *textwrap.wrap(meaning(evidence), 80), "next: pellucid steward protect"]
+    told += ["", *textwrap.wrap(meaning(evidence), 80), f"next: {folder.command('protect')}"]
     return told

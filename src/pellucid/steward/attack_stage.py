@@ -71,7 +71,7 @@ def verdict(finding: dict[str, Any]) -> str:
     return "BEYOND the control group" if beyond_control(finding) else "within the control group"
 
 
-def attack_lines(evidence: dict[str, Any]) -> list[str]:
+def attack_lines(folder: Folder, evidence: dict[str, Any]) -> list[str]:
     """One screen."""
     told: list[str] = []
     for head, wanted in (("as the data stand, without identifiers:", False), ("what would leave (simulated):", True)):
@@ -90,7 +90,7 @@ def attack_lines(evidence: dict[str, Any]) -> list[str]:
             f" declared {one['declared_epsilon']:g}: {said} (so many could show {one['reach']:.3f})", 80, subsequent_indent="  ",
         )  # fmt: skip
     told += textwrap.wrap("An attack that fails proves nothing; what holds is the guarantee. These figures are private.", 80)
-    told.append("next: pellucid steward decide --by NAME")
+    told.append(f"next: {folder.command('decide', '--by NAME')}")
     return told
 
 

@@ -74,13 +74,13 @@ class CurrentState:
             raise PrivacyError(
                 f"nobody confirmed the role of {few}",
                 where=str(self.folder.path / INVENTORY),
-                fix="Look, then: pellucid steward inventory --confirm, or --set COLUMN=ROLE",
+                fix=f"Look, then: {self.folder.command('inventory', '--confirm')}, or --set COLUMN=ROLE",
             )
         if found.unit() != self.unit:
             raise PrivacyError(
                 f'the inventory says that "{found.unit()}" is the unit, the pipeline that "{self.unit}" is',
                 where=str(self.folder.pipeline),
-                fix="Correct unit= there, or the role: pellucid steward inventory --set COLUMN=ROLE",
+                fix=f"Correct unit= there, or the role: {self.folder.command('inventory', '--set COLUMN=ROLE')}",
             )
         return found
 
@@ -104,7 +104,7 @@ class CurrentState:
             wrong = self.missing_evidence(step)
             if wrong:
                 said = f"{step} has not been done yet" if wrong == "not done" else f"{wrong} {step} was done"
-                raise UsageError(said, where=str(self.folder.path), fix=f"Run: pellucid steward {step}")
+                raise UsageError(said, where=str(self.folder.path), fix=f"Run: {self.folder.command(step)}")
 
 
 def roles_digest(roles: Mapping[str, str]) -> str:

@@ -117,7 +117,7 @@ def decide(folder: Folder, by: str, *, note: str = "", although: str = "") -> tu
     is spent.
     """
     if not by.strip():
-        raise PrivacyError("a decision needs the name of who decides", fix="Such as: pellucid steward decide --by NAME")
+        raise PrivacyError("a decision needs the name of who decides", fix=f"Such as: {folder.command('decide', '--by NAME')}")
     stand = standing(folder)
     found = checks(stand)
     failing = [one for one in found if not one.passed]
@@ -153,7 +153,7 @@ def check_lines(found: list[Check]) -> list[str]:
     return told
 
 
-def decision_lines(evidence: dict[str, Any], found: list[Check]) -> list[str]:
+def decision_lines(folder: Folder, evidence: dict[str, Any], found: list[Check]) -> list[str]:
     """One screen."""
     told = [*check_lines(found), ""]
     said = f"{evidence['by']} signs for {', '.join(evidence['of']['releases'])} on the data as they are now ({evidence['at']})"
@@ -162,5 +162,5 @@ def decision_lines(evidence: dict[str, Any], found: list[Check]) -> list[str]:
         told += textwrap.wrap(f"although {sum(not one.passed for one in found)} checks fail: {evidence['although']}", 80)
         told += textwrap.wrap("The reason goes onto the card: whoever reads it learns that a check failed.", 80)
     told += textwrap.wrap("If the data or a setting changes, it has to be signed for again. Nothing is spent yet.", 80)
-    told.append("next: pellucid steward release")
+    told.append(f"next: {folder.command('release')}")
     return told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from pellucid.errors import UsageError
+from pellucid.errors import DataError, UsageError
 from pellucid.privacy.assess import Inventory, inventory
 from pellucid.privacy.foresight import ExpectedNumbers
 from pellucid.steward.current_state import CurrentState, refuse_gaps, standing
@@ -36,7 +36,9 @@ def begin(
     """
     if folder.exists():
         raise UsageError("it is there already", where=str(folder), fix="Go on with it, remove it, or name another with --folder")
-    if not data.path.is_file():
+    if data.path.is_dir():
+        raise UsageError("this is a folder", where=str(data.path), fix="Name the data file in it, or a pipeline file")
+    if not data.path.exists():
         raise UsageError("there is no such file", where=str(data.path), fix="Name a data file, or a pipeline file")
     if data.path.suffix == ".py":
         if unit or item or proposal or data.format or data.options:
@@ -75,6 +77,8 @@ def _numbered(data: DataFile, unit: str | None) -> DataFile:
 def _confirmed(data: DataFile, unit: str | None, item: str | None) -> Inventory:
     """The roles as proposed, with those that were said; of the people's column it is sure that it has no gaps."""
     found = inventory(data.rows(), source=data.path.name)
+    if not found.rows:
+        raise DataError("it has columns and no rows", where=str(data.path), fix="Check how it was written or copied")
     named = {name: role for name, role in ((unit, "unit"), (item, "item")) if name is not None}
     if unit is not None:  # one column says whose row it is: a guess at another gives way
         named |= {name: "identifier" for name, held in found.columns.items() if held.role == "unit" and name != unit}

@@ -126,8 +126,8 @@ def inventory_lines(stand: CurrentState, found: Inventory, said: Sequence[str]) 
         where = shown(stand.folder.path / role_file.FILE)
         guesses = f"{len(waiting)} of {len(found.columns)} roles are proposed: guesses. Correct what is wrong in {where}"
         told += textwrap.wrap(f"{guesses} (or with --set COLUMN=ROLE), then confirm the rest.", 80, break_on_hyphens=False)
-        told.append("next: pellucid steward inventory --confirm")
+        told.append(f"next: {stand.folder.command('inventory', '--confirm')}")
     else:
         sure = f'Every role is confirmed. The unit is "{stand.unit}": whoever has a value there is promised something.'
-        told += [*textwrap.wrap(sure, 80), "next: pellucid steward assess"]
+        told += [*textwrap.wrap(sure, 80), f"next: {stand.folder.command('assess')}"]
     return told

@@ -164,7 +164,7 @@ def _single(data: DataFile, people: str) -> bool:
     if people == ROW == data.options.get("row_number"):
         return True
     column = data.column(people)
-    return bool(pc.count_distinct(column).as_py() == len(column))
+    return bool(len(pc.unique(column)) == len(column))
 
 
 def _quoted(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from pellucid.errors import PrivacyError
 from pellucid.pipeline.declaration import Step
 from pellucid.privacy import BudgetForecast, forecast
+from pellucid.privacy.accounting import note_look
 from pellucid.privacy.foresight import ExpectedNumbers
 from pellucid.steward.current_state import CurrentState, PlannedRelease, standing
 from pellucid.steward.release_forecast import as_evidence, declare, forecast_lines, forecasts
@@ -19,6 +20,12 @@ from pellucid.store import STATE_FILE
 
 FEW = 6  # values that are listed
 LARGE_DELTA = 0.1  # of one person in the data
+
+
+WARNING = (
+    "Private: releases are simulated on the rows. Choosing a setting by how well it does here is a use of the data that no guarantee"
+    " covers; their cards say so."
+)
 
 
 def protect(folder: Folder, numbers: ExpectedNumbers | None = None) -> dict[str, Any]:
@@ -43,6 +50,7 @@ def protect(folder: Folder, numbers: ExpectedNumbers | None = None) -> dict[str,
         }
         for one in costs(stand)
     ]
+    note_look(folder.home, {name for coming in stand.releases for name in coming.request.label.accounts})
     found = {
         "releases": [_release(stand, coming, int(assessed["people"])) for coming in stand.releases],
         "forecast": as_evidence(*forecasts(stand)),
@@ -168,9 +176,9 @@ def _transforms(stand: CurrentState) -> list[dict[str, Any]]:
     return found
 
 
-def protection_lines(evidence: dict[str, Any]) -> list[str]:
+def protection_lines(folder: Folder, evidence: dict[str, Any]) -> list[str]:
     """One screen."""
-    told: list[str] = []
+    told = [*textwrap.wrap(WARNING, 80), ""]
     for one in evidence["releases"]:
         bounds = bounds_in_words(one["mechanism"])
         head = f"{one['name']}: {one['mechanism']['mechanism']} ({bounds}), epsilon {one['epsilon']:g}, delta {one['delta']:g}"
@@ -180,7 +188,7 @@ def protection_lines(evidence: dict[str, Any]) -> list[str]:
             80, initial_indent="  ", subsequent_indent="  ",
         )  # fmt: skip
         told += [f"  {line}" for _, said in size_in_words(one) for line in textwrap.wrap(said, 78)]
-    told += ["", *forecast_lines(evidence["forecast"])]
+    told += ["", *forecast_lines(folder, evidence["forecast"])]
     for one in evidence["transforms"]:
         told += textwrap.wrap(
             f"{one['step']}: {', '.join(one['transforms'])}: proves nothing; it does not make anything open", 80
@@ -191,8 +199,7 @@ def protection_lines(evidence: dict[str, Any]) -> list[str]:
         before, after, cap = (f"{one[word][0]:g}, {one[word][1]:g}" for word in ("spent", "after", "cap"))
         said = f"account {one['account']}: spent {before}, after this {after}, cap {cap}: {verdict}"
         told += textwrap.wrap(said, 80, subsequent_indent="  ")
-    told += textwrap.wrap("Choosing a setting by how well it does here is a use of the data that no guarantee covers.", 80)
-    told.append("next: pellucid steward attack")
+    told.append(f"next: {folder.command('attack')}")
     return told
 
 
@@ -213,7 +220,7 @@ def size_in_words(one: dict[str, Any]) -> list[tuple[str, str]]:
     numbers, seen = one["numbers"], one["simulated"]
     told = []
     if "sigma" in numbers and "median_count" in seen:
-        threshold = f", named from {numbers['threshold']:g} on" if "threshold" in numbers else ""
+        threshold = f", named from {numbers['threshold']:g} on" if numbers.get("threshold") else ""
         said = (
             f"noise of standard deviation {numbers['sigma']:.3g} on each count{threshold}; the median count is"
             f" {seen['median_count']:,.0f}, and {seen['within_two_sigma']:.0%} of the counts are no more than noise"
@@ -224,7 +231,10 @@ def size_in_words(one: dict[str, Any]) -> list[tuple[str, str]]:
     if "empty" in seen:
         told.append(("empty", f"PROBLEM: a simulated release was EMPTY. Would help: {'; '.join(one['helps']) or 'more people'}"))
     if "values" in seen:
-        told.append(("named", f"{seen['values_released']:,.0f} of {seen['values']:,.0f} values are released"))
+        there = f"{seen['values']:,.0f} values"
+        declared = seen["values_released"] > seen["values"]
+        said = f"all that is declared is released, more than the {there} there are" if declared else ""
+        told.append(("named", said or f"{seen['values_released']:,.0f} of {there} are released"))
     if "people" in seen and "noise" in numbers:
         told.append(("noise", f"noise of standard deviation {numbers['noise'] / max(1.0, seen['people']):.2g} on each mean"))
     if one["delta_people"] > LARGE_DELTA:

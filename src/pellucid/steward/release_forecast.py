@@ -51,7 +51,7 @@ def as_evidence(found: list[Foresight], open_: bool) -> dict[str, Any]:
     return {"declared": open_, "releases": [vars(one) for one in found]}
 
 
-def forecast_lines(evidence: dict[str, Any]) -> list[str]:
+def forecast_lines(folder: Folder, evidence: dict[str, Any]) -> list[str]:
     """What to expect, for a screen of 80 columns."""
     by = "declared numbers" if evidence["declared"] else "the people counted in the data (private)"
     told = [f"what to expect, by {by}:"]
@@ -61,5 +61,9 @@ def forecast_lines(evidence: dict[str, Any]) -> list[str]:
         for advice in one["advice"]:
             told += textwrap.wrap(f"would help: {advice}", 80, initial_indent="    ", subsequent_indent="      ")
     if not evidence["declared"]:
-        told += textwrap.wrap("Say it without looking: pellucid steward protect --people N --items N --per-person N", 80)
+        told += textwrap.wrap(
+            f"Say it without looking: {folder.command('protect', '--people N --items N --per-person N')}",
+            80,
+            break_on_hyphens=False,
+        )
     return told

@@ -24,11 +24,11 @@ def release(folder: Folder) -> dict[str, Any]:
     stand = standing(folder)
     decided = folder.read("decide")
     if decided is None:
-        raise UsageError("nobody has decided yet", where=str(folder.path), fix="Run: pellucid steward decide --by NAME")
+        raise UsageError("nobody has decided yet", where=str(folder.path), fix=f"Run: {folder.command('decide', '--by NAME')}")
     changed = stand.missing_evidence("decide")
     if changed and not all(budget.sign_off for coming in stand.releases for _, budget in coming.request.budgets.values()):
         raise PrivacyError(
-            f"{changed} {decided['by']} signed", where=str(folder.path), fix="Run: pellucid steward decide --by NAME"
+            f"{changed} {decided['by']} signed", where=str(folder.path), fix=f"Run: {folder.command('decide', '--by NAME')}"
         )
     short = [] if changed else [one for one in costs(stand) if not one.fits]  # what changed the ledger refuses, and notes
     if short:  # of several releases none shall be made when not all can be

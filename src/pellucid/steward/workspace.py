@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,11 @@ class Folder:
 
         return None if self.home == home_for(self.pipeline) else self.home
 
+    def command(self, action: str, rest: str = "") -> str:
+        """The command for a step on this folder, as it is typed from here; the default folder need not be named."""
+        place = "" if self.path.absolute() == DEFAULT.absolute() else f" {shlex.quote(os.path.relpath(self.path))}"
+        return f"pellucid steward {action}{place}{' ' if rest else ''}{rest}"
+
     def file(self, step: str) -> Path:
         """Where a step's evidence is."""
         return self.path / (INVENTORY if step == "inventory" else f"{step}.json")
@@ -54,14 +60,15 @@ class Folder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise UsageError("it cannot be read", where=str(path), why=str(error).splitlines()[0], fix=_again(step)) from error
+            raise UsageError(
+                "it cannot be read", where=str(path), why=str(error).splitlines()[0], fix=self._again(step)
+            ) from error
         if step != "inventory" and not (isinstance(held, dict) and held.get("format") == EVIDENCE and "of" in held):
-            raise UsageError("it is no evidence of a step", where=str(path), fix=_again(step))
+            raise UsageError("it is no evidence of a step", where=str(path), fix=self._again(step))
         return dict(held)
 
-
-def _again(step: str) -> str:
-    return f"Remove it, and run: pellucid steward {step}"
+    def _again(self, step: str) -> str:
+        return f"Remove it, and run: {self.command(step)}"
 
 
 def private(path: Path, text: str) -> None:

@@ -85,7 +85,7 @@ def write(value: Any, path: Path) -> str:
 
 def _checked(name: Any, array: Any) -> np.ndarray[Any, Any]:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or name == _ABOUT or name.endswith(".npy"):
-        raise TypeError(f"returned a model with an array named {name!r}: use letters, digits, '_', '.' and '-'")
+        raise TypeError(f"returned a model with an array named {name!r}: use letters, digits, '_', '.' and '-', a letter first")
     return arrays.plain(array, f"returned a model in which {name!r} is")
 
 

@@ -47,8 +47,10 @@ def opened(package: Path, scratch: Path) -> Iterator[Path]:
     """The folder of a package: itself, or a zip unpacked into `scratch`. Raises PackageError for a zip that could do harm, and for what
     holds the package one folder further in."""
     if not package.is_file():
-        if package.is_dir():
-            _refuse_further_in(package, package)
+        if not package.is_dir():
+            what, fix = "there is no such folder or zip", "Name one written by pellucid publish"
+            raise PackageError(what, where=printable(str(package)), fix=fix)
+        _refuse_further_in(package, package)
         yield package
         return
     folder = scratch / "package"

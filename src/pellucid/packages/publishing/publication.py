@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import LabelError, PackageError, UsageError
+from pellucid.packages.format import RERUN
 from pellucid.packages.publishing.package_contents import Contents, is_open
 from pellucid.store import PROVES_NOTHING
 
@@ -39,6 +40,7 @@ class Published:
     open: tuple[str, ...]
     code: tuple[str, ...]
     withheld: tuple[str, ...]
+    rerun: int = 0  # how many steps anybody can re-run
     steps: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -114,7 +116,7 @@ def publish(
     notes = tuple(f"the environment departs from its lock: {line}" for line in about["environment"]["drift"])
     names = tuple(node["step"] for node in about["graph"] if node["kind"] != "source")
     settings = tuple(f"{step}.{name}" for step, known in found.settings.items() for name in known)
-    held = tuple(manifest.open), tuple(found.code), manifest.withheld
+    held = tuple(manifest.open), tuple(found.code), manifest.withheld, len(list(manifest.entries(RERUN)))
     return Published(about["run"], destination, files, size, *held, names, settings, notes)
 
 

@@ -39,8 +39,14 @@ def _what(manifest: Manifest) -> str:
     return (
         f"# {manifest.pipeline}, run {manifest.run}\n\n"
         f"The open side of one run of the pipeline {code(manifest.file)}, made with Pellucid."
-        f" You can re-run {_of(counts[RERUN], 'step')} bit for bit from what is here, starting from {given}.{private}"
+        f" {_rerun(counts[RERUN], given)}{private}"
     )
+
+
+def _rerun(steps: int, given: str) -> str:
+    if not steps:
+        return f"It holds {given} and no step to re-run."
+    return f"You can re-run {_of(steps, 'step')} bit for bit from what is here, starting from {given}."
 
 
 def _of(count: int, one: str, many: str = "") -> str:

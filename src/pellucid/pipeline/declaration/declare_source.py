@@ -90,11 +90,15 @@ def source(
     from pellucid.data import detect
 
     place = Path(_caller_folder(1), Path(path).expanduser())
+    kind = format or detect(place) or "file"
+    if kind == "file" and options:
+        what = f"a file that is kept as bytes has no option {next(iter(options))!r}"
+        raise UsageError(what, where=f'source("{shown}")', fix='To read it as a table, say format="csv" or another reader')
     return Source(
         path=place,
         label=Label(words[label], unit),
         name=name,
-        format=format or detect(place) or "file",
+        format=kind,
         options=options,
         budget=budget or Budget(),
         account=account,

@@ -67,6 +67,11 @@ class Gate(Protocol):
         """What the steward should know before this spends: lines of text. Spends nothing."""
         ...
 
+    def refusal(self, request: GateRequest) -> str:
+        """Why the release would be refused, as far as it can be told from the columns (`request.path`: a table without rows) and from its
+        account (where the digest is known); "" where nothing is wrong. Reads no row, spends nothing."""
+        ...
+
     def authorize(self, request: GateRequest) -> Grant:
         """Make the spend durable, or refuse. Called before anything of the release runs."""
         ...

@@ -100,6 +100,9 @@ def fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint) if isinstance(hint, type) else True
 
 
+IN_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
 def shown(hint: Any) -> str:
     """A type as people write it."""
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
@@ -121,7 +124,9 @@ def parse(text: str, hint: Any, where: str) -> Any:
             return float(value) if hint is float else value
     if hint is _UNKNOWN:
         return candidates[0]
-    raise UsageError(f'"{text}" is not a {shown(hint)}', where=where, fix=f"Give a value of type {shown(hint)}")
+    raise UsageError(
+        f'"{text}" is no value of type {shown(hint)}', where=where, fix=f"Give {IN_WORDS.get(hint, f'a {shown(hint)}')}"
+    )
 
 
 def _from_text(text: str, hint: Any) -> list[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
+import os
 import sys
 import sysconfig
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, FileFinder, ModuleSpec, SourceFileLoader
@@ -38,6 +39,15 @@ def is_project_file(path: str) -> bool:
         return False
     resolved = str(Path(path).resolve())
     return not resolved.startswith(_FOREIGN) and "/site-packages/" not in resolved and "/dist-packages/" not in resolved
+
+
+def is_project_module(name: str, file: str | None) -> bool:
+    """Whether an imported module belongs to the user's project. One that a library made while it ran may name a file that is not there
+    (torch.classes names "_classes.py"): it belongs to the library."""
+    if not file or not is_project_file(file):
+        return False
+    whole = getattr(sys.modules.get(name.partition(".")[0]), "__file__", None)
+    return os.path.exists(file) or not whole or not os.path.exists(whole) or is_project_file(whole)
 
 
 class _FreshLoader(SourceFileLoader):

@@ -111,8 +111,12 @@ def _edge(
     if isinstance(wired, OutputOf | Source | Step):
         maker = wired.step if isinstance(wired, OutputOf) else wired
         if id(maker) not in names:
+            shown = f' (source "{maker.path.name}")' if isinstance(maker, Source) else ""
             raise UsageError(
-                f'the input of parameter "{parameter}" is not in the pipeline', where=where, fix="Add it to the list"
+                f'the input of parameter "{parameter}"{shown} is not in the pipeline',
+                where=where,
+                fix="Add it to the list. Where one of that name is there, it was made anew since: make this step anew too, after it"
+                " (in a notebook, run its cell again)",
             )
         if isinstance(wired, OutputOf):
             given = next(output for output in wired.step.outputs if output.name == wired.output)
@@ -135,7 +139,10 @@ def check_kinds(steps: Mapping[str, Bound]) -> None:
             wanted = kind_of(typing.get_args(hint)[0]) if wants_many else kind_of(hint)
             where = f'step "{bound.name}", parameter {edge.parameter}'
             if wanted is not None and wanted != edge.kind:
-                raise UsageError(f'it wants a {wanted}, but "{edge.output}" is a {edge.kind}', where=where)
+                maker = steps[edge.node].node
+                unread = isinstance(maker, Source) and maker.format == "file" and wanted == "table"
+                fix = 'The name of its file does not tell the format: say format="csv", or another reader' if unread else ""
+                raise UsageError(f'it wants a {wanted}, but "{edge.output}" is a {edge.kind}', where=where, fix=fix)
             if wanted is not None and wants_many != edge.many:
                 have, fix = ("a collection", "Annotate it list[...], or fan out with over=") if edge.many else ("one value", "")
                 raise UsageError(f'"{edge.output}" is {have}', where=where, fix=fix)

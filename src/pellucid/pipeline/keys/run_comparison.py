@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pellucid.pipeline.keys import cache_key
 from pellucid.pipeline.record import Record, StepRecord, metrics_of
 from pellucid.store import Objects
 
+LONGEST = 80  # characters of a setting that are shown
 _SETTING = "setting "
 
 
@@ -33,11 +35,18 @@ def _side_by_side(sides: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 def _settings(steps: Mapping[str, StepRecord]) -> dict[str, str]:
     return {
-        f"{name}.{part.removeprefix(_SETTING)}": value
+        f"{name}.{part.removeprefix(_SETTING)}": _in_short(value)
         for name, step in steps.items()
         for part, value in step.parts.items()
         if part.startswith(_SETTING)
     }
+
+
+def _in_short(value: str) -> str:
+    """A setting as it is read side by side: of a long one its beginning, and what tells it from others that begin so."""
+    if len(value) <= LONGEST:
+        return value
+    return f"{value[: LONGEST // 2]}... ({len(value):,} characters, {hashlib.sha256(value.encode()).hexdigest()[:8]})"
 
 
 def _metrics(home: Path, steps: Mapping[str, StepRecord], private: bool) -> dict[str, Any]:

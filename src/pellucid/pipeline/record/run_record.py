@@ -173,7 +173,7 @@ class Record:
         return [self._run(row) for row in rows]
 
     def find(self, wanted: str = "last") -> dict[str, Any]:
-        """A run by its id or the start of it, its name (the newest), "last", or "last~N". UsageError when none or several fit."""
+        """A run: its id or the start of it, its name or its pipeline's (the newest), "last", "last~N". UsageError: none or several fit."""
         wanted = run_tags.newest_named(self.db, wanted) or wanted
         back = re.fullmatch(r"last(?:~(\d{1,6}))?", wanted)
         if back:
@@ -181,6 +181,8 @@ class Record:
             rows = self.db.execute(query, (int(back[1] or 0),)).fetchall()
         else:
             rows = self.db.execute("SELECT * FROM runs WHERE substr(run, 1, ?) = ? LIMIT 2", (len(wanted), wanted)).fetchall()
+            of_pipeline = "SELECT * FROM runs WHERE pipeline = ? ORDER BY started DESC, run DESC LIMIT 1"
+            rows = rows or self.db.execute(of_pipeline, (wanted,)).fetchall()
         if len(rows) != 1:
             why = "several runs begin so" if rows else "there is no such run"
             raise UsageError(why, where=f'run "{wanted}" in {self.home}', fix="See: pellucid runs")

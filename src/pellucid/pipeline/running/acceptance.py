@@ -27,6 +27,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 SENTENCES = {
     "file": "it used a file that it does not declare: declare it with pl.source and name it as a parameter",
+    "missing": "it looked for a file in its working folder, which is its own: declare the file with pl.source and name it as a parameter",
     "network": "it used the network; steps have none: fetch the data first and declare it with pl.source",
     "program": "it started a program, which nothing would hold here: use `pellucid run`",
     "shared memory": SHARED_MEMORY,
@@ -151,7 +152,7 @@ def public_line(bound: Bound, failure: Failure, code: Iterable[Path] = (), setti
     if bound.outspoken or only_own_code(bound) or failure.by_runner:
         return failure.public
     said = SENTENCES.get(failure.reason, SENTENCES["error"])
-    if failure.reason == "file" and (name := _written(failure.path, code, settings or {})):
+    if failure.reason in ("file", "missing") and (name := _written(failure.path, code, settings or {})):
         return f"it used {name}, which it does not declare: declare it with pl.source and name it as a parameter"
     return said
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import DataError, UsageError, suggest
-from pellucid.pipeline.declaration import Bound, Pipeline, Source, Step
+from pellucid.pipeline.declaration import Bound, GateRequest, Pipeline, Source, Step
 from pellucid.pipeline.keys import environment
 from pellucid.pipeline.record import Artifact, Record, collection, present
 from pellucid.pipeline.running.execution import chosen, downstream
@@ -54,7 +55,7 @@ def foresee(
     for name, bound in pipeline.steps.items():
         if name not in wanted:
             continue
-        wrong = _cannot_be_read(bound)
+        wrong = _cannot_be_read(bound) or _refused(bound, plan, record, objects, artifacts)
         if wrong:
             lines.append(Foreseen(name, "fail", (wrong,)))
             continue
@@ -87,14 +88,13 @@ def _cannot_be_read(bound: Bound) -> str:
     node = bound.node
     if not isinstance(node, Source):
         return ""
-    from pellucid.data import is_file, open_table
-
     try:
         if not node.path.exists():
             raise DataError("there is no such file", where=str(node.path), fix="Check the path")
-        if is_file(node.format) or (node.path.is_file() and node.path.stat().st_size > LARGE):
+        columns = _columns(node)
+        if columns is None:
             return ""
-        there = open_table(node.path, format=node.format, options=node.options).schema.names
+        there = columns.names
         unit = unit_of(bound.label.unit) if bound.label.unit is not None else None
         for column in unit.columns if unit is not None else ():
             if column not in there:
@@ -102,6 +102,43 @@ def _cannot_be_read(bound: Bound) -> str:
     except (DataError, UsageError) as error:
         return str(error) if bound.label.is_open else str(type(error)(error.what, where=error.where, fix=error.fix))
     return ""
+
+
+def _refused(bound: Bound, plan: Plan, record: Record, objects: Objects, artifacts: Mapping[str, Artifact]) -> str:
+    """What is wrong with a release, as far as the names and types of its columns and its account tell; no row is read."""
+    if not isinstance(bound.node, Step) or bound.node.gate is None:
+        return ""
+    import pyarrow.parquet as pq
+
+    (edge,) = bound.edges
+    source, known = plan.pipeline.steps[edge.node], artifacts.get(edge.output)
+    if known is not None:
+        request = plan.request(bound, artifacts)
+    else:
+        request = GateRequest(record.home, bound.name, plan.pipeline.name, source.label, "", bound.settings, plan.budgets)
+    with tempfile.TemporaryDirectory(prefix="pellucid-columns-") as folder:
+        try:
+            if known is not None:
+                schema = pq.read_schema(objects.path(known.sha256, known.suffix))
+            elif isinstance(source.node, Source):
+                schema = _columns(source.node)
+            else:
+                schema = None
+            if schema is not None:
+                request = replace(request, path=Path(folder) / "columns.parquet")
+                pq.write_table(schema.empty_table(), request.path)
+            return bound.node.gate.refusal(request)
+        except (DataError, UsageError):
+            return ""  # said of the source
+
+
+def _columns(source: Source) -> Any:
+    """The names and types of a source's columns, by its file; None where they are not looked up beforehand."""
+    from pellucid.data import is_file, open_table
+
+    if is_file(source.format) or not source.path.exists() or (source.path.is_file() and source.path.stat().st_size > LARGE):
+        return None
+    return open_table(source.path, format=source.format, options=source.options).schema
 
 
 def _branches(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import filecmp
 import hashlib
+import inspect
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +16,12 @@ from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import LabelError, PellucidError, UsageError
+from pellucid.errors import LabelError, PellucidError, UsageError, suggest
 from pellucid.pipeline.declaration import BEING_LOADED, Loading, Pipeline, Source, source_code
 from pellucid.pipeline.running.task import Task
 from pellucid.sandbox import Opened, landlock, project_lines, python_opens
 
+_UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 ELSEWHERE = "_elsewhere"  # in a package, beside the pipeline file: modules of its project from outside of its folder, found last
 
 
@@ -64,7 +68,8 @@ def load(file: Path) -> Pipeline:
         raise UsageError("it is not valid Python", where=f"{file}:{error.lineno}", why=error.msg) from error
     except (Exception, SystemExit) as error:
         at = _line_in(path, error)
-        raise UsageError(f"it raised {type(error).__name__}", where=f"{file}{at}", why=str(error) or "no message") from error
+        why = str(error) or "no message"
+        raise UsageError(f"it raised {type(error).__name__}", where=f"{file}{at}", why=why, fix=_nearest(error)) from error
     finally:
         BEING_LOADED.reset(outer)
     found = {name: value for name, value in vars(module).items() if isinstance(value, Pipeline)}
@@ -87,15 +92,33 @@ def _no_pipeline_file(file: Path) -> UsageError:
     """What a file is that is no Python file, and what can be done with it."""
     from pellucid.data import detect
 
+    quoted = shlex.quote(str(file))
     if file.suffix == ".ipynb":
-        fix = f"Run the pipeline in the notebook, or make one of its cells: pellucid adopt {file}"
+        fix = f"Run the pipeline in the notebook, or make one of its cells: pellucid adopt {quoted}"
         return UsageError("this is a notebook, not a pipeline file", where=str(file), fix=fix)
     if detect(file) is not None:
-        fix = f"Have one written: pellucid init {file}; if the data are about people: pellucid steward init {file}"
+        fix = f"Have one written: pellucid init {quoted}; if the data are about people: pellucid steward init {quoted}"
         return UsageError("this is a data file, not a pipeline file", where=str(file), fix=fix)
     if file.suffix == ".zip":
-        return UsageError("this is no pipeline file", where=str(file), fix=f"If it is a package: pellucid reproduce {file}")
+        return UsageError("this is no pipeline file", where=str(file), fix=f"If it is a package: pellucid reproduce {quoted}")
     return UsageError("this is no Python file", where=str(file), fix="Name a Python file that defines a pl.Pipeline")
+
+
+def _nearest(error: BaseException) -> str:
+    """The name that was meant, where a name is not known and a known one is close; a file that is looked for in the wrong folder."""
+    if isinstance(error, AttributeError) and error.name and error.obj is not None:
+        there = {*dir(error.obj), *getattr(error.obj, "__all__", ())}  # sorted: functions before classes of the same name
+        return suggest(error.name, sorted(there, key=str.swapcase), " ").strip()
+    if isinstance(error, FileNotFoundError) and isinstance(error.filename, str) and not os.path.isabs(error.filename):
+        return f"It was looked for in {os.getcwd()}. Name it from the file's own folder: Path(__file__).with_name(...)"
+    wrong = _UNEXPECTED.search(str(error)) if isinstance(error, TypeError) else None
+    if wrong is None:
+        return ""
+    own = (
+        vars(module).get(wrong[1]) for name, module in sorted(sys.modules.items()) if name.split(".")[0] == __name__.split(".")[0]
+    )
+    called = next((one for one in own if inspect.isroutine(one)), None)  # one of Pellucid's own functions
+    return "" if called is None else suggest(wrong[2], inspect.signature(called).parameters)
 
 
 def _line_in(path: Path, error: BaseException) -> str:

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DataError, PellucidError
+from pellucid.errors import DataError, PellucidError, suggest
 from pellucid.pipeline.declaration import Bound, Output, Source, Step, proved_per_unit, source_code
 from pellucid.pipeline.record import collected
 from pellucid.pipeline.running.task import Failure, Input, Leaf, Made, Outcome, Task
@@ -56,7 +56,7 @@ def _imported(known: set[str]) -> tuple[str, ...]:
     for name in sorted(set(sys.modules) - known):
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None) if id(module) not in there else None
-        if file and source_code.is_project_file(file):
+        if source_code.is_project_module(name, file):
             found.append(name)
     return tuple(found)
 
@@ -67,7 +67,7 @@ def _failure(bound: Bound, error: BaseException) -> Failure:
     refused = refusal(error)
     reason, path = refused or ("result" if isinstance(error, WrongResultError) else "error", "")
     if refused:
-        public, retry = explain(reason, path), False
+        public, retry = explain(reason, path) + (_place(error) if reason == "missing" else ""), False
     elif isinstance(error, PellucidError):
         public, retry = str(error if bound.outspoken else _without_data(error)), False
     else:
@@ -145,7 +145,7 @@ def _read(bound: Bound, node: Source) -> Any:
             raise PellucidError(
                 f'there is no column "{column}" to be the unit',
                 where=f'source "{bound.name}" ({node.path.name})',
-                fix=f"Its columns are: {', '.join(reader.schema.names)}",
+                fix=suggest(column, reader.schema.names, f"Its columns are: {', '.join(reader.schema.names)}"),
             )
     return reader
 

@@ -225,7 +225,7 @@ def _serve(sock: socket.socket) -> None:
 
 def _project_modules() -> list[tuple[str, str]]:
     files = {name: getattr(module, "__file__", None) for name, module in list(sys.modules.items())}
-    return [(name, file) for name, file in sorted(files.items()) if file and source_code.is_project_file(file)]
+    return [(name, file) for name, file in sorted(files.items()) if file and source_code.is_project_module(name, file)]
 
 
 if __name__ == "__main__":

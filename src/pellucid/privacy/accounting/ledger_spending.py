@@ -7,7 +7,7 @@ import sqlite3
 from dataclasses import asdict
 from typing import Any
 
-from pellucid.errors import PrivacyError
+from pellucid.errors import PrivacyError, suggest
 from pellucid.privacy.accounting import ledger_events, ledger_verification
 from pellucid.privacy.accounting.account import Account, Limit, Releases, period_start, refuse_overdraft
 from pellucid.privacy.accounting.amounts import Amounts
@@ -63,7 +63,9 @@ def account_of(db: sqlite3.Connection, name: str) -> Account:
     """The account as its events leave it. Raises PrivacyError where there is none of that name."""
     opened = last(db, "open", name)
     if opened is None:
-        raise PrivacyError(f"there is no account {name!r}", fix="Open it with a cap before releasing from it")
+        there = [row["account"] for row in db.execute("SELECT account FROM ledger WHERE kind = 'open' ORDER BY account")]
+        fix = "It opens with the first release that it pays for"
+        raise PrivacyError(f"there is no account {name!r}", fix=suggest(name, there) if there else fix)
     capped, spend = last(db, "cap", name) or opened, last(db, "spend", name)
     limit = Limit(**capped["limit"])
     spent = Amounts(**spend["after"]) if spend else Amounts()

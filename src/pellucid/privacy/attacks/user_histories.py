@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import DataError
+from pellucid.errors import DataError, suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,8 @@ def histories(table: Any, unit: str, item: str, items: Any = None) -> Histories:
     data = rows_of(table.polars() if hasattr(table, "polars") and hasattr(table, "path") else table).read_all()
     for name in (unit, item):
         if name not in data.column_names:
-            raise DataError(f"the data has no column {name!r}", fix=f"Its columns are {', '.join(data.column_names)}")
+            near = suggest(name, data.column_names, f"Its columns are {', '.join(data.column_names)}")
+            raise DataError(f"the data has no column {name!r}", fix=near)
         if data.column(name).null_count:
             raise DataError(f"column {name!r} has rows without a value", fix="Drop or fill them first")
     held, who = (data.column(name).cast(plain_type(data.column(name).type)).combine_chunks() for name in (item, unit))

@@ -11,6 +11,7 @@ from typing import Any
 from pellucid.errors import PrivacyError
 from pellucid.privacy.foresight.expected_numbers import LAWS, ExpectedNumbers
 from pellucid.privacy.foresight.named_items import Naming
+from pellucid.privacy.foresight.noisy_maximum import NoisyMaximum
 from pellucid.store import ADD_REMOVE
 
 QUARTER = 0.25  # of a number's range: an error beyond it says nothing
@@ -43,6 +44,8 @@ def _look(mechanism: Any, epsilon: float, delta: float, numbers: ExpectedNumbers
     naming = _naming(mechanism, epsilon, delta, relation)
     if naming is not None:
         return _named(mechanism, naming, epsilon, delta, numbers, relation)
+    if mechanism.name in ("select_best", "top_k"):
+        return _chosen(mechanism, epsilon, delta, numbers, relation)
     errors = _errors(mechanism, epsilon, delta, relation, numbers)
     if errors is None:
         return ["no forecast for this mechanism"], ""
@@ -148,6 +151,39 @@ def _cells_above(mechanism: Any, naming: Naming, numbers: ExpectedNumbers, law: 
     return float(ndtr(cells / sigma - 3).mean()) if len(cells) else 0.0
 
 
+# the best of declared ones ----------------------------------------------------------------------------------------------------
+
+
+def _maximum(mechanism: Any, epsilon: float, delta: float, relation: str) -> tuple[NoisyMaximum, int]:
+    """The noisy maxima of a mechanism, and what one person is worth at most of a score."""
+    scale = float(mechanism.plan(epsilon, delta, relation).scale)
+    if mechanism.name == "top_k":
+        return NoisyMaximum(len(mechanism.public_keys), mechanism.k, scale), 1
+    return NoisyMaximum(len(mechanism.columns), 1, scale), mechanism.grid
+
+
+def _chosen(mechanism: Any, epsilon: float, delta: float, numbers: ExpectedNumbers, relation: str) -> tuple[list[str], str]:
+    maximum, worth = _maximum(mechanism, epsilon, delta, relation)
+    gap, sure, people = maximum.gap(BETA) / worth, f"{1 - BETA:.0%}", numbers.people
+    fewest = maximum.least(worth, BETA)
+    if mechanism.name == "top_k":
+        thing = f"the {maximum.k} largest of {maximum.candidates:,} keys"
+        lines = [f"{thing} are named with a probability of {sure} where the last of them is {gap:,.0f} people ahead of the next"]
+    else:
+        thing, width = f"the best of {maximum.candidates:,} settings", mechanism.upper - mechanism.lower
+        total = f"{gap * width:,.3g}" + ("" if people is None else f", a mean quality of {gap * width / people:.3g}")
+        lines = [f"{thing} is named with a probability of {sure} where its total quality is {total} ahead of the next"]
+        if people is not None:
+            loss = maximum.loss() / worth * width / people
+            lines.append(
+                f"the one named is expected to have a mean quality at most {loss:.3g} below the best (its range is {width:g})"
+            )
+    lines.append(f"it can tell them apart from {fewest:,} people on, if the data suit it")
+    if people is None:
+        return [*lines, "say how many people there are, and it is compared with that"], ""
+    return lines, f"no data of {people:,} people can tell {thing} with a probability of {sure}" if people < fewest else ""
+
+
 # errors -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -228,6 +264,14 @@ def _advice(mechanism: Any, epsilon: float, delta: float, numbers: ExpectedNumbe
         and works(_with(mechanism, public_keys=("a", "b")), epsilon)
     ):
         yield "a declared catalogue (public_keys=[...]): then all of it is released, and nothing has to reach a threshold"
+    if mechanism.name == "top_k":
+        fewer = next((k for k in range(mechanism.k - 1, 0, -1) if works(_with(mechanism, k=k), epsilon)), None)
+        if fewer is not None:
+            yield f"k {fewer} instead of {mechanism.k}"
+    if mechanism.name in ("select_best", "top_k"):
+        maximum, worth = _maximum(mechanism, epsilon, delta, relation)
+        yield f"more people: it can work from {maximum.least(worth, BETA):,} on"
+        return
     naming = _naming(mechanism, epsilon, delta, relation)
     if naming is not None:
         yield f"more people: it can work from {naming.fewest_people():,} on"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pellucid.errors import DataError, PrivacyError
+from pellucid.errors import DataError, PrivacyError, suggest
 from pellucid.store import Unit, unit_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def checked_columns(path: Path, unit: str | Unit, keys: list[str], numbers: list
     schema, owner = schema_of(path), unit_of(unit)
     for column in [*owner.columns, *keys, *(numbers or [])]:
         if column not in schema.names:
-            raise PrivacyError(f"the data has no column {column!r}", fix=f"Its columns are {', '.join(schema.names)}")
+            near = suggest(column, schema.names, f"Its columns are {', '.join(schema.names)}")
+            raise PrivacyError(f"the data has no column {column!r}", fix=near)
         if schema.names.count(column) > 1:
             raise PrivacyError(f"the data has more than one column {column!r}")
     if owner.column in keys or owner.column in (numbers or []):

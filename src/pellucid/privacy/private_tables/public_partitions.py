@@ -32,7 +32,10 @@ def checked_public_keys(public_keys: object, other: str, most: int = MAX_PUBLIC_
     if not (kinds <= {str} or kinds <= {int}) or len(set(public_keys)) != len(public_keys):
         raise PrivacyError("declared keys must be all text or all whole numbers, each once")
     if other and (kinds != {str} or other in public_keys):
-        raise PrivacyError("other= names the key for all that is not declared", fix="Declare keys as text, without that one")
+        raise PrivacyError(
+            "other= names the key for all that is not declared",
+            fix='Declare keys as text, without that one; a column of numbers is read as text with types={"COLUMN": "string"}',
+        )
 
 
 @contextmanager
@@ -61,10 +64,7 @@ def check_public_keys(path: Path, column: str, public_keys: tuple[Any, ...], oth
 
     for batch in raw_batches(path, [column]):
         if pc.any(pc.is_null(pc.index_in(batch.column(0), value_set=keys))).as_py():
-            raise PrivacyError(
-                f"column {column!r} has a value that is not declared",
-                fix='Declare every key, or count all others under one: other="other"',
-            )
+            raise _undeclared(column, keys.type)
 
 
 def only_public_keys(path: Path, unit: str | Unit, column: str, public_keys: tuple[Any, ...], other: str, scratch: Path) -> Path:
@@ -81,7 +81,7 @@ def only_public_keys(path: Path, unit: str | Unit, column: str, public_keys: tup
             values = batch.column(column)
             listed = pc.is_valid(pc.index_in(values, value_set=public_keys_as(values.type, column, public_keys)))
             if not other and not pc.all(listed).as_py():
-                raise PrivacyError(f"column {column!r} has a value that is not declared", fix="The data changed: run again")
+                raise _undeclared(column, values.type)
             if other:
                 values = pc.if_else(listed, values, pa.scalar(other, values.type))
             batch = batch.set_column(names.index(column), column, values)
@@ -94,6 +94,15 @@ def only_public_keys(path: Path, unit: str | Unit, column: str, public_keys: tup
         if writer is not None:
             writer.close()
     return target
+
+
+def _undeclared(column: str, kind: pa.DataType) -> PrivacyError:
+    import pyarrow as pa
+
+    fix = 'Declare every key, or count all others under one: other="other"'
+    if pa.types.is_integer(kind):
+        fix += f'; for that, read the column as text (types={{"{column}": "string"}} of the source) and declare keys as text'
+    return PrivacyError(f"column {column!r} has a value that is not declared", fix=fix)
 
 
 def counts_of_public_keys(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pellucid.errors import DataError, UsageError
+from pellucid.errors import DataError, UsageError, suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,7 +44,8 @@ class Rows:
     def index(self, name: str) -> int:
         """Where a column is. Raises DataError when it is not there."""
         if name not in self.schema.names:
-            raise DataError(f'there is no column "{name}" to transform', fix=f"The columns are: {', '.join(self.schema.names)}")
+            near = suggest(name, self.schema.names, f"The columns are: {', '.join(self.schema.names)}")
+            raise DataError(f'there is no column "{name}" to transform', fix=near)
         return int(self.schema.get_field_index(name))
 
     def kind(self, name: str) -> pa.DataType:
