@@ -20,6 +20,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pellucid.errors import DamagedError, StoreError
@@ -149,7 +150,8 @@ class Objects:
         aside = self.root / "damaged" / f"{path.name}.{time.time_ns()}"
         with writing(aside):
             self._folder(aside.parent)
-            path.replace(aside)
+            with suppress(FileNotFoundError):  # another process moved it aside meanwhile
+                path.replace(aside)
             _sync_folder(path.parent)
         return aside
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import DamagedError, UsageError
+from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
     from pellucid.packages.format import Entry, Manifest, Value
@@ -126,11 +126,7 @@ class Contents:
                 safe = re.sub(r"[^A-Za-z0-9._=-]+", "_", label)[:60].strip(".") or "_"
                 items.append((label, self._value(item, f"{place}/{at:04d}-{safe}")))
             return Value(artifact.kind, artifact.digest, items=tuple(items))
-        try:
-            stored = self.objects.open(artifact.sha256, artifact.suffix)
-        except DamagedError:
-            self.objects.quarantine(artifact.sha256, artifact.suffix)
-            raise
+        stored = self.objects.open(artifact.sha256, artifact.suffix)
         path = f"{place}{artifact.suffix}"
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(stored, self.folder / path)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import LabelError, PackageError, UsageError
+from pellucid.errors import DamagedError, LabelError, PackageError, StoreError, UsageError
 from pellucid.packages.publishing.package_contents import Contents, is_open
 from pellucid.store import PROVES_NOTHING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pellucid.packages.format import Manifest
     from pellucid.packages.publishing.code_dependencies import Survey
     from pellucid.pipeline.record import Record, StepRecord
+    from pellucid.store import Objects
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,10 @@ def publish(
     temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.partial")
     with writing(destination):
         try:
+            objects = Objects(home)
+            _refuse_damaged(objects, about["graph"], rows)
             temporary.mkdir(parents=True)
-            manifest = Contents(temporary, Objects(home), about, rows, found).write(text, with_wheels=with_wheels)
+            manifest = Contents(temporary, objects, about, rows, found).write(text, with_wheels=with_wheels)
             files = fixity.write(temporary)
             if sign is not None:
                 signature.sign(temporary, _signed(manifest), sign)
@@ -164,6 +167,31 @@ def _refuse_nothing_open(graph: list[dict[str, Any]], rows: Mapping[str, StepRec
         why=why,
         fix="Release it first: pl.release(mechanism, of=..., epsilon=..., delta=...)",
     )
+
+
+def _refuse_damaged(objects: Objects, graph: list[dict[str, Any]], rows: Mapping[str, StepRecord]) -> None:
+    """Read every stored file that goes in; all that are damaged are moved aside and named at once. Raises DamagedError."""
+    wrong: dict[str, str] = {}
+    for node in graph:
+        for name, artifact in rows[node["step"]].outputs.items() if is_open(node, rows) else ():
+            for leaf in artifact.leaves:
+                try:
+                    objects.open(leaf.sha256, leaf.suffix)
+                except StoreError as error:
+                    wrong[name] = error.why or error.what
+                    if isinstance(error, DamagedError):
+                        objects.quarantine(leaf.sha256, leaf.suffix)
+    if wrong:
+        shown = "; ".join(f"{name}: {why}" for name, why in list(wrong.items())[:20])
+        more = f"; and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+        raise DamagedError(
+            "the stored files of "
+            + (f"{len(wrong)} artifacts are" if len(wrong) > 1 else "an artifact are")
+            + " damaged or gone",
+            where=str(objects.root),
+            why=shown + more,
+            fix="Run the pipeline again: they are made anew, unless one is of a source or release that cannot be; then publish that run",
+        )
 
 
 def _refuse_shared_memory(steps: list[str]) -> None:

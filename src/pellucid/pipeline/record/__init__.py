@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.pipeline.record.artifact import Artifact, collection, path_of, present
+    from pellucid.pipeline.record.artifact import Artifact, collection, path_of
     from pellucid.pipeline.record.curve_log import collected, log
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.live_output import LiveOutput, read_live
@@ -77,7 +77,6 @@ __all__ = [
     "path_of",
     "pipelines",
     "point",
-    "present",
     "read_live",
     "runs",
     "state_run_from_here",
@@ -94,7 +93,6 @@ __getattr__ = lazy_names(
             "collection",
             "curves_of",
             "path_of",
-            "present",
         ),
         "curve_log": ("collected", "log"),
         "garbage_collection": ("collect",),
