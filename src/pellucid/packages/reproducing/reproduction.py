@@ -102,7 +102,7 @@ def _verdict(
     explain: bool,
     bound: Limits,
 ) -> Verdict:
-    from pellucid.packages.checking import own_digests, package_check
+    from pellucid.packages.checking import beyond, own_digests, package_check
     from pellucid.packages.format import manifest as manifests
     from pellucid.packages.reproducing import runner_selection
     from pellucid.packages.reproducing.verdict import COULD_NOT, StepVerdict, Verdict
@@ -118,6 +118,7 @@ def _verdict(
         run=manifest.run,
         steps=tuple(StepVerdict(entry.step, entry.kind, entry.role, tolerance=entry.tolerance) for entry in manifest.trace),
         runner=said,
+        libraries=tuple(map(printable, beyond(package))),
         private=_instead(whole),
         package=whole.digest,
         signed="" if signed is None else f"key {signed.key[:16]}, {'trusted' if signed.known else 'not known to you'}",
@@ -184,6 +185,7 @@ def _judged(
     findings = attempt.compare(
         made, [step for step in steps if step not in failed], other_kernel=difference_diagnosis.other_kernel(departures)
     )
+    findings = difference_diagnosis.only_where_it_matters(attempt, made, findings)
     seconds["comparison"] = time.perf_counter() - at
     verdict = _concluded(verdict, findings, failed, seconds)
     return replace(verdict, suspects=difference_diagnosis.found(attempt, verdict, departures, test=explain))

@@ -34,6 +34,20 @@ class Made:
     held: Held
     works: tuple[tuple[Path, tuple[str, ...]], ...]
 
+    def files(self, step: str) -> list[tuple[str, str]]:
+        """Output and SHA-256 of each file that was copied out of the re-run of a step, in order."""
+        from pellucid.packages.reproducing import rerun_outputs
+
+        outputs = self.steps[step]["outputs"]
+        named = [
+            (output, sha256, suffix) for output in sorted(outputs) for sha256, suffix in rerun_outputs.claimed(outputs[output])
+        ]
+        return [
+            (output, sha256)
+            for output, sha256, suffix in named
+            if any((work / rerun_outputs.place(sha256, suffix)).is_file() for work, of in self.works if step in of)
+        ]
+
 
 @dataclass
 class Attempt:
