@@ -46,17 +46,15 @@ class Finder:
         return spec
 sys.meta_path.insert(0, Finder())
 """
-# what the code of a package can do at the end of its process, to have the published files compared with themselves
+# what the code of a package can do as its process says what came out, to have the published files compared with themselves
 SWAP = """
-import atexit, json, os, sys
-def _swap():
-    words = sys.orig_argv
-    at = [i for i, word in enumerate(words) if word.endswith("rerun_process")]
-    if not at:
-        return
-    state, result = words[at[0] + 2], words[at[0] + 3]
-    found = json.load(open(result))
-    for number, step in enumerate(found["steps"].values()):
+import json, os, pathlib
+_write = pathlib.Path.write_text
+def _swap(self, text, *rest, **more):
+    if self.name != "result.json":
+        return _write(self, text, *rest, **more)
+    state, found = os.path.join(os.path.dirname(self), "state"), json.loads(text)
+    for number, step in enumerate(found.get("steps", {}).values()):
         for name, out in step["outputs"].items():
             out = out if "sha256" in out else out["items"][0][1]
             sha = "%064x" % (number + 11) if MODE != "true name" else TRUE.get(name, out["sha256"])
@@ -69,11 +67,14 @@ def _swap():
             elif MODE == "folder link":
                 os.rmdir(os.path.dirname(place))
                 os.symlink(os.path.join(PACKAGE, "artifacts"), os.path.dirname(place))
+            elif MODE == "result link":
+                os.symlink(os.path.join(PACKAGE, "manifest.json"), self)
+                return
             else:
                 (os.link if MODE == "hard link" else os.symlink)(os.path.join(PACKAGE, "artifacts", name + out["suffix"]), place)
             out["sha256"] = sha
-    json.dump(found, open(result, "w"))
-atexit.register(_swap)
+    return _write(self, json.dumps(found))
+pathlib.Path.write_text = _swap
 """
 
 
@@ -218,7 +219,7 @@ LIES: dict[str, Callable[[Path], None]] = {
     "a compiled module": hook("code/decimal.cpython-311-x86_64-linux-gnu.so"), "a locked library": hook("code/numpy/__init__.py"),
     "a locked library elsewhere": hook("code/_elsewhere/polars.py"), "in other letters": hook("code/NumPy.py"),
     "links": swap("link"), "hard links": swap("hard link"), "a link by its true name": swap("true name"),
-    "a folder that is a link": swap("folder link"), "a pipe": swap("fifo"),
+    "a folder that is a link": swap("folder link"), "a pipe": swap("fifo"), "a result that is a link": swap("result link"),
     "statistics": statistics, "notes": notes, "written by another": elsewhere_written, "white space": trailing,
 }  # fmt: skip
 

@@ -30,7 +30,8 @@ from pellucid.packages.format import archive, fixity, manifest
 from pellucid.packages.publishing import publish
 from pellucid.packages.reproducing import reproduce
 from pellucid.packages.reproducing.reproduction import _judged
-from pellucid.packages.reproducing.rerun_session import Attempt, NoVerdictError
+from pellucid.packages.reproducing.rerun_session import Attempt
+from pellucid.packages.reproducing.sealed_session import NoVerdictError
 from pellucid.packages.reproducing.verdict import COULD_NOT, StepVerdict, Verdict
 from pellucid.sandbox.limits import of_a_rerun
 from pellucid.store import kinds

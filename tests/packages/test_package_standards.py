@@ -121,6 +121,19 @@ def test_the_citation_the_record_and_the_bill_of_materials_are_valid(published: 
     assert said(alone(tool("cyclonedx"), "-c", CYCLONEDX, published / "sbom.cdx.json")) == []
 
 
+def test_libraries_in_the_bill_of_materials_have_hashes_and_licences(published: Path) -> None:
+    bill = json.loads((published / "sbom.cdx.json").read_text())
+    libraries = {one["name"]: one for one in bill["components"] if one["type"] == "library"}
+    locked = (published / "environment/requirements.lock").read_text()
+    assert len(libraries) > 20
+    for name, one in libraries.items():
+        files = one["externalReferences"]
+        assert files and all(file["hashes"][0]["content"] in locked and file["url"].endswith(".whl") for file in files), name
+    assert libraries["numpy"]["licenses"] != [] and {"expression": "MIT"} in libraries["polars"]["licenses"]
+    lacking = sorted(name for name, one in libraries.items() if "licenses" not in one)
+    assert len(lacking) <= 3, f"installed distributions state theirs: {lacking}"
+
+
 @pytest.mark.slow
 def test_the_crate_opens_with_strangers_tools(published: Path, tool: Tool) -> None:
     python = tool("roc-validator")

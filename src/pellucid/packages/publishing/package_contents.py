@@ -49,7 +49,7 @@ class Contents:
         self._put(lock_file.FILE, lock_text.encode())
         self._put(f"environment/{wheel.name()}", wheel.build())
         self._pylock(lock_text, with_wheels)
-        manifest = self._manifest(hashlib.sha256(lock_text.encode()).hexdigest())
+        manifest = self._manifest(lock_text)
         self._put(manifests.FILE, manifest.to_bytes())
         for place, body in generated_metadata.files(manifest, self.folder):
             self._put(place, body)
@@ -66,8 +66,9 @@ class Contents:
             paths = {name: f"{pylock.WHEELS}/{pylock.fetched(wheel, folder).name}" for name, wheel in pylock.fitting(found)}
         self._put(pylock.FILE, pylock.text(found, paths).encode())
 
-    def _manifest(self, lock: str) -> Manifest:
+    def _manifest(self, lock_text: str) -> Manifest:
         from pellucid.packages.format import OTHER_KERNEL, Manifest
+        from pellucid.packages.publishing.library_licences import licences
         from pellucid.packages.standards import checked
         from pellucid.pipeline.keys import pellucid_digest
         from pellucid.store import FORMAT
@@ -82,7 +83,12 @@ class Contents:
             settings={path: value for path, value in self.about["settings"].items() if path.partition(".")[0] in public},
             graph=tuple(graph),
             trace=tuple(self._entry(node) for node in graph if node["step"] in self.rows),
-            environment={**self.about["environment"], "lock": lock, "pellucid_source": pellucid_digest()},
+            environment={
+                **self.about["environment"],
+                "lock": hashlib.sha256(lock_text.encode()).hexdigest(),
+                "pellucid_source": pellucid_digest(),
+                "libraries": licences(lock_text),
+            },
             withheld=tuple(output[0] for node in graph if node["label"] != "open" for output in node["outputs"]),
             digests=FORMAT,
             date=f"{datetime.fromtimestamp(self.about['started'], UTC):%Y-%m-%d}",

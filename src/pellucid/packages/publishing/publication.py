@@ -104,8 +104,7 @@ def publish(
             refuse_unloadable(temporary, manifest.file)
             refuse_private_values(temporary, manifest, against)
             size = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
-            for path in [*temporary.rglob("*"), temporary]:
-                _sync(path)
+            _sync_below(temporary)
             if zipped:
                 archive.write(temporary, destination)
                 shutil.rmtree(temporary)
@@ -244,6 +243,20 @@ def _lock(found: Survey, given: Path | None) -> str:
     lock_file.refuse_lacking(pinned, needed, path.name)
     pinned.pins.pop("pellucid", None)  # it travels as the wheel
     return pinned.text()
+
+
+def _sync_below(folder: Path) -> None:
+    """Flush a folder and all in it to the disk: at once where the system can, for one by one takes longer than writing them."""
+    from pellucid.sandbox import libc
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if getattr(libc(), "syncfs", lambda _: -1)(handle) == 0:
+            return
+    finally:
+        os.close(handle)
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
 
 
 def _sync(path: Path) -> None:

@@ -76,7 +76,7 @@ def _refuted(attempt: Attempt, made: Made, step: str) -> str:
     """Why the kernel does not explain what a step gave; "" where the step gives something else under another kernel of this processor."""
     import platform
 
-    from pellucid.packages.reproducing.rerun_session import NoVerdictError
+    from pellucid.packages.reproducing.sealed_session import NoVerdictError
 
     own, recorded = kernels(made.environment), _openblas(kernels(attempt.manifest.environment))
     names = [name for name in dict.fromkeys((recorded, *OTHERS.get(platform.machine(), ()))) if name and f" {name}" not in own]
@@ -100,7 +100,7 @@ def _openblas(shown: str) -> str:
 
 def _tried(attempt: Attempt, step: str, kernel: str) -> str:
     """Re-run the step with the kernel on record."""
-    from pellucid.packages.reproducing.rerun_session import NoVerdictError
+    from pellucid.packages.reproducing.sealed_session import NoVerdictError
     from pellucid.packages.reproducing.verdict import IDENTICAL
 
     name = _openblas(kernel)

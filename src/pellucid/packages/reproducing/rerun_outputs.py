@@ -53,6 +53,16 @@ def place(sha256: str, suffix: str) -> Path:
     return Path("objects", sha256[:2], f"{sha256}{suffix}")
 
 
+def regular_file(folder: Path, name: str, most: int) -> bytes:
+    """What is in a regular file of a folder that was a stranger's to write: no link, no pipe, `most` bytes at most. Raises OSError."""
+    source = _opened(folder, [name])
+    with os.fdopen(source, "rb") as file:
+        found = os.fstat(source)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
+            raise OSError(f"{name} is no regular file of a fitting size")
+        return file.read(most)
+
+
 def _copy(state: Path, sha256: str, suffix: str, to: Path, most: int) -> int:
     """Copy one file; how many bytes, 0 where there is none that counts."""
     try:

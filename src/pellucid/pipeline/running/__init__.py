@@ -12,11 +12,27 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.pipeline.running.determinism_check import twice
     from pellucid.pipeline.running.dry_run import foresee
-    from pellucid.pipeline.running.execution import described, downstream, run
+    from pellucid.pipeline.running.execution import chosen, described, downstream, run
     from pellucid.pipeline.running.pipeline_file import load
-    from pellucid.pipeline.running.plan import Plan
+    from pellucid.pipeline.running.plan import Branch, Plan
+    from pellucid.pipeline.running.scheduler import Scheduler
+    from pellucid.pipeline.running.worker_pool import Workers
+    from pellucid.pipeline.running.zygote import WARM
 
-__all__ = ["Plan", "described", "downstream", "foresee", "load", "run", "twice"]
+__all__ = [
+    "WARM",
+    "Branch",
+    "Plan",
+    "Scheduler",
+    "Workers",
+    "chosen",
+    "described",
+    "downstream",
+    "foresee",
+    "load",
+    "run",
+    "twice",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -24,11 +40,15 @@ __getattr__ = lazy_names(
         "determinism_check": ("twice",),
         "dry_run": ("foresee",),
         "execution": (
+            "chosen",
             "described",
             "downstream",
             "run",
         ),
         "pipeline_file": ("load",),
-        "plan": ("Plan",),
+        "plan": ("Branch", "Plan"),
+        "scheduler": ("Scheduler",),
+        "worker_pool": ("Workers",),
+        "zygote": ("WARM",),
     },
 )
