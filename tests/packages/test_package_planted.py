@@ -128,7 +128,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     publish(folder / ".pellucid", run, folder / "package")
     place = Path(tempfile.mkdtemp(dir=folder))
     found = whole_package(folder / "package")
-    attempt = Attempt(folder / "package", folder / "package" / found.wheel, found.manifest, place, False, of_a_rerun(place))
+    attempt = Attempt(
+        folder / "package", folder / "package" / found.wheel, found.manifest, place, False, of_a_rerun(place), own_pellucid=True
+    )
     attempt.build()
     return Bench(folder / "package", attempt, folder)
 
