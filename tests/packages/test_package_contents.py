@@ -138,15 +138,17 @@ def test_what_is_no_longer_what_ran_is_refused(tmp_path: Path, keys: Path) -> No
         publish(shop.home, "last", out)
     pipeline.write_text(good_pipeline)
 
-    row = next(row for row in Record(shop.home).steps(shop.run) if row.step == "best")
-    stored = Objects(shop.home).path(row.outputs["best"].sha256, ".json")
-    body = stored.read_bytes()
-    stored.chmod(0o600)
-    stored.write_bytes(body.replace(b"0", b"1", 1))
-    with pytest.raises(DamagedError):
+    rows = {row.step: row for row in Record(shop.home).steps(shop.run)}
+    leaves = [leaf for step in ("best", "shares", "goods") for leaf in rows[step].outputs[step].leaves]
+    stored = [Objects(shop.home).path(leaf.sha256, leaf.suffix) for leaf in leaves]
+    for path in stored[:-1]:
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    stored[-1].unlink()
+    with pytest.raises(DamagedError, match=r"3 artifacts are damaged or gone: goods: .*shares: .*best: ") as caught:
         publish(shop.home, "last", out)
-    assert not out.exists()
-    assert not stored.exists()  # out of the way, so that the next run makes it anew
+    assert "Run the pipeline again" in str(caught.value) and not out.exists()
+    assert not any(path.exists() for path in stored)  # out of the way, so that the next run makes them anew
 
 
 @pytest.mark.slow

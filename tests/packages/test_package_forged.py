@@ -46,17 +46,15 @@ class Finder:
         return spec
 sys.meta_path.insert(0, Finder())
 """
-# what the code of a package can do at the end of its process, to have the published files compared with themselves
+# what the code of a package can do as its process says what came out, to have the published files compared with themselves
 SWAP = """
-import atexit, json, os, sys
-def _swap():
-    words = sys.orig_argv
-    at = [i for i, word in enumerate(words) if word.endswith("rerun_process")]
-    if not at:
-        return
-    state, result = words[at[0] + 2], words[at[0] + 3]
-    found = json.load(open(result))
-    for number, step in enumerate(found["steps"].values()):
+import json, os, pathlib
+_write = pathlib.Path.write_text
+def _swap(self, text, *rest, **more):
+    if self.name != "result.json":
+        return _write(self, text, *rest, **more)
+    state, found = os.path.join(os.path.dirname(self), "state"), json.loads(text)
+    for number, step in enumerate(found.get("steps", {}).values()):
         for name, out in step["outputs"].items():
             out = out if "sha256" in out else out["items"][0][1]
             sha = "%064x" % (number + 11) if MODE != "true name" else TRUE.get(name, out["sha256"])
@@ -69,11 +67,14 @@ def _swap():
             elif MODE == "folder link":
                 os.rmdir(os.path.dirname(place))
                 os.symlink(os.path.join(PACKAGE, "artifacts"), os.path.dirname(place))
+            elif MODE == "result link":
+                os.symlink(os.path.join(PACKAGE, "manifest.json"), self)
+                return
             else:
                 (os.link if MODE == "hard link" else os.symlink)(os.path.join(PACKAGE, "artifacts", name + out["suffix"]), place)
             out["sha256"] = sha
-    json.dump(found, open(result, "w"))
-atexit.register(_swap)
+    return _write(self, json.dumps(found))
+pathlib.Path.write_text = _swap
 """
 
 
@@ -122,8 +123,8 @@ def swap(mode: str) -> Callable[[Path], None]:
     return make
 
 
-def trojan(package: Path, files: dict[str, str]) -> None:
-    """One of the wheels inside with more in it; the lock and the list of wheels agree with it."""
+def trojan(package: Path, files: dict[str, str], *, honest_record: bool = True) -> None:
+    """One of the wheels inside with more in it; the lock and the list of wheels agree with it, and its own RECORD with `honest_record`."""
     (wheel,) = (package / "environment/wheels").glob("threadpoolctl-*.whl") or sorted(
         (package / "environment/wheels").glob("*.whl")
     )[:1]
@@ -132,12 +133,12 @@ def trojan(package: Path, files: dict[str, str]) -> None:
         members = {name: archive.read(name) for name in archive.namelist()}
     record = next(name for name in members if name.endswith("/RECORD"))
     members |= {name: text.encode() for name, text in files.items()}
-    del members[record]
+    old_record = members.pop(record)
     lines = [
         f"{n},sha256={base64.urlsafe_b64encode(hashlib.sha256(b).digest()).rstrip(b'=').decode()},{len(b)}\n"
         for n, b in members.items()
     ]
-    members[record] = ("".join(lines) + f"{record},,\n").encode()
+    members[record] = ("".join(lines) + f"{record},,\n").encode() if honest_record else old_record
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, body in members.items():
             archive.writestr(name, body)
@@ -218,7 +219,7 @@ LIES: dict[str, Callable[[Path], None]] = {
     "a compiled module": hook("code/decimal.cpython-311-x86_64-linux-gnu.so"), "a locked library": hook("code/numpy/__init__.py"),
     "a locked library elsewhere": hook("code/_elsewhere/polars.py"), "in other letters": hook("code/NumPy.py"),
     "links": swap("link"), "hard links": swap("hard link"), "a link by its true name": swap("true name"),
-    "a folder that is a link": swap("folder link"), "a pipe": swap("fifo"),
+    "a folder that is a link": swap("folder link"), "a pipe": swap("fifo"), "a result that is a link": swap("result link"),
     "statistics": statistics, "notes": notes, "written by another": elsewhere_written, "white space": trailing,
 }  # fmt: skip
 
@@ -231,11 +232,12 @@ def test_no_lie_gets_better_than_different(what: str, package: Path) -> None:
 
 
 @pytest.mark.slow
-def test_another_kernel_has_words_and_an_exit_code_of_its_own(package: Path) -> None:
+def test_another_kernel_on_record_excuses_nothing_that_no_kernel_changes(package: Path) -> None:
+    """What another kernel may do is no excuse for a step that gives the same under any."""
     kernel(package)
     verdict = reproduce(package)
-    assert verdict.verdict in ("different", "within what another kernel may do"), verdict
-    assert verdict.exit_code in (1, 4)
+    assert (verdict.verdict, verdict.exit_code) == ("different", 1), verdict
+    assert verdict.first_difference is not None and "it gives the same as here" in verdict.first_difference.detail
 
 
 WHEELS = {
@@ -319,3 +321,72 @@ def test_the_first_line_says_a_loose_tolerance(package: Path) -> None:
     assert str(loose).splitlines()[0] == "verdict: within tolerance, of 0.9, as its publisher declared"
     tight = Verdict("within tolerance", steps=(StepVerdict("a", "step", "re-run", "within tolerance", 1e-9),))
     assert str(tight).splitlines()[0] == "verdict: within tolerance"
+
+
+RECORDS: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
+    "another hash": (lambda m: m.update({"a/__init__.py": b"x = 2\n"}), "states another hash or size of 'a/__init__.py'"),
+    "a file more": (lambda m: m.update({"a/more.py": b""}), "'a/more.py' is in one of both only"),
+    "a file less": (lambda m: m.pop("a/data.txt") and None, "'a/data.txt' is in one of both only"),
+    "no record": (lambda m: m.pop("a-1.dist-info/RECORD") and None, "0 files RECORD"),
+    "two records": (lambda m: m.update({"b-1.dist-info/RECORD": b""}), "2 files RECORD"),
+    "no hash": (
+        lambda m: m.update({"a-1.dist-info/RECORD": re.sub(rb"(data.txt),[^,]*", rb"\1,", m["a-1.dist-info/RECORD"])}),
+        "states another hash or size of 'a/data.txt'",
+    ),
+    "another algorithm": (
+        lambda m: m.update({"a-1.dist-info/RECORD": m["a-1.dist-info/RECORD"].replace(b"sha256=", b"md5=")}),
+        "states another hash or size",
+    ),
+    "no text": (lambda m: m.update({"a-1.dist-info/RECORD": b"\xff"}), "it is not a wheel"),
+}
+
+
+@pytest.mark.parametrize("what", [*RECORDS, ""])
+def test_the_record_of_a_wheel_is_held_against_its_files(what: str, tmp_path: Path) -> None:
+    from pellucid.packages.format import wheel
+
+    members = {"a/__init__.py": b"x = 1\n", "a/data.txt": b"text", "a-1.dist-info/METADATA": b"Name: a\nVersion: 1\n"}
+    hashes = {
+        name: base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode() for name, body in members.items()
+    }
+    lines = [f"{name},sha256={hashes[name]},{len(body)}\r\n" for name, body in members.items()]
+    members["a-1.dist-info/RECORD"] = "".join([*lines, "a-1.dist-info/RECORD,,\r\n"]).encode()
+    if what:
+        RECORDS[what][0](members)
+    path = tmp_path / "a-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, body in members.items():
+            archive.writestr(name, body)
+    if not what:
+        wheel.refuse_other_record(path, "w")
+        return
+    with pytest.raises(PackageError, match=re.escape(RECORDS[what][1])):
+        wheel.refuse_other_record(path, "w")
+
+
+@pytest.mark.slow
+def test_a_wheel_whose_record_is_another_is_refused_before_anything_runs(shop: Shop, tmp_path: Path) -> None:
+    publish(shop.home, shop.run, tmp_path / "package", with_wheels=True)
+    check(tmp_path / "package")
+    trojan(tmp_path / "package", {"threadpoolctl_more.py": "x = 1\n"}, honest_record=False)
+    for judged in (check, reproduce):
+        with pytest.raises(PackageError, match="its RECORD and its files differ"):
+            judged(tmp_path / "package")
+
+
+def test_what_the_lock_holds_beyond_what_pellucid_needs_is_listed(package: Path) -> None:
+    from pellucid.packages.checking import beyond, libraries_in_words
+
+    assert beyond(package) == () and "none but those that pellucid itself needs" in str(check(package))
+    lock = package / "environment/requirements.lock"
+    known = re.search(r"threadpoolctl==(\S+) \\\n.*?sha256:([0-9a-f]{64})", lock.read_text())
+    assert known is not None
+    text = lock.read_text().replace(known[2], "0" * 64) + "zebra==1.0 \\\n    --hash=sha256:" + "1" * 64 + "\n"
+    lock.write_text(text)
+    found = beyond(package)
+    assert found == (f"threadpoolctl {known[1]} (files that pellucid's own lock does not have)", "zebra 1.0")
+    assert libraries_in_words(found).startswith("beyond what pellucid needs: threadpoolctl")
+    from pellucid.packages.reproducing.verdict import Verdict
+
+    assert "libraries: beyond what pellucid needs: threadpoolctl" in str(Verdict("different", libraries=found))
+    assert Verdict("different", libraries=found).to_json()["libraries"] == found

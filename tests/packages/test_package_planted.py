@@ -30,7 +30,8 @@ from pellucid.packages.format import archive, fixity, manifest
 from pellucid.packages.publishing import publish
 from pellucid.packages.reproducing import reproduce
 from pellucid.packages.reproducing.reproduction import _judged
-from pellucid.packages.reproducing.rerun_session import Attempt, NoVerdictError
+from pellucid.packages.reproducing.rerun_session import Attempt
+from pellucid.packages.reproducing.sealed_session import NoVerdictError
 from pellucid.packages.reproducing.verdict import COULD_NOT, StepVerdict, Verdict
 from pellucid.sandbox.limits import of_a_rerun
 from pellucid.store import kinds
@@ -127,7 +128,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     publish(folder / ".pellucid", run, folder / "package")
     place = Path(tempfile.mkdtemp(dir=folder))
     found = whole_package(folder / "package")
-    attempt = Attempt(folder / "package", folder / "package" / found.wheel, found.manifest, place, False, of_a_rerun(place))
+    attempt = Attempt(
+        folder / "package", folder / "package" / found.wheel, found.manifest, place, False, of_a_rerun(place), own_pellucid=True
+    )
     attempt.build()
     return Bench(folder / "package", attempt, folder)
 
@@ -318,6 +321,37 @@ def test_there_are_enough_of_them() -> None:
 @pytest.mark.timeout(2400)
 def test_fifty_untouched_re_runs_raise_no_alarm(bench: Bench, copy: Path) -> None:
     assert {bench.verdict(copy).verdict for _ in range(50)} == {"bit-identical"}
+
+
+def elsewhere(data: dict[str, Any]) -> None:
+    """The record names a kernel that no processor here has."""
+    for pool in data["environment"]["blas"]:
+        pool["architecture"] = "Zen9"
+
+
+def fourth(values: Any) -> Any:
+    """The fourth number by size changed in its last digit: nothing that is made of the first three or of the norm is another."""
+    at = np.argsort(values)[3]
+    values[at] = np.nextafter(values[at], 9)
+    return values
+
+
+CLAIMED: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    "a solution that depends on the kernel": (weights(fourth), KERNEL, ""),
+    "the same, by more than a kernel does": (weights(lambda w: last(w, 1e-3)), DIFFERENT, "relative 0.000999"),
+    "a sum that does not": (table("clean", first("z", 0.3 * (1 + 1e-12))), DIFFERENT, "it gives the same as here"),
+    "numbers drawn from a generator": (array("drawn", lambda a: last(a, 1e-12)), DIFFERENT, "it gives the same as here"),
+}
+
+
+@pytest.mark.parametrize("case", CLAIMED)
+def test_another_kernel_is_found_here_and_not_claimed_there(case: str, bench: Bench, copy: Path) -> None:
+    plant, verdict, said = CLAIMED[case]
+    plant(copy)
+    stated(elsewhere)(copy)
+    found = bench.verdict(copy)
+    assert found.verdict == verdict, found
+    assert found.first_difference is not None and said in found.first_difference.detail, found
 
 
 def test_another_kernel_is_within_tolerance_and_named(bench: Bench, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

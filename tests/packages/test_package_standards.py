@@ -121,6 +121,19 @@ def test_the_citation_the_record_and_the_bill_of_materials_are_valid(published: 
     assert said(alone(tool("cyclonedx"), "-c", CYCLONEDX, published / "sbom.cdx.json")) == []
 
 
+def test_libraries_in_the_bill_of_materials_have_hashes_and_licences(published: Path) -> None:
+    bill = json.loads((published / "sbom.cdx.json").read_text())
+    libraries = {one["name"]: one for one in bill["components"] if one["type"] == "library"}
+    locked = (published / "environment/requirements.lock").read_text()
+    assert len(libraries) > 20
+    for name, one in libraries.items():
+        files = one["externalReferences"]
+        assert files and all(file["hashes"][0]["content"] in locked and file["url"].endswith(".whl") for file in files), name
+    assert libraries["numpy"]["licenses"] != [] and {"expression": "MIT"} in libraries["polars"]["licenses"]
+    lacking = sorted(name for name, one in libraries.items() if "licenses" not in one)
+    assert len(lacking) <= 3, f"installed distributions state theirs: {lacking}"
+
+
 @pytest.mark.slow
 def test_the_crate_opens_with_strangers_tools(published: Path, tool: Tool) -> None:
     python = tool("roc-validator")
@@ -222,8 +235,16 @@ def test_a_description_that_tells_of_something_else_is_refused(case: str, packag
 def by_another_pellucid(package: Path) -> None:
     """A package whose wheel is of another source."""
     (own,) = (package / "environment").glob("*.whl")
-    with zipfile.ZipFile(own, "a") as archive:
-        archive.writestr("pellucid/more.py", "")
+    with zipfile.ZipFile(own) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    record = next(name for name in members if name.endswith("/RECORD"))
+    members |= {
+        "pellucid/more.py": b"",
+        record: b"pellucid/more.py,sha256=47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU,0\n" + members[record],
+    }
+    with zipfile.ZipFile(own, "w") as archive:
+        for name, body in members.items():
+            archive.writestr(name, body)
     manifest = json.loads((package / "manifest.json").read_text())
     manifest["environment"]["pellucid_source"] = wheel.source_digest(own, own.name)
     (package / "manifest.json").write_bytes(as_json(manifest))

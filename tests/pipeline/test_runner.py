@@ -546,6 +546,51 @@ def test_what_ran_before_damage_was_found_counts_as_run_once(project):
     assert {name: step.action for name, step in recorded(project).items()} == actions(done.json)
 
 
+@pytest.mark.quick(1)
+@pytest.mark.parametrize("which", ["a", "b", "c", "all"])
+def test_a_damaged_result_is_not_served_as_reused(project, which):
+    """Also where nothing takes it in: it is moved aside, named and made again, and the rest is reused."""
+    project.write(pipeline=CHAIN)
+    before = project.run().json["steps"]
+    names = ["a", "b", "c"] if which == "all" else [which]
+    paths = [stored(project, name) for name in names]
+    for path in paths:
+        path.chmod(0o600)
+        path.write_bytes(path.read_bytes().replace(b".0", b".5") + b" ")
+    foreseen = project.run("--dry-run").json["steps"]
+    assert foreseen[names[0]]["action"] == "run"
+    done = project.pellucid("run", "pipeline.py", "--json")
+    assert {name for name, action in actions(done.json).items() if action == "ran"} == set(names)
+    assert {name: step["digest"] for name, step in done.json["steps"].items()} == {
+        name: step["digest"] for name, step in before.items()
+    }
+    assert all(str(path) in done.err and path.is_file() for path in paths)
+    assert done.json["steps"][names[0]]["why"] == ["its stored result is gone"]
+    assert set(actions(project.run().json).values()) == {"reused"}
+
+
+@pytest.mark.slow
+def test_a_large_result_is_read_again_when_its_file_changed(project, monkeypatch):
+    from pellucid.errors import DamagedError as Damaged
+    from pellucid.pipeline.running import task
+
+    monkeypatch.setattr(task, "_REMEMBERED_ABOVE", 0)
+    monkeypatch.setattr(task, "_RACY_SECONDS", -1.0)
+    project.write(pipeline=CHAIN)
+    project.run()
+    path, record = stored(project, "c"), Record(project.home)
+    (leaf,) = recorded(project)["c"].outputs.values()
+    task.verify(leaf, Objects(project.home), record)
+    with monkeypatch.context() as patch:
+        patch.setattr(Objects, "open", lambda *_: pytest.fail("it was read again"))
+        task.verify(leaf, Objects(project.home), record)
+    path.chmod(0o600)
+    path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(Damaged):
+        task.verify(leaf, Objects(project.home), record)
+    record.close()
+
+
 def test_a_damaged_result_is_refused_when_it_is_read(project):
     project.write(pipeline=CHAIN)
     done = runs_in_workers(project)

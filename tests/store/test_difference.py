@@ -127,3 +127,33 @@ def test_files(tmp_path):
     assert difference("file", b"abc", b"abc", tmp_path) is None
     assert difference("file", b"abc", b"abd", tmp_path).where == "byte 2"
     assert difference("file", b"abc", b"abcd", tmp_path).where == "byte 3"
+
+
+SCALED = [  # first, second, the largest deviation relative to the cell or to the typical cell
+    ([1e9, 5.0, 4.0, 3.0], [1e9, 5.0, 999.0, 3.0], 995 / 999),  # one large cell makes no room for another
+    ([1e9, 1e9, 5.0, 4.0, 3.0], [1e9, 1e9, 5.0, -500.0, 3.0], 504 / 500),  # nor do two
+    ([1e9 + 1, 5.0, 4.0], [1e9, 5.0, 4.0], 1e-9),
+    ([1.0, 2.0, 1e-17, 3.0], [1.0, 2.0, -1e-17, 3.0], 2e-17),  # rounding beside cells of an ordinary size
+    ([0.0, 0.0, 1e-17], [0.0, 0.0, 2e-17], 0.5),
+    ([7.0], [8.0], 1 / 8),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "scaled"), SCALED)
+def test_a_deviation_is_measured_by_the_cell_or_by_a_typical_one(one, other, scaled, tmp_path):
+    for kind, x, y in (
+        ("table", pa.table({"x": one}), pa.table({"x": other})),
+        ("array", np.array(one), np.array(other)),
+        ("model", Model("m", {"x": np.array(one)}, {}), Model("m", {"x": np.array(other)}, {})),
+    ):
+        found = difference(kind, x, y, tmp_path)
+        assert scaled / 2 <= found.max_scaled <= scaled * 2.1, kind
+
+
+@given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=40))
+def test_a_typical_size_is_the_lower_median_to_a_factor_of_two(values):
+    from pellucid.store.difference.deviation import Sizes
+
+    kept = sorted(abs(value) for value in values if value and math.isfinite(value))
+    typical = Sizes().add(np.array(values[:7])).add(np.array(values[7:])).typical
+    assert (typical == 0.0) if not kept else typical <= kept[(len(kept) - 1) // 2] <= 2 * typical

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pellucid.sandbox.landlock import environment_paths
     from pellucid.sandbox.launcher import Ended, Held, tried
     from pellucid.sandbox.limits import Limits
+    from pellucid.sandbox.namespaces import libc
+    from pellucid.sandbox.resource_monitor import end_descendants
 
 __all__ = [
     "SHARED_MEMORY",
@@ -25,10 +27,12 @@ __all__ = [
     "KernelWatch",
     "Limits",
     "Opened",
+    "end_descendants",
     "environment_paths",
     "explain",
     "guarded",
     "install",
+    "libc",
     "project_lines",
     "python_opens",
     "refusal",
@@ -53,5 +57,7 @@ __getattr__ = lazy_names(
             "tried",
         ),
         "limits": ("Limits",),
+        "namespaces": ("libc",),
+        "resource_monitor": ("end_descendants",),
     },
 )

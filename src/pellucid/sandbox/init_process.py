@@ -50,7 +50,7 @@ def main(text: str) -> None:
     try:
         code = _reaped(child)
     finally:
-        resource_monitor.end(os.getpid())
+        resource_monitor.end_descendants(os.getpid())
     sys.exit(code)
 
 

@@ -71,7 +71,7 @@ def family(pid: int) -> dict[int, int]:
     return found
 
 
-def end(own: int) -> None:
+def end_descendants(own: int) -> None:
     """End all descendants of this process, which must be the one that inherits its orphans, and wait until none is left."""
     while True:
         for pid in family(own).keys() - {own}:

@@ -17,7 +17,7 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.store.array import Array
-    from pellucid.store.atomic_write import Saved, sha256_of, writing
+    from pellucid.store.atomic_write import Saved, nothing_lasts, sha256_of, writing
     from pellucid.store.canonical_digest import FORMAT
     from pellucid.store.database import STATE_FILE, StateConnection, checkpoint, connect, home_for, transaction
     from pellucid.store.difference import Difference
@@ -77,6 +77,7 @@ __all__ = [
     "kind_of",
     "load",
     "model_kind",
+    "nothing_lasts",
     "partition",
     "person_column",
     "protected",
@@ -94,6 +95,7 @@ __getattr__ = lazy_names(
         "array": ("Array",),
         "atomic_write": (
             "Saved",
+            "nothing_lasts",
             "sha256_of",
             "writing",
         ),

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pellucid.errors import StoreError
 
+_lasting = True
 RECOMPUTE = "Remove it and run again: it is computed anew"  # the way out from a damaged file
 
 
@@ -27,6 +28,24 @@ class Saved:
     sha256: str
     size: int
     path: Path
+
+
+def nothing_lasts() -> None:
+    """From here on, what this process and its forks write is thrown away when they end: nothing need survive a power cut, so nothing is
+    flushed to the disk. Where a package is checked or re-run, that takes longer than all the rest."""
+    global _lasting
+    _lasting = False
+
+
+def lasting() -> bool:
+    """Whether what this process writes must survive a power cut."""
+    return _lasting
+
+
+def flush(handle: int) -> None:
+    """Flush an open file or folder to the disk, where it is to last."""
+    if _lasting:
+        os.fsync(handle)
 
 
 @contextmanager
@@ -65,5 +84,5 @@ def sha256_of(path: Path) -> str:
 def seal(path: Path) -> tuple[str, int]:
     """Flush a written file to the disk; return the SHA-256 (hex) and size of its bytes."""
     with writing(path), path.open("rb") as file:
-        os.fsync(file.fileno())
+        flush(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest(), os.fstat(file.fileno()).st_size

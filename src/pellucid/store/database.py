@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.errors import StoreError
+from pellucid.store.atomic_write import lasting
 
 VERSION = 1
 BUSY_SECONDS = 60.0
@@ -187,7 +188,8 @@ def _prepare(db: StateConnection, path: Path, ddl: str, durable: bool) -> None:
                 )
             if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 db.execute("PRAGMA journal_mode=WAL")
-            db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            kept = ("FULL" if durable else "NORMAL") if lasting() else "OFF"
+            db.execute(f"PRAGMA synchronous={kept}")
             db.execute("PRAGMA foreign_keys=ON")
             db.executescript(ddl)
             if version == 0:

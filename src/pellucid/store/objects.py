@@ -20,11 +20,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pellucid.errors import DamagedError, StoreError
 from pellucid.store import folders
-from pellucid.store.atomic_write import Saved, sha256_of, writing
+from pellucid.store.atomic_write import Saved, flush, sha256_of, writing
 
 _NAME = re.compile(r"([0-9a-f]{64})(\.[a-z0-9]+)?")
 _SETTLED = 100_000_000  # ns; a file changed more recently could change again within the clock's tick and look the same
@@ -57,7 +58,7 @@ class Objects:
     def hash_of(self, handle: int) -> str:
         """Flush an open file to the disk; the SHA-256 of its bytes, in hex."""
         with writing(self.root), os.fdopen(os.dup(handle), "rb") as file:
-            os.fsync(file.fileno())
+            flush(file.fileno())
             file.seek(0)
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -163,7 +164,8 @@ class Objects:
         aside = self.root / "damaged" / f"{path.name}.{time.time_ns()}"
         with writing(aside):
             self._folder(aside.parent)
-            path.replace(aside)
+            with suppress(FileNotFoundError):  # another process moved it aside meanwhile
+                path.replace(aside)
             _sync_folder(path.parent)
         return aside
 
@@ -211,7 +213,7 @@ def _copy_open(handle: int, saved: Saved, target: Path) -> None:
         source.seek(0)
         shutil.copyfileobj(source, file, 1 << 20)
         file.flush()
-        os.fsync(file.fileno())
+        flush(file.fileno())
     if not _holds(beside, saved.sha256):
         beside.unlink()
         raise OSError(errno.EIO, "the file changed while it was copied")
@@ -237,7 +239,7 @@ def _newest(folder: Path) -> float:
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        flush(handle)
     finally:
         os.close(handle)
 

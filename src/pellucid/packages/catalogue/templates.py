@@ -67,7 +67,9 @@ BASE = """<!doctype html>
 <style>{{ style }}</style>
 {% block head %}{% endblock %}</head>
 <body>
+<main>
 {% block body %}{% endblock %}
+</main>
 <footer>
 <p><a href="{{ up }}index.html">{{ site.title }}</a> · for machines: <a href="{{ up }}catalog.jsonld">DCAT-AP</a>,
 <a href="{{ up }}feed.atom">Atom</a>{% if site.url %}, <a href="{{ up }}feed.rss">RSS</a>,
@@ -115,7 +117,7 @@ SHARED = """{% macro facts(one, shelf) %}
 </dl>
 {% endmacro %}
 {% macro downloads(one, up) %}
-<div class="wide"><table><tr><th>file</th><th>bytes</th><th>SHA-256</th></tr>
+<div class="wide" tabindex="0" role="region" aria-label="Files"><table><tr><th>file</th><th>bytes</th><th>SHA-256</th></tr>
 {% for file in one.files %}<tr><td><a href="{{ up }}{{ quoted(file.path) }}" download>{{ file.name }}</a></td>
 <td class="n">{{ "{:,}".format(file.size) }}</td><td><code>{{ file.sha256 }}</code></td></tr>
 {% endfor %}</table></div>
@@ -154,7 +156,8 @@ pellucid reproduce {{ site.address(one.files[0].path) if site.url else one.id ~ 
 {% if shelf.signed %}Signed by the key <code>{{ shelf.signed }}</code>.{% else %}It is not signed.{% endif %}</p>
 
 <h2>Receipts</h2>
-{% if shelf.tally.counted %}<div class="wide"><table><tr><th>verdict</th><th>when (UTC)</th><th>key</th><th>machine</th><th></th></tr>
+{% if shelf.tally.counted %}<div class="wide" tabindex="0" role="region" aria-label="Receipts">
+<table><tr><th>verdict</th><th>when (UTC)</th><th>key</th><th>machine</th><th>file</th></tr>
 {% for receipt, known in shelf.tally.counted %}<tr>
 <td class="{{ "good" if receipt.verdict in ("bit-identical", "within tolerance") else "bad" }}">{{ receipt.verdict }}</td>
 <td>{{ receipt.when[:10] }} {{ receipt.when[11:16] }}</td><td><code>{{ receipt.key[:16] }}</code>
@@ -170,11 +173,11 @@ pellucid reproduce {{ site.address(one.files[0].path) if site.url else one.id ~ 
 <ul>{% for part in some %}<li><a href="{{ up }}{{ part.path }}">{{ part.title }}</a></li>{% endfor %}</ul>{% endif %}{% endfor %}
 {{ promised(one) }}
 {% if shelf.metrics %}<h2>Numbers</h2>
-<div class="wide"><table><tr><th>of</th><th>what</th><th></th></tr>
+<div class="wide" tabindex="0" role="region" aria-label="Numbers"><table><tr><th>of</th><th>what</th><th>number</th></tr>
 {% for of, name, value in shelf.metrics %}<tr><td>{{ of }}</td><td>{{ name }}</td><td class="n">{{ value }}</td></tr>
 {% endfor %}</table></div>{% endif %}
 <h2>Steps</h2>
-<div class="wide"><table><tr><th>step</th><th>kind</th><th></th></tr>
+<div class="wide" tabindex="0" role="region" aria-label="Steps"><table><tr><th>step</th><th>kind</th><th>who can re-run it</th></tr>
 {% for step, kind, role in shelf.steps %}<tr><td>{{ step }}</td><td>{{ kind }}</td><td>{{ roles[role] }}</td></tr>
 {% endfor %}</table></div>
 {% endblock %}"""
@@ -184,7 +187,7 @@ DATASET = """{% extends "record" %}{% from "shared" import downloads, promised, 
 <h2>Files</h2>
 {{ downloads(one, up) }}
 {% if one.columns %}<h2>Columns</h2>
-<div class="wide"><table><tr><th>column</th><th>type</th></tr>
+<div class="wide" tabindex="0" role="region" aria-label="Columns"><table><tr><th>column</th><th>type</th></tr>
 {% for name, type in one.columns %}<tr><td>{{ name }}</td><td>{{ type }}</td></tr>
 {% endfor %}</table></div>{% endif %}
 {{ promised(one) }}{{ lineage(one) }}

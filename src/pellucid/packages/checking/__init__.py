@@ -11,9 +11,10 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.packages.checking.artifact_digests import mismatch, not_as_written, own_digests, unpacked
+    from pellucid.packages.checking.locked_libraries import beyond, libraries_in_words
     from pellucid.packages.checking.package_check import Checked, Whole, check
 
-__all__ = ["Checked", "Whole", "check", "mismatch", "not_as_written", "own_digests", "unpacked"]
+__all__ = ["Checked", "Whole", "beyond", "check", "libraries_in_words", "mismatch", "not_as_written", "own_digests", "unpacked"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -24,6 +25,7 @@ __getattr__ = lazy_names(
             "own_digests",
             "unpacked",
         ),
+        "locked_libraries": ("beyond", "libraries_in_words"),
         "package_check": (
             "Checked",
             "Whole",

@@ -17,6 +17,9 @@ from pellucid.packages.format import reading, refuse
 
 def main(package: str) -> None:
     """Entry of the process: print the error, or the descriptions that are otherwise, as JSON."""
+    from pellucid.store import nothing_lasts
+
+    nothing_lasts()
     found: Any
     try:
         with reading("the artifacts"):

@@ -28,7 +28,8 @@ class Checked:
     title and artifact, what came of looking for it).
 
     `otherwise` are descriptions that are not as this pellucid writes them, of a package that another wrote (`written_by`): nothing is
-    known of them. A package by this very pellucid has none: it is refused. `code` names the files of code.
+    known of them. A package by this very pellucid has none: it is refused. `code` names the files of code, `libraries` what its lock holds
+    beyond what pellucid itself needs.
     """
 
     pipeline: str
@@ -40,6 +41,7 @@ class Checked:
     written_by: str
     signed: Signed | None
     code: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
     origins: tuple[tuple[int, str, str], ...] = ()
 
     @property
@@ -54,6 +56,8 @@ class Checked:
 
     def __str__(self) -> str:
         """A few lines for people."""
+        from pellucid.packages.checking import locked_libraries
+
         if self.signed is None:
             signed = "not signed"
         elif self.signed.known:
@@ -69,6 +73,7 @@ class Checked:
             f"  descriptions: {self._described()}",
             "  digests:      every artifact has the one its trace states",
             f"  code:         {self._code()}",
+            f"  libraries:    {locked_libraries.libraries_in_words(self.libraries)}",
             f"  package:      sha256:{self.digest}",
             *built,
         ]
@@ -112,6 +117,7 @@ def checked(folder: Path, *, key: Path | None = None) -> Checked:
 
 def told(folder: Path, whole: Whole) -> Checked:
     """The rest of the check of a package that is whole: its artifacts' digests, its guarantees, and what its descriptions say."""
+    from pellucid.packages.checking import locked_libraries
     from pellucid.packages.standards import generated_metadata
     from pellucid.pipeline.keys import pellucid_digest
 
@@ -127,6 +133,7 @@ def told(folder: Path, whole: Whole) -> Checked:
         descriptions=tuple(generated_metadata.paths(manifest)),
         otherwise=tuple(otherwise),
         code=tuple(path.removeprefix("code/") for path in sorted(whole.listed) if path.startswith("code/")),
+        libraries=tuple(map(printable, locked_libraries.beyond(folder))),
         written_by=f"pellucid {manifest.environment.get('pellucid') or 'of no version'}",
         signed=whole.signed,
     )
@@ -188,6 +195,8 @@ def contents(folder: Path, listed: dict[str, str]) -> tuple[Manifest, str]:
     if len(wheels) != 1:
         refuse("environment", f"it holds {len(wheels)} wheels, not the one of pellucid")
     wheel.check(folder / wheels[0], wheels[0])
+    for path in sorted(path for path in listed if path.startswith(f"{pylock.WHEELS}/")):
+        wheel.refuse_other_record(folder / path, path)
     return manifest, wheels[0]
 
 

@@ -58,8 +58,9 @@ def names(data: list[Any], where: str) -> tuple[str, ...]:
 
 
 def environment(data: dict[str, Any], where: str) -> Mapping[str, Any]:
-    """What the run saw of its machine: short texts, but for its drift (texts) and BLAS libraries (objects). Raises PackageError."""
-    rest = {name: value for name, value in data.items() if name not in ("drift", "blas")}
+    """What the run saw of its machine: short texts, but for its drift (texts), BLAS libraries, and libraries with their licences (objects).
+    Raises PackageError."""
+    rest = {name: value for name, value in data.items() if name not in ("drift", "blas", "libraries")}
     if not all(
         naming_rules.is_text(name, 60) and (value is None or naming_rules.is_text(value, 400)) for name, value in rest.items()
     ):
@@ -70,7 +71,15 @@ def environment(data: dict[str, Any], where: str) -> Mapping[str, Any]:
     for name, holds in (("drift", _is_line), ("blas", _is_library)):
         if not isinstance(data.get(name), list) or not all(map(holds, data[name])):
             refuse(where, f"the {name} of its environment is none")
+    libraries = data.get("libraries", [])
+    if not isinstance(libraries, list) or not all(map(_is_licensed, libraries)):
+        refuse(where, "the libraries of its environment are none")
     return data
+
+
+def _is_licensed(value: Any) -> bool:
+    named = isinstance(value, dict) and value.keys() == {"name", "version", "licence"}
+    return named and all(naming_rules.is_text(part, 100) for part in value.values())
 
 
 def _is_line(value: Any) -> bool:

@@ -6,6 +6,7 @@ Only Python files and what they read go in: never the example data that are ship
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import importlib.metadata
 import io
@@ -19,6 +20,8 @@ from pellucid.packages.format.untrusted_json import refuse
 _ROOT = Path(__file__).resolve().parents[2]
 _BESIDE = ("requirements.lock", "py.typed")
 _MAX_UNPACKED = 64 * 1024 * 1024
+_MAX_LIBRARY, _MOST_FILES = 4 << 30, 100_000  # of the wheel of a library
+_NO_ZIP = (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError)
 
 
 def name() -> str:
@@ -70,7 +73,7 @@ def source_digest(path: Path, shown: str) -> str:
             names = [name for name in archive.namelist() if name.startswith("pellucid/") and name.endswith(".py")]
             for name in sorted(names, key=lambda name: name.split("/")):
                 h.update(f"{name.removeprefix('pellucid/')}\0".encode() + hashlib.sha256(archive.read(name)).digest())
-    except (zipfile.BadZipFile, zlib.error, OSError, ValueError, NotImplementedError, RuntimeError, EOFError) as error:
+    except _NO_ZIP as error:
         refuse(shown, "it is not a wheel", str(error))
     return h.hexdigest()
 
@@ -92,5 +95,37 @@ def check(path: Path, shown: str) -> None:
         parts = entry.filename.split("/")
         if not entry.filename.startswith(allowed) or ".." in parts or "" in parts[:-1] or "\\" in entry.filename:
             refuse(shown, f"it holds {entry.filename!r:.80}, which is no part of pellucid")
-    if len({entry.filename for entry in entries}) < len(entries):
-        refuse(shown, "it holds two files of one name")
+    refuse_other_record(path, shown)
+
+
+def refuse_other_record(path: Path, shown: str) -> None:
+    """Hold the RECORD of a wheel (PyPA, Recording installed projects) against what is in it: every file, by hash and size, and no other.
+    Raises PackageError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            names = {entry.filename for entry in entries}
+            if len(names) < len(entries):
+                refuse(shown, "it holds two files of one name")
+            if sum(entry.file_size for entry in entries) > _MAX_LIBRARY or len(entries) > _MOST_FILES:
+                refuse(shown, "it is too large")
+            records = [name for name in names if re.fullmatch(r"[^/]+\.dist-info/RECORD", name)]
+            if len(records) != 1:
+                refuse(shown, f"it holds {len(records)} files RECORD, not one")
+            listed = {row[0]: row[1:] for row in csv.reader(io.StringIO(archive.read(records[0]).decode())) if len(row) == 3}
+            signed = {records[0], f"{records[0]}.jws", f"{records[0]}.p7s"}
+            for name in sorted((names ^ listed.keys()) - signed):
+                refuse(shown, f"its RECORD and its files differ: {name!r:.120} is in one of both only")
+            for entry in entries:
+                if entry.filename not in signed and listed[entry.filename] != [_hashed(archive, entry), str(entry.file_size)]:
+                    refuse(shown, f"its RECORD states another hash or size of {entry.filename!r:.120} than the file has")
+    except (*_NO_ZIP, UnicodeDecodeError, csv.Error) as error:
+        refuse(shown, "it is not a wheel", str(error))
+
+
+def _hashed(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> str:
+    hashed = hashlib.sha256()
+    with archive.open(entry) as file:
+        while portion := file.read(1 << 20):
+            hashed.update(portion)
+    return f"sha256={base64.urlsafe_b64encode(hashed.digest()).rstrip(b'=').decode()}"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import DamagedError, UsageError
+from pellucid.errors import UsageError
 
 if TYPE_CHECKING:
     from pellucid.packages.format import Entry, Manifest, Value
@@ -49,7 +49,7 @@ class Contents:
         self._put(lock_file.FILE, lock_text.encode())
         self._put(f"environment/{wheel.name()}", wheel.build())
         self._pylock(lock_text, with_wheels)
-        manifest = self._manifest(hashlib.sha256(lock_text.encode()).hexdigest())
+        manifest = self._manifest(lock_text)
         self._put(manifests.FILE, manifest.to_bytes())
         for place, body in generated_metadata.files(manifest, self.folder):
             self._put(place, body)
@@ -66,8 +66,9 @@ class Contents:
             paths = {name: f"{pylock.WHEELS}/{pylock.fetched(wheel, folder).name}" for name, wheel in pylock.fitting(found)}
         self._put(pylock.FILE, pylock.text(found, paths).encode())
 
-    def _manifest(self, lock: str) -> Manifest:
+    def _manifest(self, lock_text: str) -> Manifest:
         from pellucid.packages.format import OTHER_KERNEL, Manifest
+        from pellucid.packages.publishing.library_licences import licences
         from pellucid.packages.standards import checked
         from pellucid.pipeline.keys import pellucid_digest
         from pellucid.store import FORMAT
@@ -82,7 +83,12 @@ class Contents:
             settings={path: value for path, value in self.about["settings"].items() if path.partition(".")[0] in public},
             graph=tuple(graph),
             trace=tuple(self._entry(node) for node in graph if node["step"] in self.rows),
-            environment={**self.about["environment"], "lock": lock, "pellucid_source": pellucid_digest()},
+            environment={
+                **self.about["environment"],
+                "lock": hashlib.sha256(lock_text.encode()).hexdigest(),
+                "pellucid_source": pellucid_digest(),
+                "libraries": licences(lock_text),
+            },
             withheld=tuple(output[0] for node in graph if node["label"] != "open" for output in node["outputs"]),
             digests=FORMAT,
             date=f"{datetime.fromtimestamp(self.about['started'], UTC):%Y-%m-%d}",
@@ -126,11 +132,7 @@ class Contents:
                 safe = re.sub(r"[^A-Za-z0-9._=-]+", "_", label)[:60].strip(".") or "_"
                 items.append((label, self._value(item, f"{place}/{at:04d}-{safe}")))
             return Value(artifact.kind, artifact.digest, items=tuple(items))
-        try:
-            stored = self.objects.open(artifact.sha256, artifact.suffix)
-        except DamagedError:
-            self.objects.quarantine(artifact.sha256, artifact.suffix)
-            raise
+        stored = self.objects.open(artifact.sha256, artifact.suffix)
         path = f"{place}{artifact.suffix}"
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(stored, self.folder / path)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.errors import LabelError, PackageError, UsageError
+from pellucid.errors import DamagedError, LabelError, PackageError, StoreError, UsageError
 from pellucid.packages.format import RERUN
 from pellucid.packages.publishing.package_contents import Contents, is_open
 from pellucid.store import PROVES_NOTHING
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pellucid.packages.format import Manifest
     from pellucid.packages.publishing.code_dependencies import Survey
     from pellucid.pipeline.record import Record, StepRecord
+    from pellucid.store import Objects
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,10 @@ def publish(
     temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.partial")
     with writing(destination):
         try:
+            objects = Objects(home)
+            _refuse_damaged(objects, about["graph"], rows)
             temporary.mkdir(parents=True)
-            manifest = Contents(temporary, Objects(home), about, rows, found).write(text, with_wheels=with_wheels)
+            manifest = Contents(temporary, objects, about, rows, found).write(text, with_wheels=with_wheels)
             files = fixity.write(temporary)
             if sign is not None:
                 signature.sign(temporary, _signed(manifest), sign)
@@ -102,8 +105,7 @@ def publish(
             refuse_unloadable(temporary, manifest.file)
             refuse_private_values(temporary, manifest, against)
             size = sum(path.stat().st_size for path in temporary.rglob("*") if path.is_file())
-            for path in [*temporary.rglob("*"), temporary]:
-                _sync(path)
+            _sync_below(temporary)
             if zipped:
                 archive.write(temporary, destination)
                 shutil.rmtree(temporary)
@@ -167,6 +169,31 @@ def _refuse_nothing_open(graph: list[dict[str, Any]], rows: Mapping[str, StepRec
     )
 
 
+def _refuse_damaged(objects: Objects, graph: list[dict[str, Any]], rows: Mapping[str, StepRecord]) -> None:
+    """Read every stored file that goes in; all that are damaged are moved aside and named at once. Raises DamagedError."""
+    wrong: dict[str, str] = {}
+    for node in graph:
+        for name, artifact in rows[node["step"]].outputs.items() if is_open(node, rows) else ():
+            for leaf in artifact.leaves:
+                try:
+                    objects.open(leaf.sha256, leaf.suffix)
+                except StoreError as error:
+                    wrong[name] = error.why or error.what
+                    if isinstance(error, DamagedError):
+                        objects.quarantine(leaf.sha256, leaf.suffix)
+    if wrong:
+        shown = "; ".join(f"{name}: {why}" for name, why in list(wrong.items())[:20])
+        more = f"; and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+        raise DamagedError(
+            "the stored files of "
+            + (f"{len(wrong)} artifacts are" if len(wrong) > 1 else "an artifact are")
+            + " damaged or gone",
+            where=str(objects.root),
+            why=shown + more,
+            fix="Run the pipeline again: they are made anew, unless one is of a source or release that cannot be; then publish that run",
+        )
+
+
 def _surroundings(record: Record, about: Mapping[str, Any], rows: Mapping[str, StepRecord]) -> dict[str, Any]:
     """The public part of the environment. Reused steps ran in an earlier run: that one says on what kernel, and how held."""
     keep = ("python", "implementation", "system", "libc", "machine", "cpu", "pellucid", "drift")
@@ -207,6 +234,20 @@ def _lock(found: Survey, given: Path | None) -> str:
     lock_file.refuse_lacking(pinned, needed, path.name)
     pinned.pins.pop("pellucid", None)  # it travels as the wheel
     return pinned.text()
+
+
+def _sync_below(folder: Path) -> None:
+    """Flush a folder and all in it to the disk: at once where the system can, for one by one takes longer than writing them."""
+    from pellucid.sandbox import libc
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        if getattr(libc(), "syncfs", lambda _: -1)(handle) == 0:
+            return
+    finally:
+        os.close(handle)
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
 
 
 def _sync(path: Path) -> None:

@@ -31,6 +31,10 @@ _IMPORT = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILINE
 _LOOK = 1 << 20  # characters of a file
 _OWN = (
     "pellucid.packages.reproducing.rerun_process",
+    "pellucid.packages.reproducing.rerun_zygote",
+    "pellucid.packages.reproducing.rerun_outputs",
+    "pellucid.pipeline.running.scheduler",
+    "pellucid.pipeline.running.worker_pool",
     "pellucid.pipeline.running.execution",
     "pellucid.pipeline.running.plan",
     "pellucid.pipeline.running.executors",

@@ -20,29 +20,26 @@ from pellucid.packages.format import manifest as manifests
 from pellucid.packages.reproducing import pipeline_verification
 from pellucid.packages.reproducing.verdict import DIFFERENT, IDENTICAL, KERNEL, WITHIN
 from pellucid.pipeline.record import Artifact
-from pellucid.store import Objects
+from pellucid.store import Objects, nothing_lasts
 
 Finding = tuple[str, str, str, str]  # step, output, result, detail
+REPORT = "report.json"
 LONGEST_DETAIL = 400  # characters: a difference stays one, however much there is to say of it
 
 
-def main(package: str, works: str, steps: str, kernel: str) -> None:
+def main(package: str, taken: str, kernel: str) -> None:
     """Entry of the process: print the findings as JSON, or the error.
 
-    `works`: folders with what was copied out of re-runs, and the steps that were re-run there, as JSON; `steps`: which to compare;
+    `taken`: the folder with what was copied out of the re-run; its `REPORT` is what was said of it, and which steps to `compare`;
     `kernel`: "other" where the linear algebra kernel is not the one on record.
     """
+    nothing_lasts()
     try:
         with reading("the result of the re-run"):
             manifest = manifests.read(Path(package))
-            made: dict[str, tuple[Artifact, Objects]] = {}
-            otherwise: dict[str, str] = {}
-            for work, rerun in json.loads(works):
-                told = read_json(Path(work, "result.json"), "the result of the re-run")
-                objects = Objects(Path(work))
-                made |= {name: (artifact, objects) for name, artifact in _outputs(told, manifest, rerun).items()}
-                otherwise |= _otherwise(manifest, told)
-            findings = compare(manifest, Path(package), made, set(json.loads(steps)), kernel == "other", otherwise)
+            told = read_json(Path(taken, REPORT), "the result of the re-run")
+            made = {name: (artifact, Objects(Path(taken))) for name, artifact in _outputs(told, manifest).items()}
+            findings = compare(manifest, Path(package), made, set(told["compare"]), kernel == "other", _otherwise(manifest, told))
             found: Any = {"findings": [(*some, detail[:LONGEST_DETAIL]) for *some, detail in findings]}
     except PellucidError as error:
         found = {"error": str(error)}
@@ -51,12 +48,11 @@ def main(package: str, works: str, steps: str, kernel: str) -> None:
     print(json.dumps(found))
 
 
-def _outputs(result: Mapping[str, Any], manifest: Manifest, steps: Container[str]) -> dict[str, Artifact]:
-    """The artifacts that a re-run of these steps gave, by name: none of another step, whatever it says. What is not one is left out, and
-    so found missing."""
+def _outputs(result: Mapping[str, Any], manifest: Manifest) -> dict[str, Artifact]:
+    """The artifacts that the re-run gave, by name. What is not one is left out, and so found missing."""
     made: dict[str, Artifact] = {}
     for entry in manifest.trace:
-        for name in entry.outputs if entry.step in steps else ():
+        for name in entry.outputs:
             try:
                 made[name] = Artifact.from_json(result["steps"][entry.step]["outputs"][name])
             except (KeyError, TypeError, ValueError):

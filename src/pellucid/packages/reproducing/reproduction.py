@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PackageError, UsageError, suggest
-from pellucid.packages.format import printable, read_json
-from pellucid.packages.reproducing.rerun_session import Attempt, NoVerdictError
+from pellucid.packages.format import printable
+from pellucid.packages.reproducing.rerun_session import Attempt
+from pellucid.packages.reproducing.sealed_session import NoVerdictError
 from pellucid.store import folders
 
 if TYPE_CHECKING:
@@ -102,10 +103,10 @@ def _verdict(
     explain: bool,
     bound: Limits,
 ) -> Verdict:
-    from pellucid.packages.checking import own_digests, package_check
+    from pellucid.packages.checking import beyond, own_digests, package_check
     from pellucid.packages.format import manifest as manifests
     from pellucid.packages.reproducing import runner_selection
-    from pellucid.packages.reproducing.verdict import COULD_NOT, StepVerdict, Verdict
+    from pellucid.packages.reproducing.verdict import BY_ITS_WORD, COULD_NOT, StepVerdict, Verdict
     from pellucid.sandbox import launcher
 
     started = time.perf_counter()
@@ -118,6 +119,7 @@ def _verdict(
         run=manifest.run,
         steps=tuple(StepVerdict(entry.step, entry.kind, entry.role, tolerance=entry.tolerance) for entry in manifest.trace),
         runner=said,
+        libraries=tuple(map(printable, beyond(package))),
         private=_instead(whole),
         package=whole.digest,
         signed="" if signed is None else f"key {signed.key[:16]}, {'trusted' if signed.known else 'not known to you'}",
@@ -138,7 +140,7 @@ def _verdict(
         return replace(verdict, reason=reason, seconds=seconds)
     if sandbox and not launcher.tried().sealed:
         return replace(verdict, reason="this system cannot cut off network and files, and --sandbox asks for it", seconds=seconds)
-    attempt = Attempt(package, wheel, manifest, folder, offline, bound)
+    attempt = Attempt(package, wheel, manifest, folder, offline, bound, not said.startswith(BY_ITS_WORD))
     try:
         return _judged(attempt, verdict, seconds, steps or open_steps, keep_going, explain)
     except NoVerdictError as error:
@@ -169,11 +171,11 @@ def _judged(
     verdict = replace(
         verdict,
         network=held.network_words,
-        confined=_confined(made.environment, held),
+        confined=_confined(made.environment, held) + ("; steps of a level see each other's inputs" if made.see_others else ""),
         environment=departures,
         machine=_machine(made.environment),
     )
-    if any("loaded" not in read_json(work / "result.json", "the result of the re-run") for work, _ in made.works):
+    if made.loaded is None:
         more = "it does not report what it loaded, so the graph, settings and code on record were compared with nothing"
         verdict = replace(verdict, runner=f"{verdict.runner}; {more}")
     failed = {name: step["message"] for name, step in made.steps.items() if step["action"] == "failed"}
@@ -184,6 +186,7 @@ def _judged(
     findings = attempt.compare(
         made, [step for step in steps if step not in failed], other_kernel=difference_diagnosis.other_kernel(departures)
     )
+    findings = difference_diagnosis.only_where_it_matters(attempt, made, findings)
     seconds["comparison"] = time.perf_counter() - at
     verdict = _concluded(verdict, findings, failed, seconds)
     return replace(verdict, suspects=difference_diagnosis.found(attempt, verdict, departures, test=explain))

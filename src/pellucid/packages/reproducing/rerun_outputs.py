@@ -19,6 +19,7 @@ from pellucid.store import KINDS
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PORTION = 1 << 20
+_SUFFIXES = frozenset(kind.suffix for kind in KINDS.values())
 _DEEPEST = 6  # steps, step, outputs, value; and in it items, item, value
 
 
@@ -27,25 +28,39 @@ def copy_out(result: Mapping[str, Any], state: Path, to: Path, most: int) -> Non
 
     The processes of the re-run have ended. `result` is their word, and so are names and contents of all files in `state`.
     """
-    suffixes = {kind.suffix for kind in KINDS.values()}
     left = most
-    for sha256, suffix in sorted(set(_claimed(result.get("steps"), _DEEPEST))):
-        if suffix in suffixes and _SHA256.fullmatch(sha256):
-            left -= _copy(state, sha256, suffix, to, left)
+    for sha256, suffix in sorted(set(claimed(result.get("steps")))):
+        left -= _copy(state, sha256, suffix, to, left)
 
 
-def _claimed(value: Any, depth: int) -> Iterator[tuple[str, str]]:
-    """Every (hash, suffix) in what the re-run says of its outputs."""
+def claimed(value: Any, depth: int = _DEEPEST) -> Iterator[tuple[str, str]]:
+    """Every (hash, suffix) in what the re-run says of its outputs that may be one."""
     if depth < 0:
         return
     if isinstance(value, dict):
-        if isinstance(value.get("sha256"), str) and isinstance(value.get("suffix"), str):
-            yield value["sha256"], value["suffix"]
+        sha256, suffix = value.get("sha256"), value.get("suffix")
+        if isinstance(sha256, str) and isinstance(suffix, str) and _SHA256.fullmatch(sha256) and suffix in _SUFFIXES:
+            yield sha256, suffix
         for one in value.values():
-            yield from _claimed(one, depth - 1)
+            yield from claimed(one, depth - 1)
     elif isinstance(value, list):
         for one in value:
-            yield from _claimed(one, depth - 1)
+            yield from claimed(one, depth - 1)
+
+
+def place(sha256: str, suffix: str) -> Path:
+    """Where a file is, from the folder that it was copied to."""
+    return Path("objects", sha256[:2], f"{sha256}{suffix}")
+
+
+def regular_file(folder: Path, name: str, most: int) -> bytes:
+    """What is in a regular file of a folder that was a stranger's to write: no link, no pipe, `most` bytes at most. Raises OSError."""
+    source = _opened(folder, [name])
+    with os.fdopen(source, "rb") as file:
+        found = os.fstat(source)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
+            raise OSError(f"{name} is no regular file of a fitting size")
+        return file.read(most)
 
 
 def _copy(state: Path, sha256: str, suffix: str, to: Path, most: int) -> int:
@@ -58,7 +73,7 @@ def _copy(state: Path, sha256: str, suffix: str, to: Path, most: int) -> int:
         found = os.fstat(source)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_size > most:
             return 0
-        target = to / "objects" / sha256[:2] / f"{sha256}{suffix}"
+        target = to / place(sha256, suffix)
         target.parent.mkdir(parents=True, exist_ok=True)
         hashed, size = hashlib.sha256(), 0
         with target.open("wb") as file:

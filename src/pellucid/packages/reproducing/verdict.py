@@ -57,7 +57,7 @@ class Verdict:
     """The outcome of `reproduce`. `reason` says why it could not run; `seconds` how long each part took.
 
     `network` and `confined` say how the re-run was held; `runner` whether the pellucid in the package is the verifier's own; `wheels`
-    whether the libraries are those of an index or came with the package;
+    whether the libraries are those of an index or came with the package; `libraries` what the lock holds beyond what pellucid itself needs;
     `environment` lists where the machine departs from the one the package was made on: (what, there, here); `suspects` those of them
     that may explain a difference. `private` says what was checked of private steps instead of re-running them; `package` is the SHA-256
     of the package's list of files, `signed` by whom that is signed. `machine` is what the re-run ran on; `python` and `kernel` in it are
@@ -75,6 +75,7 @@ class Verdict:
     confined: str = "nothing ran"
     runner: str = ""
     wheels: str = ""
+    libraries: tuple[str, ...] = ()
     environment: tuple[tuple[str, str, str], ...] = ()
     suspects: tuple[Suspect, ...] = ()
     private: str = ""
@@ -105,6 +106,8 @@ class Verdict:
 
     def __str__(self) -> str:
         """A few lines for people."""
+        from pellucid.packages.checking import libraries_in_words
+
         lines = [f"verdict: {self.verdict}" + "".join(f", {one}" for one in self._reservations())]
         if self.reason:
             lines.append(f"  why: {self.reason}")
@@ -134,6 +137,8 @@ class Verdict:
             lines.append(f"  runner: {self.runner}")
         if self.wheels:
             lines.append(f"  wheels: {self.wheels}")
+        if self.libraries:
+            lines.append(f"  libraries: {libraries_in_words(self.libraries)}")
         return "\n".join(map(printable, lines))
 
     def _repr_html_(self) -> str:

@@ -19,12 +19,13 @@ body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 4rem; font: 16px/1
   overflow-wrap: anywhere; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: .2rem 0 .4rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 p { margin: .5rem 0; } .soft { color: var(--soft); } a { color: #0b5cad; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .93rem; }
+.wide { overflow-x: auto; } .wide:focus-visible { outline: .2rem solid #0b5cad; outline-offset: .1rem; }
+table { border-collapse: collapse; width: 100%; font-size: .93rem; }
 th { overflow-wrap: normal; } td { min-width: 4.5rem; }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.n { white-space: nowrap; text-align: right; font-variant-numeric: tabular-nums; }
 code, pre { font: .88em/1.5 ui-monospace, monospace; }
-pre { background: var(--tint); padding: .8rem; border-radius: .4rem; overflow-x: auto; }
+pre { background: var(--tint); padding: .8rem; border-radius: .4rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 .card { border: 1px solid var(--line); border-left: .3rem solid var(--good); border-radius: .4rem; padding: .6rem 1rem; margin: .8rem 0; }
 img, svg { max-width: 100%; height: auto; }
 """
@@ -38,6 +39,7 @@ PAGE = """<!doctype html>
 <style>{{ style }}</style>
 </head>
 <body>
+<main>
 <p class="soft">Reproducible run package · {{ of.date }} · version {{ about.version }}</p>
 <h1>{{ about.title }}</h1>
 <p>{{ about.description }}</p>
@@ -50,11 +52,11 @@ sha256sum -c MANIFEST.sha256</pre>
 the second checks the bytes alone, without Pellucid.</p>
 
 <h2>How it was made</h2>
-<div class="wide">{{ graph }}</div>
+<div class="wide" tabindex="0" role="region" aria-label="How it was made">{{ graph }}</div>
 <p class="soft">Green is open and in this package; red is private and is not, nor anything computed from it without a release between.</p>
 
 {% if metrics %}<h2>Numbers</h2>
-<div class="wide"><table><tr><th>of</th><th>what</th><th></th></tr>
+<div class="wide" tabindex="0" role="region" aria-label="Numbers"><table><tr><th>of</th><th>what</th><th>number</th></tr>
 {% for of, name, value in metrics %}<tr><td>{{ of }}</td><td>{{ name }}</td><td class="n">{{ value }}</td></tr>
 {% endfor %}</table></div>{% endif %}
 
@@ -70,7 +72,7 @@ for each {{ release.unit }} (<a href="{{ release.path }}">card</a>)</p>
 <img src="{{ picture }}" alt="{{ picture }}"><figcaption class="soft">{{ picture }}</figcaption></figure>
 {% endfor %}
 <h2>What is in it</h2>
-<div class="wide"><table><tr><th>file</th><th>what</th><th>licence</th><th>bytes</th></tr>
+<div class="wide" tabindex="0" role="region" aria-label="Files"><table><tr><th>file</th><th>what</th><th>licence</th><th>bytes</th></tr>
 {% for path, what, licence, size in files %}<tr><td><a href="{{ path }}">{{ path }}</a></td><td>{{ what }}</td><td>{{ licence }}</td>
 <td class="n">{{ size }}</td></tr>
 {% endfor %}</table></div>
@@ -78,6 +80,7 @@ for each {{ release.unit }} (<a href="{{ release.path }}">card</a>)</p>
 <a href="datacite.json">DataCite</a>, <a href="CITATION.cff">CITATION.cff</a> and <a href="sbom.cdx.json">CycloneDX</a>; every step's
 inputs and outputs are in <a href="manifest.json">manifest.json</a>.</p>
 {% if withheld %}<p class="soft">Withheld, because not open: {{ withheld | join(", ") }}.</p>{% endif %}
+</main>
 </body>
 </html>
 """

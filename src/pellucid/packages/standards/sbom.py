@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import tomllib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pellucid.packages.format import as_json
@@ -24,7 +25,8 @@ def bom(description: Description) -> dict[str, Any]:
     about = description.about
     data = [_data(description, name, entry, leaf) for name, entry, leaf in description.leaves() if leaf.kind != "model"]
     trained = [_model(description, name, entry.step, leaf) for name, entry, leaf in description.leaves("model")]
-    libraries = [_library(name, version) for name, version in locked(description)]
+    files, licences = _distributions(description), _licences(description)
+    libraries = [_library(name, version, files, licences) for name, version in locked(description)]
     root = {
         "type": "application",
         "bom-ref": "package",
@@ -60,14 +62,59 @@ def locked(description: Description) -> list[tuple[str, str]]:
     return sorted(set(re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+)", text, re.MULTILINE)))
 
 
-def _library(name: str, version: str) -> dict[str, Any]:
-    return {
+def _distributions(description: Description) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """(Name, version) -> the files that may be installed, each by its name and SHA-256, as pylock.toml has them."""
+    from pellucid.packages.format import lock_file, pylock
+
+    found = {}
+    for package in tomllib.loads((description.folder / pylock.FILE).read_text())["packages"]:
+        files = [
+            {
+                "type": "distribution",
+                "url": str(wheel.get("path") or wheel["url"].rpartition("/")[2]),
+                "hashes": [{"alg": "SHA-256", "content": wheel["hashes"]["sha256"]}],
+            }
+            for wheel in package.get("wheels", [])
+        ]
+        found[lock_file.normal(package["name"]), package["version"]] = files
+    return found
+
+
+def _licences(description: Description) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """(Name, version) -> the licence that the installed distribution stated: an SPDX expression, or its words."""
+    from pellucid.errors import PellucidError
+    from pellucid.pipeline.declaration import checked_licence
+
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for one in description.manifest.environment.get("libraries", []):
+        try:
+            known: dict[str, Any] = {"expression": checked_licence(one["licence"], one["name"])}
+        except PellucidError:
+            known = {"license": {"name": one["licence"]}}
+        found[one["name"], one["version"]] = [known]
+    return found
+
+
+def _library(
+    name: str,
+    version: str,
+    files: Mapping[tuple[str, str], list[dict[str, Any]]],
+    licences: Mapping[tuple[str, str], list[dict[str, Any]]],
+) -> dict[str, Any]:
+    from pellucid.packages.format import lock_file
+
+    at = lock_file.normal(name), version
+    known: dict[str, Any] = {
         "type": "library",
         "bom-ref": f"pkg:pypi/{name.lower()}@{version}",
         "name": name,
         "version": version,
         "purl": f"pkg:pypi/{name.lower()}@{version}",
     }
+    one_file = len(files.get(at, [])) == 1
+    known |= {"hashes": files[at][0]["hashes"]} if one_file else {}
+    known |= {"licenses": licences[at]} if at in licences else {}
+    return known | ({"externalReferences": files[at]} if files.get(at) else {})
 
 
 def _data(description: Description, name: str, entry: Any, leaf: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
-    from pellucid.pipeline.record.artifact import Artifact, collection, path_of, present
+    from pellucid.pipeline.record.artifact import Artifact, collection, path_of
     from pellucid.pipeline.record.curve_log import collected, log
     from pellucid.pipeline.record.garbage_collection import collect
     from pellucid.pipeline.record.live_output import LiveOutput, read_live
@@ -74,7 +74,6 @@ __all__ = [
     "path_of",
     "pipelines",
     "point",
-    "present",
     "private_paths",
     "private_result",
     "private_source",
@@ -95,7 +94,6 @@ __getattr__ = lazy_names(
             "collection",
             "curves_of",
             "path_of",
-            "present",
         ),
         "curve_log": ("collected", "log"),
         "garbage_collection": ("collect",),

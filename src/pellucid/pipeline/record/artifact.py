@@ -48,11 +48,6 @@ def collection(kind: str, items: list[tuple[str, Artifact]]) -> Artifact:
     return Artifact(kind, f"list:{h.hexdigest()}", size=sum(item.size for _, item in items), items=tuple(items))
 
 
-def present(objects: Objects, artifact: Artifact) -> bool:
-    """Whether all stored files of an artifact are there (their bytes are checked when they are read)."""
-    return all(objects.has(leaf.sha256, leaf.suffix) for leaf in artifact.leaves)
-
-
 def path_of(objects: Objects, artifact: Artifact) -> Path:
     """The stored file of one artifact, its bytes verified. Raises DamagedError naming it."""
     return objects.open(artifact.sha256, artifact.suffix)

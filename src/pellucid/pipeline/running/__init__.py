@@ -12,12 +12,29 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.pipeline.running.determinism_check import twice
     from pellucid.pipeline.running.dry_run import foresee
-    from pellucid.pipeline.running.execution import described, downstream, run
+    from pellucid.pipeline.running.execution import chosen, described, downstream, run
     from pellucid.pipeline.running.pipeline_file import load
-    from pellucid.pipeline.running.plan import Plan
+    from pellucid.pipeline.running.plan import Branch, Plan
+    from pellucid.pipeline.running.scheduler import Scheduler
     from pellucid.pipeline.running.source_labels import refuse_private_loading
+    from pellucid.pipeline.running.worker_pool import Workers
+    from pellucid.pipeline.running.zygote import WARM
 
-__all__ = ["Plan", "described", "downstream", "foresee", "load", "refuse_private_loading", "run", "twice"]
+__all__ = [
+    "WARM",
+    "Branch",
+    "Plan",
+    "Scheduler",
+    "Workers",
+    "chosen",
+    "described",
+    "downstream",
+    "foresee",
+    "load",
+    "refuse_private_loading",
+    "run",
+    "twice",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -25,12 +42,16 @@ __getattr__ = lazy_names(
         "determinism_check": ("twice",),
         "dry_run": ("foresee",),
         "execution": (
+            "chosen",
             "described",
             "downstream",
             "run",
         ),
         "pipeline_file": ("load",),
-        "plan": ("Plan",),
+        "plan": ("Branch", "Plan"),
+        "scheduler": ("Scheduler",),
         "source_labels": ("refuse_private_loading",),
+        "worker_pool": ("Workers",),
+        "zygote": ("WARM",),
     },
 )

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DataError, UsageError, suggest
+from pellucid.errors import DataError, StoreError, UsageError, suggest
 from pellucid.pipeline.declaration import Bound, GateRequest, Pipeline, Source, Step
 from pellucid.pipeline.keys import environment
-from pellucid.pipeline.record import Artifact, Record, collection, present
+from pellucid.pipeline.record import Artifact, Record, collection
 from pellucid.pipeline.running.execution import chosen, downstream
 from pellucid.pipeline.running.plan import Branch, Plan, reasons
+from pellucid.pipeline.running.task import verify
 from pellucid.store import Objects, home_for, unit_of
 
 LARGE = 64 << 20  # bytes: the types of a larger file are not looked up beforehand
@@ -157,4 +158,9 @@ def _branches(
 
 def _stored(record: Record, objects: Objects, branch: Branch) -> list[Artifact] | None:
     found = record.result(branch.key)
-    return found if found is not None and all(present(objects, artifact) for artifact in found) else None
+    try:
+        for leaf in [leaf for artifact in found or () for leaf in artifact.leaves]:
+            verify(leaf, objects, record)
+    except StoreError:
+        return None
+    return found

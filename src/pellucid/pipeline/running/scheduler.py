@@ -19,7 +19,6 @@ from pellucid.pipeline.record import (
     collection,
     note_curve,
     numbers_of,
-    present,
 )
 from pellucid.pipeline.running import acceptance, source_labels
 from pellucid.pipeline.running.calls import Call, Job, Waiting
@@ -122,10 +121,9 @@ class Scheduler:
             source_labels.refuse_private_file(bound, self.plan.files[bound.name], self.record)
         for at, branch in enumerate(job.branches):
             again = bound.name in self.forced and branch.key not in self.fresh
-            found = None if again else self.record.result(branch.key)
-            if found is not None and all(present(self.objects, artifact) for artifact in found):
+            found = None if again else self.files.reused(branch.key)
+            if found is not None:
                 job.done[at] = found
-                self.files.made_by(found, branch.key)
             else:
                 job.why = job.why or reasons(
                     self.record, self.pipeline.name, bound.name, branch, forced=bound.name in self.forced

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pellucid.errors import DamagedError, StoreError, UsageError
 from pellucid.pipeline.record import MOST_POINTS, Artifact, Point, Record, point
 from pellucid.store import Objects, Unit
+
+_REMEMBERED_ABOVE = 16 << 20  # bytes; smaller files are read every time: it costs less than trusting a time stamp
+_RACY_SECONDS = 2.0  # what changed more recently could change again within a tick of the file system's clock
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,21 @@ class InputFiles:
             for leaf in artifact.leaves:
                 self.makers[leaf.sha256] = key
 
+    def reused(self, key: str) -> list[Artifact] | None:
+        """The outputs on record under a key, their files verified. Where one is gone or damaged: None, and the result is forgotten."""
+        found = self.record.result(key)
+        for leaf in [leaf for artifact in found or () for leaf in artifact.leaves]:
+            try:
+                verify(leaf, self.objects, self.record)
+            except StoreError as error:
+                if isinstance(error, DamagedError):
+                    self.objects.quarantine(leaf.sha256, leaf.suffix)
+                    self.say(str(error))
+                self.record.forget(key)
+                return None
+        self.made_by(found or (), key)
+        return found
+
     def input(self, artifact: Artifact) -> Input:
         """The verified files of an artifact. A damaged one is moved aside and its result forgotten: it will be made again."""
         paths = []
@@ -56,6 +76,27 @@ class InputFiles:
                 self.say(str(error))
                 raise PlanAgain from error
         return Input(artifact.kind, tuple(paths), artifact.items is not None)
+
+
+def verify(leaf: Artifact, objects: Objects, record: Record) -> None:
+    """Whether a stored file holds the bytes that its name says. Raises DamagedError for others, StoreError where there is none.
+
+    A large one that was whole is read again only when its size, times or place on the disk changed. What a step takes in, and what is
+    shown or published, is read each time.
+    """
+    path = objects.path(leaf.sha256, leaf.suffix)
+    large = leaf.size > _REMEMBERED_ABOVE and path.is_file()
+    identity = _identity(path) if large else ""
+    if large and record.file_digest(str(path), identity) == leaf.sha256:
+        return
+    objects.open(leaf.sha256, leaf.suffix)
+    if large and path.stat().st_ctime < time.time() - _RACY_SECONDS and _identity(path) == identity:
+        record.note_file(str(path), identity, leaf.sha256)
+
+
+def _identity(path: Path) -> str:
+    found = path.stat()
+    return f"{found.st_dev}:{found.st_ino}:{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -39,11 +40,41 @@ class _Out:
     told: int = 0  # bytes of the log that `printed` gave
 
 
+class _Fork:
+    """A zygote that is a fork of this process. Only its socket and what it prints are left to it."""
+
+    def __init__(self, mine: socket.socket, theirs: socket.socket, environment: Mapping[str, str]) -> None:
+        from pellucid.pipeline.running import zygote
+
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                mine.close()
+                os.setsid()
+                os.environ.clear()
+                os.environ.update(environment)
+                zygote.run(theirs)
+            finally:
+                os._exit(1)
+        self._end = os.pidfd_open(self.pid)
+
+    def wait(self, timeout: float | None = None) -> None:
+        if not select.select([self._end], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("zygote", timeout or 0.0)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
+
 class Workers:
     """A zygote with up to `slots` workers at once. Started with the first task, so that a run with nothing to do starts none.
 
     `environment` holds what the pipeline file reads of the user's environment while it loads; nothing else of it reaches a step. `private`
     are the files of sources that are not open: one that is read while the file loads ends the run. `opened` are the files it opens then.
+    With `forked` the zygote is a fork of this process, which has the libraries already and has not loaded the file: call `ready` before.
     """
 
     def __init__(
@@ -56,6 +87,7 @@ class Workers:
         environment: Mapping[str, str] | None = None,
         private: Iterable[Path] = (),
         opened: Iterable[str] = (),
+        forked: bool = False,
     ) -> None:
         self.slots, self.hash_seed = max(1, slots), hash_seed
         try:
@@ -67,7 +99,8 @@ class Workers:
         self._file, self._settings, self._environment = file, dict(settings), dict(environment or {})
         self._private, self._opened = [str(path) for path in private], sorted(opened)
         self._in_worker = False  # whether each worker loads the file, since loading it starts threads
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | _Fork | None = None
+        self._forked = forked
         self._sock: socket.socket | None = None
         self._held = ""
         self._attempt = 1
@@ -83,14 +116,17 @@ class Workers:
         mine, theirs = socket.socketpair()
         settings = {**DETERMINISM, "PYTHONHASHSEED": self.hash_seed, "PYTHONDONTWRITEBYTECODE": "1"}
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | settings
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pellucid.pipeline.running.zygote", str(theirs.fileno())],
-            env=environment,
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # the pipeline file has said what it says when the command loaded it
-            start_new_session=True,
-        )
+        if self._forked:
+            self._process = _Fork(mine, theirs, environment)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pellucid.pipeline.running.zygote", str(theirs.fileno())],
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,  # the pipeline file has said what it says when the command loaded it
+                start_new_session=True,
+            )
         theirs.close()
         self._sock = mine
         try:
@@ -109,7 +145,8 @@ class Workers:
             fix = "Give numbers, text, lists and dictionaries, or set it in the file"
             raise UsageError("a setting cannot be handed to workers", where=str(self._file), why=str(error), fix=fix) from error
 
-    def _ready(self) -> socket.socket:
+    def ready(self) -> socket.socket:
+        """The socket of a zygote that has loaded the file. Raises UsageError where it cannot."""
         self.start()
         assert self._sock is not None
         if not self._held:
@@ -120,10 +157,10 @@ class Workers:
             if "threads" in hello:
                 self._in_worker = True
                 self._again()
-                return self._ready()
+                return self.ready()
             if hello["read"] and self._attempt < ATTEMPTS:  # it may have been somebody else, such as a backup: look again
                 self._again()
-                return self._ready()
+                return self.ready()
             if hello["read"]:
                 raise read_while_loading(hello["read"][0], str(self._file))
             self._held, self._loaded, self.blas = hello["held"], hello["loaded"], hello["blas"]
@@ -136,7 +173,7 @@ class Workers:
         self._attempt += 1
 
     def submit(self, ticket: int, task: Task, closure: Closure) -> None:
-        sock = self._ready()
+        sock = self.ready()
         texts = {}
         for name, path in closure.modules:
             module = f"_pellucid_file_{name}" if path == self._file else name

@@ -20,6 +20,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from pellucid.errors import PellucidError
 from pellucid.pipeline.declaration import Pipeline, source_code
@@ -172,7 +173,11 @@ def _allow_threads(threads: int) -> None:
 
 def main() -> None:
     """Entry of the zygote process: `python -m pellucid.pipeline.running.zygote FD`."""
-    sock = socket.socket(fileno=int(sys.argv[1]))
+    run(socket.socket(fileno=int(sys.argv[1])))
+
+
+def run(sock: socket.socket) -> NoReturn:
+    """Be the zygote at this socket until the other side closes it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(ConnectionError):  # whoever started us has gone: nobody is left to tell
         _serve(sock)

@@ -8,69 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pellucid.store.difference.deviation import Difference, Sizes, Tally
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
-
-
-@dataclass(frozen=True)
-class Difference:
-    """`where` two values first part (a column, array or metric), how many `cells` differ in all (0 when names, types or sizes
-    do), the largest absolute and relative (to the larger of the two) deviation over all of them, and a sentence of `detail`.
-
-    `max_scaled` is the largest deviation relative to the largest value of its column or array: what rounding in linear algebra is
-    measured by, where single cells may be near zero."""
-
-    where: str
-    cells: int
-    max_abs: float | None
-    max_rel: float | None
-    detail: str
-    max_scaled: float | None = None
-
-
-@dataclass
-class _Tally:
-    """Differing cells, gathered over the parts of a value."""
-
-    cells: int = 0
-    exact: bool = False  # a cell differs that is not a pair of floats
-    max_abs: float = 0.0
-    max_rel: float = 0.0
-    max_scaled: float = 0.0
-    places: list[str] = field(default_factory=list)
-
-    def floats(self, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> None:
-        """Take in the deviations of two arrays of the same length whose elements all differ (complex counts as float)."""
-        import numpy as np
-
-        if not x.size:
-            return
-        if (np.isnan(x) | np.isnan(y)).any():
-            self.exact = True
-            return
-        with np.errstate(all="ignore"):
-            gap = np.abs(x - y)
-            larger = np.maximum(np.abs(x), np.abs(y))
-            ratio = gap / larger
-            scaled = float(gap.max() / larger.max())
-        self.max_abs = max(self.max_abs, float(gap.max()))
-        self.max_scaled = max(self.max_scaled, scaled if math.isfinite(scaled) else math.inf)
-        self.max_rel = max(self.max_rel, float(np.where(np.isnan(ratio), np.inf, ratio).max()))
-
-    def difference(self, total: int, unit: str) -> Difference:
-        where, *others = self.places
-        detail = f"{self.cells:,} of {total:,} cells differ" + (f", also in {', '.join(others[:5])}" if others else "")
-        if len(others) > 5:
-            detail += f" and {len(others) - 5} more {unit}"
-        if self.exact:
-            return Difference(where, self.cells, None, None, detail)
-        detail += f", by at most {self.max_abs:.3g} (relative {self.max_rel:.3g})"
-        return Difference(where, self.cells, self.max_abs, self.max_rel, detail, self.max_scaled)
 
 
 def compare(kind: str, a: Path, b: Path) -> Difference | None:
@@ -111,11 +56,25 @@ def _tables(a: Path, b: Path) -> Difference | None:
     if first.num_rows != second.num_rows:
         return _other_shape("rows", f"the first has {first.num_rows:,} rows, the second {second.num_rows:,}")
     parting = [name for name in schema.names if parts_a[name] != parts_b[name]]
-    tally = _Tally(places=[f"column {name!r}" for name in parting])
+    tally = Tally(places=[f"column {name!r}" for name in parting])
+    typical = _typical(first, second, parting)
     for x, y in zip(_aligned(first, parting), _aligned(second, parting), strict=True):
         for name in parting:
-            _columns(x.column(name).combine_chunks(), y.column(name).combine_chunks(), tally)
+            _columns(x.column(name).combine_chunks(), y.column(name).combine_chunks(), tally, typical.get(name, 0.0))
     return tally.difference(first.num_rows * len(schema), "columns")
+
+
+def _typical(first: Any, second: Any, names: list[str]) -> dict[str, float]:
+    """The typical size of a cell of each of these columns that holds floating-point numbers: the smaller of both tables."""
+    from pyarrow import types
+
+    floating = [name for name in names if types.is_floating(first.schema.field(name).type)]
+    sizes = [{name: Sizes() for name in floating} for _ in range(2)]
+    for table, of in zip((first, second), sizes, strict=True):
+        for batch in _aligned(table, floating) if floating else ():
+            for name in floating:
+                of[name].add(batch.column(name).combine_chunks().drop_null().to_numpy(zero_copy_only=False))
+    return {name: min(of[name].typical for of in sizes) for name in floating}
 
 
 def _aligned(table: Any, names: list[str]) -> Iterator[pa.Table]:
@@ -129,7 +88,7 @@ def _aligned(table: Any, names: list[str]) -> Iterator[pa.Table]:
     return normal_batches((batch.select(names) for batch in table.batches()), chosen)
 
 
-def _columns(x: pa.Array, y: pa.Array, tally: _Tally) -> None:
+def _columns(x: pa.Array, y: pa.Array, tally: Tally, typical: float) -> None:
     import numpy as np
     import pyarrow.compute as pc
     from pyarrow import types
@@ -144,23 +103,23 @@ def _columns(x: pa.Array, y: pa.Array, tally: _Tally) -> None:
     tally.exact |= one_sided > 0
     if types.is_floating(x.type):
         left, right = (side.to_numpy(zero_copy_only=False)[present] for side in (x, y))
-        _numbers(left, right, tally)
+        _numbers(left, right, tally, typical)
     elif not types.is_null(x.type):
         unequal = int(np.sum(pc.fill_null(pc.not_equal(x, y), False).to_numpy(zero_copy_only=False)))
         tally.cells += unequal
         tally.exact |= unequal > 0
 
 
-def _numbers(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: _Tally) -> None:
+def _numbers(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: Tally, typical: float) -> None:
     """Take in two float or complex arrays of one shape; NaN equals NaN."""
     import numpy as np
 
     differ = (x != y) & ~(np.isnan(x) & np.isnan(y))
     tally.cells += int(differ.sum())
-    tally.floats(x[differ], y[differ])
+    tally.floats(x[differ], y[differ], typical)
 
 
-def _cells(xs: list[Any], ys: list[Any], tally: _Tally) -> None:
+def _cells(xs: list[Any], ys: list[Any], tally: Tally) -> None:
     """Take in nested cells, one by one."""
     for x, y in zip(xs, ys, strict=True):
         pairs = list(_unequal(x, y))
@@ -187,7 +146,7 @@ def _unequal(x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
         yield x, y
 
 
-def _array_pair(where: str, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: _Tally) -> Difference | None:
+def _array_pair(where: str, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: Tally) -> Difference | None:
     """Take in two arrays; a difference at once when their dtype or shape differ."""
     if x.dtype != y.dtype:
         return _other_shape(where, f"the first has dtype {x.dtype}, the second {y.dtype}")
@@ -195,7 +154,7 @@ def _array_pair(where: str, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], ta
         return _other_shape(where, f"the first has shape {x.shape}, the second {y.shape}")
     before = tally.cells
     if x.dtype.kind in "fc":
-        _numbers(x.reshape(-1), y.reshape(-1), tally)
+        _numbers(x.reshape(-1), y.reshape(-1), tally, min(Sizes().add(side).typical for side in (x, y)))
     else:
         tally.cells += int((x != y).sum())
         tally.exact |= tally.cells > before
@@ -208,7 +167,7 @@ def _arrays(a: Path, b: Path) -> Difference | None:
     from pellucid.store import array
 
     x, y = array.read(a), array.read(b)
-    tally = _Tally()
+    tally = Tally()
     if found := _array_pair("array", x, y, tally):
         return found
     return tally.difference(x.size, "arrays") if tally.cells else None
@@ -227,7 +186,7 @@ def _models(a: Path, b: Path) -> Difference | None:
     for name in sorted(x.settings):
         if repr(x.settings[name]) != repr(y.settings[name]):
             return _other_shape(f"setting {name!r}", f"the first has {x.settings[name]!r}, the second {y.settings[name]!r}")
-    tally = _Tally()
+    tally = Tally()
     for name in sorted(x.arrays):
         if found := _array_pair(f"array {name!r}", x.arrays[name], y.arrays[name], tally):
             return found
@@ -243,7 +202,7 @@ def _metrics(a: Path, b: Path) -> Difference | None:
     y: Mapping[str, int | float] = metrics.read(b)
     if found := _names("metrics", x, y):
         return found
-    tally = _Tally()
+    tally = Tally()
     for name in sorted(x):
         before = tally.cells
         one, two = x[name], y[name]
