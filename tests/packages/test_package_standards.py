@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 import re
@@ -234,8 +236,14 @@ def test_a_description_that_tells_of_something_else_is_refused(case: str, packag
 def by_another_pellucid(package: Path) -> None:
     """A package whose wheel is of another source."""
     (own,) = (package / "environment").glob("*.whl")
-    with zipfile.ZipFile(own, "a") as archive:
-        archive.writestr("pellucid/more.py", "")
+    with zipfile.ZipFile(own) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    record = next(name for name in members if name.endswith("/RECORD"))
+    nothing = base64.urlsafe_b64encode(hashlib.sha256(b"").digest()).rstrip(b"=").decode()
+    members |= {"pellucid/more.py": b"", record: members[record] + f"pellucid/more.py,sha256={nothing},0\n".encode()}
+    with zipfile.ZipFile(own, "w") as archive:
+        for name, body in members.items():
+            archive.writestr(name, body)
     manifest = json.loads((package / "manifest.json").read_text())
     manifest["environment"]["pellucid_source"] = wheel.source_digest(own, own.name)
     (package / "manifest.json").write_bytes(as_json(manifest))
