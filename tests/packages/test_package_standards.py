@@ -224,6 +224,7 @@ def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(package_check, "look_inside", artifact_verification.otherwise)
 
 
+@pytest.mark.quick(8)
 @pytest.mark.usefixtures("unsealed")
 @pytest.mark.parametrize("case", LIES)
 def test_a_description_that_tells_of_something_else_is_refused(case: str, package: Path) -> None:
