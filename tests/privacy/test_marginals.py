@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.mechanisms import bins, marginals
+from pellucid.privacy.mechanisms import Bins, Marginals, bins, marginals
 from pellucid.privacy.mechanisms.marginals.edge_selection import candidate_places, expected, first_places, scores, tree
 from pellucid.privacy.noise.laplace import laplace
 from pellucid.privacy.noise.stream import Stream
@@ -40,6 +41,8 @@ def people(folder: Path, count: int = 4000) -> Path:
     return written({"who": who, "shape": shape, "colour": colour, "weight": [float(at % 7) for at in who]}, folder)
 
 
+WIDE = {**{str(at): bins(0, 1, 10_000) for at in range(59)}, "t": list(range(1000))}
+MIXED = {str(at): bins(0, 1, 300 if at < 10 else 2) for at in range(60)}
 COLUMNS = {"shape": ["round", "square"], "colour": ["red", "blue", "green"], "weight": bins(0, 8, 4)}
 
 
@@ -110,6 +113,14 @@ def test_what_is_not_declared_is_other_or_refused(tmp_path: Path) -> None:
         ({"a": ["x", "y"], "b": [1, 2]}, {"target": "c"}, "the target 'c' is not a declared column"),
         ({"count": ["x", "y"], "b": [1, 2]}, {}, "two columns of the release would be called 'count'"),
         ({"b_from": ["x", "y"], "b": bins(0, 1, 2)}, {}, "two columns of the release would be called 'b_from'"),
+        ({"b_from": ["x", "y"], "b_to": ["x", "y"]}, {}, "would be read as the bins of a column 'b'"),
+        ({"a": [1, 2**63], "b": [1, 2]}, {}, "a whole number beyond 64 bits"),
+        ({"a": ["x", "\ud800"], "b": [1, 2]}, {}, "not valid Unicode"),
+        ({"a": {"x": 1, "y": 2}, "b": [1, 2]}, {"other": "rest"}, "other= names the key"),
+        ({"a": Bins((0, 2**53, 2**53 + 1, 2**60)), "b": [1, 2]}, {}, "too close to each other"),
+        ({str(at): bins(0, 1, 10_000) for at in range(60)}, {"target": "3", "max_cells": 10**8}, "max_cells must be"),
+        (WIDE, {"target": "t", "max_cells": 10**7}, "cells together"),
+        (MIXED, {}, "more than 100,000,000 values"),
         ({"a": list(range(9000)), "b": list(range(9000))}, {"target": "a"}, "more than 100,000 cells"),
         ({"a": ["x", "y"], "b": [1, 2]}, {"other": "x"}, "other= names the key"),
         ({name: list(range(300)) for name in map(str, range(60))}, {}, "more than 40,000,000 cells together"),
@@ -208,3 +219,70 @@ def test_pairs_that_are_too_large_are_not_looked_at() -> None:
     assert marginals({"a": list(range(20)), "b": list(range(20))}, max_cells=30).plan(1.0, 1e-6).choice is None
     for place in itertools.chain(first_places(3, 1), candidate_places([2, 2, 2], 1, 8)):
         assert place[-1] == 1, "the target stands last"
+
+
+@pytest.mark.parametrize("cells", [(("g", 5), ("h", ("x",))), (("g", "xy"), ("h", ("z",))), (("g", ()), ("h", ("z",)))])
+def test_groups_that_list_no_values_are_refused(cells: Any) -> None:
+    with pytest.raises(PrivacyError, match="list"):
+        Marginals((("a", "groups", cells), ("b", "values", (1, 2))))
+
+
+def test_a_column_of_the_unit_may_be_called_as_ours_are(tmp_path: Path) -> None:
+    names = ["cell 0", "cell 1", "cell 0 of a column"]
+    for name in names:
+        path = written({name: [1, 2, 3], "a": ["x", "y", "x"], "b": [1, 2, 2]}, tmp_path)
+        assert marginals({"a": ["x", "y"], "b": [1, 2]}).counts(path, name, KEY, tmp_path)[(0,)].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("target", ["", "a"])
+@pytest.mark.parametrize("relation", ["add-remove", "replace"])
+def test_every_marginal_has_noise_of_the_sigma_that_is_promised(target: str, relation: str, tmp_path: Path) -> None:
+    """What always is measured and what is chosen, each by itself: from thousands of cells that nobody is in."""
+    columns = {"a": [1, 2], "b": bins(0, 1, 40), "c": bins(0, 1, 40), "d": bins(0, 1, 40)}
+    who = list(range(3000))
+    path = written({"who": who, "a": [1] * 3000, **{name: [at % 8 / 40 for at in who] for name in "bcd"}}, tmp_path)
+    mechanism = marginals(columns, target=target)
+    told = mechanism.numbers(4.0, 1e-3, relation)["sigma"]
+    for sigma in (mechanism.guarantee(4.0, 1e-3, relation)["sigma"], mechanism.numbers(4.0, 1e-3, relation)["sigma"]):
+        assert sigma == told
+    noise: dict[bool, list[Any]] = {True: [], False: []}
+    for run in range(6):
+        key = hashlib.sha256(f"{run}".encode()).digest()
+        truth = mechanism.counts(path, "who", Stream(key).subkey("bounding"), tmp_path)
+        for place, counts in mechanism.read(mechanism.run(path, Unit("who", relation=relation), 4.0, 1e-3, key, tmp_path)):
+            noise[len(place) > (2 if target else 1)].append((counts - truth[place]).ravel())
+    for chosen, drawn in noise.items():
+        values = np.concatenate(drawn)
+        assert len(values) > 700, f"chosen: {chosen}"
+        assert values.std() == pytest.approx(told, rel=4 / (2 * len(values)) ** 0.5)
+        assert abs(values.mean()) < 5 * told / len(values) ** 0.5
+
+
+@pytest.mark.parametrize("target", ["", "colour"])
+def test_pairs_are_chosen_by_what_is_released_and_expected_of_it_alone(
+    target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules["pellucid.privacy.mechanisms.marginals.column_marginals"]
+    mechanism, asked = marginals(COLUMNS, target=target), []
+    real = module.scores
+    monkeypatch.setattr(module, "scores", lambda counts, first, *rest: asked.append(dict(first)) or real(counts, first, *rest))
+    truth = mechanism.counts(people(tmp_path), "who", KEY, tmp_path)
+    released = mechanism.noised(truth, mechanism.plan(1.0, 1e-6), Stream(KEY))
+    (first,) = asked
+    assert set(first) == {place for place in released if len(place) == (2 if target else 1)}
+    assert all(first[place] is released[place] for place in first)
+    assert any((first[place] != truth[place]).any() for place in first)
+
+
+def test_counts_of_more_people_than_there_are_do_not_overflow() -> None:
+    huge = np.array([2**62, 2**40])
+    assert expected({(0,): huge, (1,): huge}, (0, 1), Fraction(1)).min() >= 0
+    both = np.array([[2**62, 1], [5, 2**40]])
+    assert expected({(0, 2): both, (1, 2): both}, (0, 1, 2), Fraction(1)).min() >= 0
+
+
+def test_whole_edges_and_the_same_as_numbers_are_one_release() -> None:
+    one, other = (Marginals((("a", "bins", edges), ("b", "values", (1, 2)))) for edges in ((0, 1, 2), (0.0, 1.0, 2.0)))
+    assert one.parameters() == other.parameters() and one == other
+    again = Marginals([["a", "bins", [0, 1, 2]], ["b", "values", [1, 2]]])  # type: ignore[arg-type]  # as settings come back from JSON
+    assert again == one and again.parameters() == one.parameters()

@@ -28,6 +28,8 @@ VALUES: dict[str, pa.Array] = {
     "large string": pa.array(["a", "b", "a"], pa.large_string()),
     "string view": pa.array(["a", "b", "a"], pa.string_view()),
     "binary": pa.array([b"\xff", b"", b"\xff"]),
+    "text that is none": pa.array([b"a", b"\xff\xfe", b"a"]).view(pa.string()),
+    "large text that is none": pa.array([b"a", b"\xff", b"\xfe"], pa.large_binary()).view(pa.large_string()),
     "fixed binary": pa.array([b"ab", b"cd", b"ab"], pa.binary(2)),
     "dictionary": pa.array(["a", "b", "a"]).dictionary_encode(),
     "date32": pa.array([DAY] * 3, pa.date32()),

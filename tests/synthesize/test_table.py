@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pellucid
 from pellucid.errors import DataError, UsageError
 from pellucid.pipeline.running import load, run
 from pellucid.privacy.mechanisms import bins, marginals
@@ -136,16 +137,48 @@ def test_marginals_that_say_nothing_are_refused() -> None:
     assert "Raise epsilon" in str(refused.value)
 
 
+def test_the_order_of_a_release_s_rows_says_nothing() -> None:
+    mechanism, _, counts = clear(target="colour")
+    told = polars.DataFrame(mechanism.shown(counts))
+    first = released_marginals(told.to_arrow()).single
+    mixed = released_marginals(told.sort("marginal", "count").to_arrow())
+    named = [[str(value) for value in column.values] if column.values is not None else [] for column in mixed.columns]
+    assert sorted(named[0]) == ["round", "square"]
+    assert sorted(cells.sum() for cells in mixed.single.values()) == sorted(cells.sum() for cells in first.values())
+    drawn = polars.DataFrame(make_table(told.sort("marginal", "count").to_arrow(), GUARANTEE, 5000)[0])
+    straight = polars.DataFrame(make_table(told.to_arrow(), GUARANTEE, 5000)[0])
+    for name in ("shape", "colour"):
+        one, other = (dict(table.group_by(name).len().rows()) for table in (drawn, straight))
+        assert all(abs(one[value] - other[value]) < 60 for value in one)
+
+
 def test_what_is_no_release_of_marginals_is_one_line() -> None:
     mechanism, _, counts = clear()
     told = polars.DataFrame(mechanism.shown(counts))
+    column = polars.col
+    joint = told.filter(column("marginal") == 4)
     faulty = {
         "no columns": told.select("shape", "colour"),
         "no rows": told.head(0),
         "a cell is missing": told.slice(1),
-        "a marginal is missing": told.filter(polars.col("marginal") != 1),
-        "a gap in the bins": told.with_columns(weight_to=polars.col("weight_to") - 0.5),
-        "no single marginals": told.filter(polars.col("marginal") > 3),
+        "a marginal is missing": told.filter(column("marginal") != 1),
+        "a gap in the bins": told.with_columns(weight_to=column("weight_to") - 0.5),
+        "bins that go down": told.with_columns(weight_from=-column("weight_from"), weight_to=-column("weight_to")),
+        "bins without an end": told.with_columns(
+            weight_to=polars.when(column("weight_to") == 8).then(float("inf")).otherwise(column("weight_to"))
+        ),
+        "bins of text": told.with_columns(column("weight_from", "weight_to").cast(polars.String)),
+        "no single marginals": told.filter(column("marginal") > 3),
+        "a cell six times": told.with_columns(
+            shape=polars.when(column("marginal") == 4).then(polars.lit("round")).otherwise(column("shape"))
+        ),
+        "a marginal twice": polars.concat([told, joint.with_columns(marginal=polars.lit(9, polars.Int32))]),
+        "counts of text": told.with_columns(count=column("count").cast(polars.String)),
+        "counts that are none": told.with_columns(count=polars.lit(None, polars.Int64)),
+        "counts with a fraction": told.with_columns(count=column("count") + 0.5),
+        "counts beyond all people": told.with_columns(count=polars.lit(2**60)),
+        "more columns than there may be": told.with_columns(**{f"more {at}": polars.lit("x") for at in range(130)}),
+        "marginals without an end": told.with_columns(marginal=polars.int_range(told.height, dtype=polars.Int32)),
     }
     for name, table in faulty.items():
         with pytest.raises(DataError) as refused:
@@ -158,6 +191,33 @@ def test_what_is_no_release_of_marginals_is_one_line() -> None:
         make_table(told.to_arrow(), {"sigma": 0.0})
     with pytest.raises(UsageError, match="rows are made from a release"):
         table_step("marginals")  # type: ignore[arg-type]
+    source = pellucid.source("people.csv", label="private", unit="who", budget=pellucid.Budget(epsilon=1.0, delta=1e-6))
+    other = pellucid.release(pellucid.privacy.histogram("shape"), of=source, epsilon=1.0, delta=1e-6)
+    with pytest.raises(UsageError, match="rows are made from a release"):
+        table_step(other)
+
+
+def test_marginals_that_make_a_circle_are_refused() -> None:
+    mechanism, rows, counts = clear()
+    for place in ((0, 1), (0, 2), (1, 2)):
+        sizes = [SIZES[at] for at in place]
+        cells = np.ravel_multi_index(tuple(rows[:, at] for at in place), sizes)
+        counts[place] = np.bincount(cells, minlength=int(np.prod(sizes))).reshape(sizes)
+    with pytest.raises(DataError, match="make a circle"):
+        make_table(mechanism.shown(counts), GUARANTEE)
+
+
+@pytest.mark.parametrize("people", [10**3, 4 * 10**8, 10**12])
+def test_marginals_that_contradict_each_other_give_rows_or_one_line(people: int) -> None:
+    mechanism, _, counts = clear(target="colour")
+    for place in counts:
+        counts[place] = np.zeros_like(counts[place])
+    counts[0, 1][0, 0] = counts[2, 1][0, 1] = counts[3, 1][0, 2] = people
+    counts[0, 2, 1][0, 0, 0] = counts[0, 3, 1][0, 0, 2] = people
+    made, quality = make_table(mechanism.shown(counts), GUARANTEE, 3000)
+    colours = made.column("colour").to_pylist()
+    assert all(np.isfinite(value) for value in quality.values())
+    assert 0.2 < colours.count("red") / 3000 < 0.6, "each of the three marginals has its say"
 
 
 PIPELINE = """

@@ -6,14 +6,14 @@ Written from the normal form (canonical_form.py) with fixed settings, so that th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pellucid import html_display
-from pellucid.errors import DamagedError, UsageError
+from pellucid.errors import DamagedError, DataError, UsageError
 from pellucid.store.atomic_write import RECOMPUTE, writing
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def write(value: Any, path: Path) -> str:
         raise TypeError(f"returned a table that cannot be stored: {error}") from None
     _refuse_hollow(schema)
     digest = TableDigest(schema)
+    texts = {field.name: leaves for field in schema if (leaves := _texts(field.name, field.type))}
     with writing(path):
         writer = pq.ParquetWriter(
             path,
@@ -152,12 +153,13 @@ def write(value: Any, path: Path) -> str:
             version="2.6",
             compression="zstd",
             compression_level=1,
-            use_dictionary=[leaf for field in schema for leaf in _texts(field.name, field.type)],
+            use_dictionary=[leaf for leaves in texts.values() for leaf in leaves],
             write_statistics=True,
             store_schema=True,
         )
     try:
         for table in normal_batches(reader, schema):
+            _refuse_bytes_as_text(table, texts)
             digest.start(table)  # the hash runs beside the encoder
             with writing(path):
                 writer.write_table(table, ROW_GROUP)
@@ -186,6 +188,19 @@ def _texts(path: str, kind: pa.DataType) -> list[str]:
     if types.is_struct(kind):
         return [leaf for field in kind for leaf in _texts(f"{path}.{field.name}", field.type)]
     return []
+
+
+def _refuse_bytes_as_text(table: pa.Table, names: Iterable[str]) -> None:
+    """Arrow takes any bytes for text, and what reads them later fails or mixes up rows. Raises DataError, without the value."""
+    import pyarrow as pa
+
+    for name in names:
+        try:
+            table.column(name).validate(full=True)
+        except pa.ArrowInvalid:
+            raise DataError(
+                f"column {name!r} holds text that is not valid UTF-8", fix="Read it with its own encoding, or make it bytes"
+            ) from None
 
 
 def _refuse_hollow(schema: pa.Schema) -> None:

@@ -10,7 +10,7 @@ with that (iterative proportional fitting: Deming and Stephan 1940).
 The tree's edges are the joint marginals, so the distribution is exact: no approximate inference. Rows are drawn with stratified numbers:
 of the n rows with one parent cell, one number falls into each n-th part of the unit interval, so that counts of cells are off by rounding
 and not by chance. Cumulated shares are rounded to 2^-20, and each portion of rows has a generator of its own (PCG64 of the public seed and
-its number): who makes the rows again on another processor gets the same ones.
+its number), so that the rounding of another processor hardly ever shows in the rows.
 """
 
 from __future__ import annotations
@@ -88,7 +88,12 @@ def fit_tree(told: ReleasedMarginals, sigma: float) -> ColumnTree:
     single = _agreed(single, joint, told.target)
     joint = {place: _scaled(counts, single, place) for place, counts in joint.items()}
     sizes = tuple(column.size for column in told.columns)
-    return ColumnTree(tuple(_draws(single, joint, told.target)), sizes, people)
+    draws = tuple(_draws(single, joint, told.target))
+    if not all(np.isfinite(draw.cumulated).all() for draw in draws):
+        raise DataError(
+            "the marginals contradict each other so far that no shares can be had of them", fix="Give it the release itself"
+        )
+    return ColumnTree(draws, sizes, people)
 
 
 def _feasible(counts: NDArray[Any], people: float) -> NDArray[Any]:
@@ -130,15 +135,15 @@ def _agreed(single: dict[Place, NDArray[Any]], joint: dict[Place, NDArray[Any]],
         return found
     shares = {place: 1.0 / len(counts) for place, counts in found.items()}
     people_of = sum(shares[place] * counts.sum(axis=0) for place, counts in found.items()) / sum(shares.values())
-    return {place: counts * (people_of / _positive(counts.sum(axis=0))) for place, counts in found.items()}
+    return {place: counts * _ratio(people_of, counts.sum(axis=0)) for place, counts in found.items()}
 
 
 def _scaled(counts: NDArray[Any], single: dict[Place, NDArray[Any]], place: Place) -> NDArray[Any]:
     counts = counts + TRACE * (_independent(single, place) + 1e-9)
     one, other = (single[(at, *place[2:])] for at in place[:2])
     for _ in range(SCALINGS):
-        counts = counts * (one / _positive(counts.sum(axis=1)))[:, None]
-        counts = counts * (other / _positive(counts.sum(axis=0)))[None, :]
+        counts = counts * _ratio(one, counts.sum(axis=1))[:, None]
+        counts = counts * _ratio(other, counts.sum(axis=0))[None, :]
     return counts
 
 
@@ -192,7 +197,8 @@ def _stratified(group: NDArray[Any], random: Any) -> NDArray[Any]:
     return np.asarray(np.minimum((rank + random.random(len(group))) / counts[group], 1 - 1 / GRID / 2))
 
 
-def _positive(values: NDArray[Any]) -> NDArray[Any]:
+def _ratio(wanted: Any, there: NDArray[Any]) -> NDArray[Any]:
+    """By how much to scale; 0 where there is nobody."""
     import numpy as np
 
-    return np.asarray(np.maximum(values, 1e-300))
+    return np.asarray(np.divide(wanted, there, out=np.zeros_like(there), where=there > 1e-9))

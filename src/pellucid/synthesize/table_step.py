@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pellucid.synthesize.released_marginals import ReleasedColumn, ReleasedMarginals
 
 MOST_ROWS = 100_000_000
+MOST_UNASKED = 5_000_000  # rows, where nobody says how many
 WITHIN_BIN = 1 << 10  # places in a bin of numbers that are not whole
 
 
@@ -41,7 +42,7 @@ def make_table(marginals: Any, guarantee: Any, rows: int | None = None, seed: in
         raise DataError("the guarantee of the marginals does not say their sigma", fix="Give the release itself")
     told = released_marginals(marginals)
     model = fit_tree(told, float(sigma))
-    wanted = rows if rows is not None else max(1, min(MOST_ROWS, round(model.people)))
+    wanted = rows if rows is not None else max(1, min(MOST_UNASKED, round(model.people)))
     random = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, 1 << 40])))
     chunks, every = [], {**told.single, **told.joint}
     made = {place: np.zeros(counts.size) for place, counts in every.items()}
@@ -106,11 +107,13 @@ def table(marginals: Step, *, rows: int | None = None, name: str = "synthetic") 
     """A step that makes synthetic rows of mixed columns from released marginals: an open table with a column for each declared one.
 
     `marginals` is the release itself (`pl.release(pl.privacy.marginals(...), ...)`). `rows`: how many to make (1 to 100 million); None:
-    as many as the release says there are people. A number is drawn within its bin: whole where the bins' edges are. Outputs: the rows,
-    and under `<name>_quality` how far they are from the release. The run's public seed decides: who runs it again gets the same rows.
-    They inherit the guarantee of the release, and cost nothing more.
+    as many as the release says there are people, at most 5 million. A number is drawn within its bin: whole where the bins' edges are.
+    Outputs: the rows, and under `<name>_quality` how far they are from the release. The run's public seed decides: who runs it again gets
+    the same rows. They inherit the guarantee of the release, and cost nothing more.
     """
-    if not isinstance(marginals, Step) or not any(output.name == "guarantee" for output in marginals.outputs):
+    from pellucid.privacy import Marginals
+
+    if not isinstance(marginals, Step) or not isinstance(getattr(marginals.gate, "mechanism", None), Marginals):
         raise UsageError(
             "rows are made from a release", where="pl.synthesize.table", fix="Give it pl.release(pl.privacy.marginals(...), ...)"
         )

@@ -59,11 +59,26 @@ def checked_columns(path: Path, unit: str | Unit, keys: list[str], numbers: list
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if column.null_count:
                 raise PrivacyError(f"column {name!r} has rows without a value", fix="Drop or fill them while ingesting")
+            _check_text(name, column)
             if pa.types.is_integer(column.type) and len(column):
                 found = pc.min_max(column).as_py()
                 low, high = ranges.get(name, (found["min"], found["max"]))
                 ranges[name] = min(low, found["min"]), max(high, found["max"])
     return ranges
+
+
+def _check_text(name: str, column: pa.Array) -> None:
+    """Refuse text that is none: the sort for contribution bounding would take other bytes for it."""
+    import pyarrow as pa
+
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:  # its text may quote the value
+        raise PrivacyError(
+            f"column {name!r} has a text that is not valid UTF-8", fix="Decode it while ingesting, or declare it as bytes"
+        ) from None
 
 
 def narrowed(kind: pa.DataType, low: int, high: int) -> pa.DataType:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pellucid.privacy.noise import Stream
 
 SELECTION = Fraction(1, 10)  # of epsilon, for choosing pairs; fixed, not fitted to data
-MOST_AT_ONCE = 40_000_000  # cells of all candidates: 320 MB
+MOST_AT_ONCE = 40_000_000  # cells of all marginals that may be measured: 320 MB
+MOST_RELEASED = 100_000_000  # values of the released table: 800 MB
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,12 @@ class Marginals:
     marginals of the first part and of the rounds. A score moves by at most 1. Replaced: 2 k cells, and a score by at most 2.
     Guarantee: (epsilon, delta). A tenth of epsilon, e, goes to the rounds, in equal parts, each a noisy maximum and purely private
     (report_noisy_max.py). The rest, g, is that of discrete Gaussian noise, all of one sigma, on the k cells that move. Which cells the
-    last part measures depends on what was drawn before. But the privacy loss of a moved cell has one law, whichever cell it is and
-    whatever came before it, for its noise is fresh; so the losses of at most k of them add up to at most the law of k draws, which
-    calibration.py takes, and those of the rounds to at most e whatever they were. With L the Gaussian part of the loss,
-    E[max(0, 1 - exp(epsilon - loss))] <= E[max(0, 1 - exp(g - L))] <= delta.
+    last part measures, and how many, depends on what was drawn before. But the privacy loss of a moved cell has one law, whichever cell it
+    is and whatever came before it, for its noise is fresh. Where fewer than k are measured, think of the rest as drawn and not shown:
+    hiding them is post-processing. So the losses of the cells add up to the law of k draws, which calibration.py takes, and those of the
+    rounds to at most e whatever they were. With L the Gaussian part of the loss, E[max(0, 1 - exp(epsilon - loss))] <=
+    E[max(0, 1 - exp(g - L))] <= delta. The sampler's distance costs (1 + exp(g)) for each of the k draws, for these are the same draws
+    under the real law (gaussian.py), and the rounds come on top of either.
     Source: McKenna, Miklau, Sheldon (2021) and McKenna et al. (2022) for select, measure, generate; Canonne, Kamath, Steinke (2020).
     Why the code meets it: marginals are counted from one row per unit; expectations are made of noised marginals in whole numbers; each
     marginal and each round draws from a stream of its own; all cells of a measured marginal are released, in their declared order,
@@ -85,9 +88,15 @@ class Marginals:
         if large is not None:
             named = " and ".join(names[at] for at in large)
             raise PrivacyError(f"{named} have more than {self.max_cells:,} cells", fix="Use fewer cells, or raise max_cells")
-        if sum(math.prod(sizes[at] for at in place) for place in self._candidates()) > MOST_AT_ONCE:
+        fixed, chosen = ([math.prod(sizes[at] for at in place) for place in some] for some in (self._first(), self._candidates()))
+        if sum(fixed) + sum(chosen) > MOST_AT_ONCE:
             raise PrivacyError(
-                f"the pairs of columns have more than {MOST_AT_ONCE:,} cells together",
+                f"columns and pairs of columns have more than {MOST_AT_ONCE:,} cells together",
+                fix="Use fewer columns or cells, or lower max_cells: larger pairs are then not looked at",
+            )
+        if (sum(fixed) + sum(sorted(chosen)[-self._rounds() :])) * (2 + 2 * len(kept)) > MOST_RELEASED:
+            raise PrivacyError(
+                f"what is released may have more than {MOST_RELEASED:,} values",
                 fix="Use fewer columns or cells, or lower max_cells: larger pairs are then not looked at",
             )
 

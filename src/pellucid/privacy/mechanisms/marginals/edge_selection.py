@@ -2,10 +2,10 @@
 
 The candidates are pairs of columns (with a target: pairs and the target). What is expected of one is computed from the noised marginals
 of the first part alone: as if the two columns were independent (with a target: independent among people of the same target cell). A
-candidate's score is the sum over its cells of |people - expected|, less what noise alone would make of it; one more candidate, "no more",
-has the score 0. Round after round a noisy maximum (report_noisy_max.py) names one of those that join two parts of the tree, until all are
-joined or "no more" is named. This is the selection of MST (McKenna, Miklau, Sheldon, "Winning the NIST contest", 2021) with the
-penalty of AIM (McKenna et al., 2022).
+candidate's score is the sum over its cells of |people - expected|, less half of what noise alone would make of it (the other half is drawn
+back afterwards, where rows are made); one more candidate, "no more", has the score 0. Round after round a noisy maximum
+(report_noisy_max.py) names one of those that join two parts of the tree, until all are joined or "no more" is named. This is the selection
+of MST (McKenna, Miklau, Sheldon, "Winning the NIST contest", 2021) with a penalty as AIM has it (McKenna et al., 2022).
 
 Sensitivity. Expected numbers and penalties are made of what was noised before, so on neighbouring data with the same first part they are
 the same. One row more is in one cell of each candidate: |people - expected| of that cell moves by 1, the score by at most 1, upwards for
@@ -65,11 +65,11 @@ def scores(
     """The candidates' scores (private), and at the end the 0 of "no more"."""
     import numpy as np
 
-    from_noise = math.isqrt(int(sigma2 * 2 * 1000 * 1000 / Fraction("3.14159265")))  # E|noise| in thousandths: sigma sqrt(2 / pi)
+    half_of_noise = math.isqrt(int(sigma2 * 1000 * 1000 / Fraction("6.2831853")))  # in thousandths: E|noise| = sigma sqrt(2 / pi)
     found = []
     for place in candidates:
         distance = int(np.abs(counts[place] - expected(first, place, sigma2)).sum())
-        found.append(distance - counts[place].size * from_noise // 2000)
+        found.append(distance - counts[place].size * half_of_noise // 1000)
     return np.array([*found, 0], dtype=np.int64)
 
 

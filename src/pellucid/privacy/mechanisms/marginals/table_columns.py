@@ -134,17 +134,25 @@ def checked(columns: Sequence[Any], other: str) -> tuple[Column, ...]:
             raise PrivacyError("a column is declared by its name, values, groups or bins, and the cells of these")
         name, kind, cells = checked_name("columns", given[0]), str(given[1]), _tuples(given[2])
         if kind == "bins":
-            _check_edges(name, cells)
+            cells = _checked_edges(name, cells)
         elif kind == "groups":
-            if not all(isinstance(cell, tuple) and len(cell) == 2 and cell[1] for cell in cells):
-                raise PrivacyError(f"the groups of column {name!r} must each hold a value")
-            checked_public_keys(tuple(group for group, _ in cells), other if isinstance(cells[0][0], str) else "", MAX_CELLS)
-        one = Column(name, kind, cells, other if kind != "bins" and isinstance(_first(kind, cells), str) else "")
+            _check_groups(name, cells)
+        first = cells[0][1][0] if kind == "groups" else cells[0]
+        one = Column(name, kind, cells, other if kind != "bins" and isinstance(first, str) else "")
         if kind != "bins":
             checked_public_keys(one.keys, one.other)
+            labels = tuple(group for group, _ in cells) if kind == "groups" else one.keys
+            checked_public_keys(labels, one.other, MAX_CELLS)
+            _check_storable(name, (*one.keys, *labels, other))
         if not 2 <= one.size <= MAX_CELLS:
             raise PrivacyError(f"column {name!r} has {one.size} cells", fix=f"Declare 2 to {MAX_CELLS:,}, or leave it out")
         found.append(one)
+    names = {one.name for one in found if one.kind != "bins"}
+    ends = next((name.removesuffix("_from") for name in sorted(names) if f"{name.removesuffix('_from')}_to" in names), None)
+    if ends is not None and f"{ends}_from" in names:
+        raise PrivacyError(
+            f"{ends}_from and {ends}_to would be read as the bins of a column {ends!r}", fix="Rename one before the release"
+        )
     shown = ["marginal", "count", *(label for one in found for label in one.shown(None, 0))]
     twice = next((label for label in shown if shown.count(label) > 1), None)
     if twice is not None:
@@ -167,7 +175,7 @@ def bounded_codes(path: Path, unit: str | Unit, columns: Sequence[Column], key: 
     import pyarrow.parquet as pq
 
     owner = list(dict.fromkeys(unit_of(unit).columns))
-    names = [f"cell {at}" + " of a column" * any(name.startswith("cell ") for name in owner) for at in range(len(columns))]
+    names = [name for name in (f"cell {at}" for at in range(len(columns) + len(owner))) if name not in owner][: len(columns)]
     schema = pa.schema([*plain_schema(path, owner), *((name, pa.int64()) for name in names)])
     target = private_file(scratch, "cells.parquet")
     try:
@@ -187,11 +195,24 @@ def _tuples(cells: object) -> tuple[Any, ...]:
     return tuple(_tuples(cell) if isinstance(cell, list | tuple) else cell for cell in cells)
 
 
-def _first(kind: str, cells: tuple[Any, ...]) -> Any:
-    return cells[0][1][0] if kind == "groups" else cells[0]
+def _check_groups(name: str, cells: tuple[Any, ...]) -> None:
+    for cell in cells:
+        if not isinstance(cell, tuple) or len(cell) != 2 or not isinstance(cell[1], tuple) or not cell[1]:
+            raise PrivacyError(f"the groups of column {name!r} must each list its values")
 
 
-def _check_edges(name: str, edges: tuple[Any, ...]) -> None:
+def _check_storable(name: str, values: tuple[Any, ...]) -> None:
+    """Raise PrivacyError for values that no column can hold: whole numbers beyond 64 bits, text with half a character."""
+    for value in values:
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise PrivacyError(f"column {name!r} declares a whole number beyond 64 bits")
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise PrivacyError(f"column {name!r} declares a text that is not valid Unicode") from None
+
+
+def _checked_edges(name: str, edges: tuple[Any, ...]) -> tuple[float, ...]:
     numbers = all(isinstance(edge, int | float) and not isinstance(edge, bool) and math.isfinite(edge) for edge in edges)
     if not numbers or len(edges) < 3 or any(low >= high for low, high in itertools.pairwise(edges)):
         raise PrivacyError(
@@ -199,3 +220,7 @@ def _check_edges(name: str, edges: tuple[Any, ...]) -> None:
             fix="Use pl.privacy.bins(lower, upper, count)",
         )
     checked_bounds(edges[0], edges[-1])
+    exact = tuple(float(edge) for edge in edges)
+    if any(low >= high for low, high in itertools.pairwise(exact)):
+        raise PrivacyError(f"the edges of column {name!r} are too close to each other for numbers of 64 bits")
+    return exact
