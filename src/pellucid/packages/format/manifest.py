@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pellucid.packages.format import guarantee_schema, manifest_schema, naming_rules
-from pellucid.packages.format.untrusted_json import read_json, refuse, take
+from pellucid.packages.format.json_text import read_json, refuse, take
 
 FORMAT = "pellucid package 1"
 FILE = "manifest.json"
