@@ -66,7 +66,7 @@ def shelves(
 
 def _looked_into(packages: Sequence[Path]) -> Iterator[_Opened]:
     """Each package, opened as long as it is looked at, in the order given."""
-    from pellucid.packages.catalogue import look_index, sealed_look
+    from pellucid.packages.catalogue import looking
 
     waiting = list(packages)
     while waiting:
@@ -80,9 +80,9 @@ def _looked_into(packages: Sequence[Path]) -> Iterator[_Opened]:
                 if one.folder is not None and one.package.is_file():
                     unpacked += sum(path.stat().st_size for path in one.folder.rglob("*"))
             new = [one for one in batch if one.folder is not None and one.look is None]
-            for one, look in zip(new, sealed_look.looks([one.folder for one in new if one.folder is not None]), strict=True):
+            for one, look in zip(new, looking.looks([one.folder for one in new if one.folder is not None]), strict=True):
                 if one.whole is not None and "error" not in look:
-                    look_index.keep(one.whole.digest, look)
+                    looking.keep(one.whole.digest, look)
                     one.look = look
                 else:
                     one.error = PackageError(printable(str(look.get("error")))[:500])
@@ -103,9 +103,9 @@ def _open(package: Path, scratch: Path, stack: ExitStack) -> _Opened:
 
 
 def _is_known(digest: str, kept: list[Mapping[str, Any]]) -> bool:
-    from pellucid.packages.catalogue import look_index
+    from pellucid.packages.catalogue import looking
 
-    if (look := look_index.known(digest)) is not None:
+    if (look := looking.known(digest)) is not None:
         kept.append(look)
     return bool(kept)
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.packages.catalogue.artifact_preview import COLUMNS, ROWS, cut
 from pellucid.packages.catalogue.entries import Block, File, Preview, Record
-from pellucid.packages.catalogue.notebook_blocks import BLOCKS, png
+from pellucid.packages.catalogue.looking import BLOCKS, COLUMNS, ROWS, cut, png
 
 if TYPE_CHECKING:
     from pellucid.packages.checking import Whole

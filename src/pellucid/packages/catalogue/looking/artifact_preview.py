@@ -17,7 +17,7 @@ LARGEST_PAGE = 4 << 20  # bytes of a page that is read
 
 def previews(package: Path) -> dict[str, Any]:
     """{"tables": {path: {"rows", "columns": [[name, type]], "cells"}}, "pages": {path: blocks}} of the open artifacts."""
-    from pellucid.packages.catalogue.notebook_blocks import blocks
+    from pellucid.packages.catalogue.looking.notebook_blocks import blocks
     from pellucid.packages.format import manifest as manifests
 
     tables: dict[str, Any] = {}

@@ -28,8 +28,8 @@ _ROOMS = ("pellucid.packages.format", "pellucid.packages.standards", "pellucid.p
 _WARM = (
     "jinja2",
     "packaging.licenses",
-    "pellucid.packages.catalogue.artifact_preview",
-    "pellucid.packages.catalogue.notebook_blocks",
+    "pellucid.packages.catalogue.looking.artifact_preview",
+    "pellucid.packages.catalogue.looking.notebook_blocks",
     "pellucid.pipeline.declaration.graph_drawing",
     "pellucid.pipeline.record.artifact",
     "pellucid.privacy.accounting.published_guarantee",
@@ -62,7 +62,7 @@ def _batch(folders: Sequence[Path]) -> list[Mapping[str, Any]]:
 def _sealed(folders: Sequence[Path]) -> tuple[list[Mapping[str, Any]], str]:
     from pellucid.sandbox import launcher, limits
 
-    command = [sys.executable, "-P", "-m", "pellucid.packages.catalogue.sealed_look", *map(str, folders)]
+    command = [sys.executable, "-P", "-m", "pellucid.packages.catalogue.looking.sealed_look", *map(str, folders)]
     bound = limits.of_reading(path for folder in folders for path in (folder / "artifacts").rglob("*"))
     with tempfile.TemporaryDirectory(prefix="pellucid-look-") as work:
         scratch = Path(work, "scratch")
@@ -120,7 +120,7 @@ def _of_one(package: str) -> bytes:
 
 def _say(package: str, scratch: str, to: int) -> None:
     from pellucid.errors import PellucidError
-    from pellucid.packages.catalogue.artifact_preview import previews
+    from pellucid.packages.catalogue.looking.artifact_preview import previews
     from pellucid.packages.checking import otherwise, unpacked
     from pellucid.packages.format import reading
     from pellucid.sandbox import landlock
