@@ -8,6 +8,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +19,13 @@ from test_catalogue import HOSTILE, Page, page
 
 from pellucid.errors import PackageError
 from pellucid.packages.adopting.adoption import adopt
-from pellucid.packages.catalogue import build
+from pellucid.packages.catalogue import NOBODY, build
 from pellucid.packages.catalogue.looking import look_index, png, sealed_look
 from pellucid.packages.catalogue.looking.notebook_blocks import MARK, blocks
+from pellucid.packages.catalogue.server import bound
 from pellucid.packages.checking import check
 from pellucid.packages.format import archive, fixity, wheel_store
+from pellucid.packages.reproducing import download
 from pellucid.pipeline.declaration.about import About
 
 pytestmark = pytest.mark.timeout(300)
@@ -165,6 +168,26 @@ def test_wheels_are_kept_once_and_a_zip_is_whole_beside_them(published: Path, tm
     assert check(alone).files
     build([zipped], tmp_path / "second")
     assert sorted(path.name for path in (tmp_path / "second" / "wheels").iterdir()) == [wheel.name]
+
+
+def test_the_address_of_a_zip_brings_its_wheels(published: Path, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    build([published], site)
+    (zipped,) = (site / "files").glob("*.zip")
+    with bound(site, host="127.0.0.1", port=0, email=NOBODY) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}/files/{zipped.name}"
+        try:
+            with download.opened(address, tmp_path) as found:
+                assert check(found).digest == fixity.sha256_of(published / fixity.FILE)
+            (wheel,) = (site / "wheels").iterdir()
+            wheel.write_bytes(b"another")  # what a site gives counts only with the hash that the package states
+            with download.opened(address, tmp_path) as found, pytest.raises(PackageError, match="missing"):
+                check(found)
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_package_is_looked_into_once_and_one_whose_bytes_changed_again(

@@ -171,7 +171,8 @@ RECORD = """{% extends "base" %}{% from "shared" import facts, downloads, promis
 PACKAGE = """{% extends "record" %}{% from "shared" import downloads, promised, shown, lineage %}
 {% block rest %}
 <h2>Check it yourself</h2>
-<pre>pellucid reproduce {{ site.address(one.files[0].path) if site.url else one.files[0].path }}</pre>
+{% set place = site.address(one.files[0].path) %}
+<pre>pellucid reproduce {{ place }}</pre>
 {{ downloads(one, up) }}
 <p class="soft">The zip leaves out the wheels, which this site keeps once for all packages:
 {% for wheel in shelf.wheels[:5] %}<a href="{{ up }}{{ quoted(wheel.path) }}"
@@ -191,7 +192,7 @@ The command takes them from here. Do you get the zip by hand? Then put its wheel
 {% if known %} (trusted by this catalogue){% endif %}</td>
 <td>{{ receipt.machine.cpu }}, {{ receipt.machine.system }}, Python {{ receipt.machine.python }}</td>
 <td><a href="{{ up }}{{ quoted(shelf.receipts[loop.index0][0]) }}" download>receipt</a></td></tr>
-{% endfor %}</table></div>{% else %}<p>Nobody has sent one yet. Send yours: <code>pellucid reproduce {{ one.id }}.zip --receipt mine.json
+{% endfor %}</table></div>{% else %}<p>Nobody has sent one yet. Send yours: <code>pellucid reproduce {{ place }} --receipt mine.json
 --sign KEY</code></p>{% endif %}
 
 {% for kind, head in (("dataset", "Data sets"), ("model", "Models")) %}
