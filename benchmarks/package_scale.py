@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ABOUT = 'about=pl.About(title="t", description="d", creators=("A, B",), licence="MIT", data_licence="CC0-1.0")'
@@ -46,42 +47,56 @@ def steps(count: int, wide: int) -> str:
     return "\n".join([*lines, f"pipeline = pl.Pipeline('p', [{names}], {ABOUT})", ""])
 
 
-def pellucid(folder: Path, *words: str) -> tuple[float, float, str]:
-    """Seconds, the largest process in MB, and what it printed."""
+@dataclass(frozen=True)
+class Done:
+    """A command: seconds by the clock and of the processor, the largest process in MB, and what it printed."""
+
+    clock: float
+    processor: float
+    peak: float
+    output: str
+
+    def __format__(self, form: str) -> str:
+        return f"{self.clock:{form}} (processor {self.processor:{form}})"
+
+
+def pellucid(folder: Path, *words: str) -> Done:
+    """Run the command in `folder`."""
     started = time.perf_counter()
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     env = {**os.environ, "PELLUCID_KEYS": str(folder / "keys")}
     done = subprocess.run(
         [sys.executable, "-m", "pellucid", *words], cwd=folder, env=env, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise SystemExit(done.stderr + done.stdout)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return time.perf_counter() - started, max(peak, before) / 1024, done.stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Done(time.perf_counter() - started, processor, after.ru_maxrss / 1024, done.stdout)
 
 
-def told(folder: Path, text: str) -> dict[str, float]:
-    """Seconds of run, publish and check of a pipeline, and of a re-run beside its environment; the largest process in MB."""
+def told(folder: Path, text: str) -> dict[str, Done | float]:
+    """Run, publish, check and reproduce of a pipeline, the re-run beside its environment, and the largest process so far in MB."""
     (folder / "p.py").write_text(text)
-    took = {"run": pellucid(folder, "run", "p.py", "--quiet")[0]}
-    took["publish"] = pellucid(folder, "publish", "last", "package")[0]
-    took["check"], peak, _ = pellucid(folder, "check", "package")
-    _, most, said = pellucid(folder, "reproduce", "package", "--json")
-    verdict = json.loads(said)
+    took: dict[str, Done | float] = {"run": pellucid(folder, "run", "p.py", "--quiet")}
+    took["publish"] = pellucid(folder, "publish", "last", "package")
+    took["check"] = check = pellucid(folder, "check", "package")
+    took["reproduce with its environment"] = done = pellucid(folder, "reproduce", "package", "--json")
+    verdict = json.loads(done.output)
     if verdict["verdict"] != "bit-identical":
-        raise SystemExit(said)
-    took["reproduce"] = sum(seconds for part, seconds in verdict["seconds"].items() if part != "environment")
-    return took | {"MB": max(peak, most)}
+        raise SystemExit(done.output)
+    took["reproduce beside it"] = sum(seconds for part, seconds in verdict["seconds"].items() if part != "environment")
+    return took | {"MB at check": check.peak, "MB": done.peak}
 
 
-def demo(folder: Path) -> dict[str, float]:
+def demo(folder: Path) -> dict[str, Done | float]:
     for path in EXAMPLE.iterdir():
         if path.is_file():
             shutil.copy(path, folder)
     pellucid(folder, "run", "areas.py")
     pellucid(folder, "publish", "last", "package")
     pellucid(folder, "reproduce", "package")
-    return {"reproduce": pellucid(folder, "reproduce", "package")[0]}
+    return {"reproduce": pellucid(folder, "reproduce", "package")}
 
 
 PARTS = {

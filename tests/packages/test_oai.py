@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from pellucid.errors import UsageError
 from pellucid.packages.catalogue import build, oai_pmh
 from pellucid.packages.catalogue.server import address_of, bound
-from pellucid.packages.catalogue.site_build import state_of
+from pellucid.packages.catalogue.site_folder import state_of
 
 pytestmark = pytest.mark.timeout(120)
 OAI = "{http://www.openarchives.org/OAI/2.0/}"

@@ -15,7 +15,7 @@ import pytest
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages import check
 from pellucid.packages.format import fixity
-from pellucid.packages.format.untrusted_json import MAX_BYTES
+from pellucid.packages.format.json_text import MAX_BYTES
 from pellucid.packages.reproducing import reproduce, virtual_environment
 
 

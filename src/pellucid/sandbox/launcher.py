@@ -119,10 +119,11 @@ def run(
     folder: Path,
     log: str,
     limits: Limits,
+    output: int = 1 << 20,
 ) -> Ended:
     """Run `command` sealed, in `folder`, until it ends or passes a limit; all it started ends with it.
 
-    Its output goes to files named `log` in `folder`, which it sees if it may read or write there.
+    The last `output` bytes of its output are returned; all goes to files named `log` in `folder`, which it sees if it may read there.
     """
     readable, writable = os.pipe()
     write = list(write)
@@ -132,10 +133,10 @@ def run(
             "limits": vars(limits), "read": [str(path) for path in read], "write": [str(path) for path in write],
         }  # fmt: skip
         out, err = folder / f"{log}.out", folder / f"{log}.err"
-        with out.open("wb") as output, err.open("wb") as errors:
+        with out.open("wb") as written, err.open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "pellucid.sandbox.init_process", json.dumps(spec)], env=own_environment(),
-                stdin=subprocess.DEVNULL, stdout=output, stderr=errors, cwd=folder, pass_fds=[writable], start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=written, stderr=errors, cwd=folder, pass_fds=[writable], start_new_session=True,
             )  # fmt: skip
             stopped = ""
             try:
@@ -147,7 +148,7 @@ def run(
                 _end(process)
     held = Held(**json.loads(said)) if said else Held()
     code = process.returncode
-    return Ended(128 - code if code > 128 else code, held, tail(out, 1 << 20), tail(err, 2000), stopped)
+    return Ended(128 - code if code > 128 else code, held, tail(out, output), tail(err, 2000), stopped)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

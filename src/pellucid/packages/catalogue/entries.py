@@ -96,11 +96,33 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """The first rows of a table: how many rows it has, (column, type), the cells as text, and how many columns are not shown."""
+
+    rows: int
+    columns: tuple[tuple[str, str], ...]
+    cells: tuple[tuple[str, ...], ...]
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of what a notebook showed: kind is "h2", "p", "pre" (`text`), "table" (`rows`) or "picture" (a PNG, its place in the site)."""
+
+    kind: str
+    text: str = ""
+    rows: tuple[tuple[str, ...], ...] = ()
+    picture: bytes = b""
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Shelf:
     """A package with its data sets and models, the receipts that were given for it, and what only its own page shows.
 
     `steps` are (step, kind, role); `metrics` (artifact, name, value); `cards` the text of each model's card, by record; `signed` the id
-    of the key that signed it, or "".
+    of the key that signed it, or "". `previews` are by record, `shown` what the cells of its notebooks showed,
+    `wheels` what its zip leaves out.
     """
 
     package: Record
@@ -111,6 +133,9 @@ class Shelf:
     cards: dict[str, str] = field(default_factory=dict)
     signed: str = ""
     receipts: tuple[tuple[str, Path], ...] = ()  # (place in the site, the file that was given)
+    previews: dict[str, Preview] = field(default_factory=dict)
+    shown: tuple[Block, ...] = ()
+    wheels: tuple[File, ...] = ()
 
     @property
     def records(self) -> tuple[Record, ...]:

@@ -19,16 +19,20 @@ if TYPE_CHECKING:
 _TABLES = ("table", "array")
 
 
-def shelf(folder: Path, receipts: Mapping[str, Sequence[Path]], trusted: set[str]) -> Shelf:
-    """All that the catalogue tells of the package in a folder; `receipts` are given by the digest of the package they name.
+def shelf(
+    folder: Path, whole: Whole, look: Mapping[str, Any], receipts: Mapping[str, Sequence[Path]], trusted: set[str]
+) -> Shelf:
+    """All that the catalogue tells of the package in a folder, which is whole; `look` is what looking into its artifacts gave, `receipts`
+    are given by the digest of the package they name.
 
     Raises PackageError for a package that `check` refuses.
     """
+    from pellucid.packages.catalogue import package_previews
     from pellucid.packages.checking import package_check
     from pellucid.packages.receipts import sorted_out
 
-    whole = package_check.whole_package(folder)
-    confirmed = not package_check.told(folder, whole).otherwise
+    package_check.refuse_otherwise(whole.manifest, look["otherwise"])
+    confirmed = not look["otherwise"]
     about, manifest = about_of(whole.manifest), whole.manifest
     identifier = f"{slug(manifest.pipeline)}-{whole.digest[:12]}"
     licences = {entry.step: _licence_of(entry, manifest, about) for entry in manifest.trace if entry.outputs}
@@ -65,6 +69,9 @@ def shelf(folder: Path, receipts: Mapping[str, Sequence[Path]], trusted: set[str
         cards={record.id: _card(folder, name) for name, record in named if record.kind == MODEL and confirmed},
         signed="" if whole.signed is None else whole.signed.key,
         receipts=tuple((f"receipts/{identifier}/{one.key[:16]}.json", one.path) for one, _ in counted.counted),
+        previews=package_previews.previews(look, parts),
+        shown=package_previews.blocks(look, identifier),
+        wheels=package_previews.wheels(folder, whole),
     )
 
 

@@ -84,7 +84,13 @@ def _page(name: str, site: Site, depth: int, **values: Any) -> bytes:
 
 
 def _policy(style: str, script: str) -> str:
-    parts = ["default-src 'none'", f"style-src {_allowed(style)}", "img-src data:", "base-uri 'none'", "form-action 'none'"]
+    parts = [
+        "default-src 'none'",
+        f"style-src {_allowed(style)}",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
     return "; ".join([*parts, f"script-src {_allowed(script)}"] if script else parts)
 
 

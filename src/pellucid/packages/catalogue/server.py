@@ -43,7 +43,7 @@ def serve(
 
 def bound(site: Path, *, host: str, port: int, email: str, page: int = 100) -> ThreadingHTTPServer:
     """The server, bound and not yet answering."""
-    from pellucid.packages.catalogue.site_build import state_of
+    from pellucid.packages.catalogue.site_folder import state_of
 
     state_of(site)
     if email.count("@") != 1 or not email.isprintable() or " " in email or "." not in email.partition("@")[2]:
@@ -116,7 +116,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def _oai(self, asked: bytes, *, body: bool = True) -> None:
         from pellucid.packages.catalogue import oai_pmh
-        from pellucid.packages.catalogue.site_build import state_of
+        from pellucid.packages.catalogue.site_folder import state_of
 
         try:
             state = state_of(self.folder)  # read each time: a rebuilt catalogue is served as it now is

@@ -95,8 +95,10 @@ INDEX = """{% extends "base" %}{% block body %}
 {% for one, shelf in rows %}<li>
 <h2><a href="{{ one.path }}">{{ one.title }}</a> <span class="kind">{{ words[one.kind] }}</span></h2>
 <p class="clip">{{ one.description }}</p>
-<p class="soft">{{ one.date }} · {{ one.creators | map(attribute="name") | join("; ") }} · {{ one.licences | join(", ") }}
-· {{ again(shelf.tally) }}</p>
+<p class="soft">
+{%- if one.id in shelf.previews and one.files | length == 1 %}rows: {{ "{:,}".format(shelf.previews[one.id].rows) }} · {% endif -%}
+{{ one.date }} · {{ one.creators | map(attribute="name") | join("; ") }}
+· {{ one.licences | join(", ") }} · {{ again(shelf.tally) }}</p>
 </li>
 {% endfor %}</ul>
 <script type="application/json" id="index">{{ index }}</script>
@@ -122,6 +124,26 @@ SHARED = """{% macro facts(one, shelf) %}
 <td class="n">{{ "{:,}".format(file.size) }}</td><td><code>{{ file.sha256 }}</code></td></tr>
 {% endfor %}</table></div>
 {% endmacro %}
+{% macro grid(label, head, rows) %}
+<div class="wide" tabindex="0" role="region" aria-label="{{ label }}"><table>
+{% if head %}<thead><tr>{% for cell in head %}<th scope="col">{{ cell }}</th>{% endfor %}</tr></thead>{% endif %}
+<tbody>{% for row in rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+{% endmacro %}
+{% macro preview(seen, files) %}{% if seen %}<h2>First rows</h2>
+{% set wide = seen.columns | length + seen.more %}
+<p class="soft">{{ "{:,}".format(seen.rows) }} {{ "row" if seen.rows == 1 else "rows" }}, {{ "{:,}".format(wide) }}
+{{ "column" if wide == 1 else "columns" }}; the first {{ seen.cells | length }} of the rows
+{%- if seen.more %} and {{ seen.columns | length }} of the columns{% endif %} are shown
+{%- if files | length > 1 %}. They are those of {{ files[0].name }}, one of {{ files | length }} files{% endif %}.</p>
+{{ grid("First rows", seen.columns | map("first") | list, seen.cells) }}{% endif %}{% endmacro %}
+{% macro shown(blocks, up) %}{% if blocks %}<h2>What the notebook shows</h2>
+{% for block in blocks %}{% if block.kind == "h2" %}<h3>{{ block.text }}</h3>
+{% elif block.kind == "pre" %}<pre>{{ block.text }}</pre>
+{% elif block.kind == "p" %}<p>{{ block.text }}</p>
+{% elif block.kind == "table" %}{{ grid("Table of the notebook", block.rows[0], block.rows[1:]) }}
+{% else %}<p><img src="{{ up }}{{ quoted(block.path) }}" alt="Picture that the notebook shows" loading="lazy"></p>
+{% endif %}{% endfor %}{% endif %}{% endmacro %}
 {% macro promised(one) %}{% if one.releases %}<h2>What people were promised</h2>
 {% for release in one.releases %}<div class="card">
 <p><strong>{{ release.step }}</strong>: epsilon {{ "{:g}".format(release.epsilon) }}, delta {{ "{:g}".format(release.delta) }},
@@ -146,12 +168,18 @@ RECORD = """{% extends "base" %}{% from "shared" import facts, downloads, promis
 {% block rest %}{% endblock %}
 {% endblock %}"""
 
-PACKAGE = """{% extends "record" %}{% from "shared" import downloads, promised, lineage %}
+PACKAGE = """{% extends "record" %}{% from "shared" import downloads, promised, shown, lineage %}
 {% block rest %}
 <h2>Check it yourself</h2>
-<pre>pellucid check {{ one.id }}.zip
-pellucid reproduce {{ site.address(one.files[0].path) if site.url else one.id ~ ".zip" }}</pre>
+{% set place = site.address(one.files[0].path) %}
+<pre>pellucid reproduce {{ place }}</pre>
 {{ downloads(one, up) }}
+<p class="soft">The zip leaves out the wheels, which this site keeps once for all packages:
+{% for wheel in shelf.wheels[:5] %}<a href="{{ up }}{{ quoted(wheel.path) }}"
+download="{{ wheel.name.rpartition("/")[2] }}">{{ wheel.name.rpartition("/")[2] }}</a>
+{%- if not loop.last %}, {% endif %}{% endfor %}
+{%- if shelf.wheels | length > 5 %} and {{ shelf.wheels | length - 5 }} more, in the folder <code>wheels</code>{% endif %}.
+The command takes them from here. Do you get the zip by hand? Then put its wheels beside it.</p>
 <p class="soft">Its list of files has the SHA-256 <code>{{ one.digest }}</code>.
 {% if shelf.signed %}Signed by the key <code>{{ shelf.signed }}</code>.{% else %}It is not signed.{% endif %}</p>
 
@@ -164,13 +192,14 @@ pellucid reproduce {{ site.address(one.files[0].path) if site.url else one.id ~ 
 {% if known %} (trusted by this catalogue){% endif %}</td>
 <td>{{ receipt.machine.cpu }}, {{ receipt.machine.system }}, Python {{ receipt.machine.python }}</td>
 <td><a href="{{ up }}{{ quoted(shelf.receipts[loop.index0][0]) }}" download>receipt</a></td></tr>
-{% endfor %}</table></div>{% else %}<p>Nobody has sent one yet. Send yours: <code>pellucid reproduce {{ one.id }}.zip --receipt mine.json
+{% endfor %}</table></div>{% else %}<p>Nobody has sent one yet. Send yours: <code>pellucid reproduce {{ place }} --receipt mine.json
 --sign KEY</code></p>{% endif %}
 
 {% for kind, head in (("dataset", "Data sets"), ("model", "Models")) %}
 {% set some = shelf.parts | selectattr("kind", "equalto", kind) | list %}
 {% if some %}<h2>{{ head }}</h2>
 <ul>{% for part in some %}<li><a href="{{ up }}{{ part.path }}">{{ part.title }}</a></li>{% endfor %}</ul>{% endif %}{% endfor %}
+{{ shown(shelf.shown, up) }}
 {{ promised(one) }}
 {% if shelf.metrics %}<h2>Numbers</h2>
 <div class="wide" tabindex="0" role="region" aria-label="Numbers"><table><tr><th>of</th><th>what</th><th>number</th></tr>
@@ -182,13 +211,17 @@ pellucid reproduce {{ site.address(one.files[0].path) if site.url else one.id ~ 
 {% endfor %}</table></div>
 {% endblock %}"""
 
-DATASET = """{% extends "record" %}{% from "shared" import downloads, promised, lineage %}
+DATASET = """{% extends "record" %}{% from "shared" import downloads, preview, promised, lineage %}
 {% block rest %}
+{% set kinds = dict(shelf.previews[one.id].columns) if one.id in shelf.previews else {} %}
 <h2>Files</h2>
 {{ downloads(one, up) }}
+{{ preview(shelf.previews.get(one.id), one.files) }}
 {% if one.columns %}<h2>Columns</h2>
-<div class="wide" tabindex="0" role="region" aria-label="Columns"><table><tr><th>column</th><th>type</th></tr>
-{% for name, type in one.columns %}<tr><td>{{ name }}</td><td>{{ type }}</td></tr>
+<div class="wide" tabindex="0" role="region" aria-label="Columns"><table><tr><th>column</th><th>type</th>
+{%- if kinds %}<th>stored as</th>{% endif %}</tr>
+{% for name, type in one.columns %}<tr><td>{{ name }}</td><td>{{ type }}</td>
+{%- if kinds %}<td>{{ kinds.get(name, "") }}</td>{% endif %}</tr>
 {% endfor %}</table></div>{% endif %}
 {{ promised(one) }}{{ lineage(one) }}
 {% endblock %}"""

@@ -11,10 +11,22 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.packages.checking.artifact_digests import mismatch, not_as_written, own_digests, unpacked
+    from pellucid.packages.checking.artifact_verification import otherwise
     from pellucid.packages.checking.locked_libraries import beyond, libraries_in_words
     from pellucid.packages.checking.package_check import Checked, Whole, check
 
-__all__ = ["Checked", "Whole", "beyond", "check", "libraries_in_words", "mismatch", "not_as_written", "own_digests", "unpacked"]
+__all__ = [
+    "Checked",
+    "Whole",
+    "beyond",
+    "check",
+    "libraries_in_words",
+    "mismatch",
+    "not_as_written",
+    "otherwise",
+    "own_digests",
+    "unpacked",
+]
 
 __getattr__ = lazy_names(
     __name__,
@@ -25,6 +37,7 @@ __getattr__ = lazy_names(
             "own_digests",
             "unpacked",
         ),
+        "artifact_verification": ("otherwise",),
         "locked_libraries": ("beyond", "libraries_in_words"),
         "package_check": (
             "Checked",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -119,12 +119,10 @@ def told(folder: Path, whole: Whole) -> Checked:
     """The rest of the check of a package that is whole: its artifacts' digests, its guarantees, and what its descriptions say."""
     from pellucid.packages.checking import locked_libraries
     from pellucid.packages.standards import generated_metadata
-    from pellucid.pipeline.keys import pellucid_digest
 
     manifest = whole.manifest
     otherwise = look_inside(folder)
-    if otherwise and manifest.environment["pellucid_source"] == pellucid_digest():
-        refuse(otherwise[0], "it is not what follows from the manifest and the files", "it says something else")
+    refuse_otherwise(manifest, otherwise)
     return Checked(
         pipeline=manifest.pipeline,
         run=manifest.run,
@@ -139,6 +137,14 @@ def told(folder: Path, whole: Whole) -> Checked:
     )
 
 
+def refuse_otherwise(manifest: Manifest, otherwise: Sequence[str]) -> None:
+    """Refuse descriptions that this pellucid would write otherwise, of a package that says to be its own. Raises PackageError."""
+    from pellucid.pipeline.keys import pellucid_digest
+
+    if otherwise and manifest.environment["pellucid_source"] == pellucid_digest():
+        refuse(otherwise[0], "it is not what follows from the manifest and the files", "it says something else")
+
+
 @dataclass(frozen=True)
 class Whole:
     """A package that is as its publisher wrote it: its manifest, the path of its wheel, its files, its signature, and the SHA-256 of
@@ -151,10 +157,15 @@ class Whole:
     digest: str
 
 
-def whole_package(folder: Path, *, key: Path | None = None) -> Whole:
-    """What must hold before anything of a package is run; what its descriptions say is not looked at. Raises PackageError."""
+def whole_package(folder: Path, *, key: Path | None = None, known: Callable[[str], bool] = lambda _: False) -> Whole:
+    """What must hold before anything of a package is run; what its descriptions say is not looked at. Raises PackageError.
+
+    `known` says of the SHA-256 of a list of files whether a package with this list was found whole by this very pellucid: then its bytes
+    are held against the list, and its signature against both; what follows from the bytes alone is not found out again.
+    """
     from pellucid.packages.checking import manifest_consistency
     from pellucid.packages.format import fixity, signature
+    from pellucid.packages.format import manifest as manifests
     from pellucid.store import sha256_of
 
     if key is not None:
@@ -162,11 +173,15 @@ def whole_package(folder: Path, *, key: Path | None = None) -> Whole:
     with reading("the package"):
         listed = fixity.check(folder)
         signed = signature.check(folder, key)
-        manifest, wheel = contents(folder, listed)
-        manifest_consistency.refuse_disagreement(folder, manifest, listed, wheel)
+        digest = sha256_of(folder / fixity.FILE)
+        if known(digest):
+            manifest, wheel = manifests.read(folder), _own_wheel(listed)
+        else:
+            manifest, wheel = contents(folder, listed)
+            manifest_consistency.refuse_disagreement(folder, manifest, listed, wheel)
         if signed is not None:
             _refuse_other_tolerances(signed, manifest)
-        return Whole(manifest, wheel, listed, signed, sha256_of(folder / fixity.FILE))
+        return Whole(manifest, wheel, listed, signed, digest)
 
 
 def contents(folder: Path, listed: dict[str, str]) -> tuple[Manifest, str]:
@@ -191,13 +206,18 @@ def contents(folder: Path, listed: dict[str, str]) -> tuple[Manifest, str]:
         refuse(lock_file.FILE, "it holds more than names, versions and hashes")
     code_names.refuse_shadowing(listed, locked.pins)
     pylock.refuse_other((folder / pylock.FILE).read_bytes(), locked, listed)
+    own = _own_wheel(listed)
+    wheel.check(folder / own, own)
+    for path in sorted(path for path in listed if path.startswith(f"{pylock.WHEELS}/")):
+        wheel.refuse_other_record(folder / path, path)
+    return manifest, own
+
+
+def _own_wheel(listed: Mapping[str, str]) -> str:
     wheels = [path for path in listed if path.startswith("environment/") and path.endswith(".whl") and path.count("/") == 1]
     if len(wheels) != 1:
         refuse("environment", f"it holds {len(wheels)} wheels, not the one of pellucid")
-    wheel.check(folder / wheels[0], wheels[0])
-    for path in sorted(path for path in listed if path.startswith(f"{pylock.WHEELS}/")):
-        wheel.refuse_other_record(folder / path, path)
-    return manifest, wheels[0]
+    return wheels[0]
 
 
 def _refuse_other_tolerances(signed: Signed, manifest: Manifest) -> None:

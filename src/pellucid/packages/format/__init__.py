@@ -13,12 +13,11 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.packages.format.archive import MAX_UNPACKED
     from pellucid.packages.format.guarantee_schema import is_number
-    from pellucid.packages.format.json_text import as_json
+    from pellucid.packages.format.json_text import MAX_BYTES, as_json, parse_json, printable, read_json, reading, refuse, take
     from pellucid.packages.format.manifest import GIVEN, OTHER_KERNEL, PRIVATE, RERUN, Entry, Manifest, Value
     from pellucid.packages.format.origin import quoted, refuse_changed
     from pellucid.packages.format.origin_chain import chain, origin_of
     from pellucid.packages.format.signature import Signed
-    from pellucid.packages.format.untrusted_json import MAX_BYTES, parse_json, printable, read_json, reading, refuse, take
     from pellucid.packages.format.uv import uv_command, uv_settings
     from pellucid.packages.format.web_address import parsed, public
 
@@ -56,7 +55,6 @@ __getattr__ = lazy_names(
     {
         "archive": ("MAX_UNPACKED",),
         "guarantee_schema": ("is_number",),
-        "json_text": ("as_json",),
         "manifest": (
             "Entry",
             "GIVEN",
@@ -75,8 +73,9 @@ __getattr__ = lazy_names(
             "origin_of",
         ),
         "signature": ("Signed",),
-        "untrusted_json": (
+        "json_text": (
             "MAX_BYTES",
+            "as_json",
             "parse_json",
             "printable",
             "read_json",

@@ -10,28 +10,30 @@ import os
 import shutil
 import stat
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from pellucid.errors import PackageError, StoreError
-from pellucid.packages.format import naming_rules
+from pellucid.packages.format import naming_rules, wheel_store
 from pellucid.packages.format.fixity import FILE as LIST
 from pellucid.packages.format.fixity import MAX_FILES
-from pellucid.packages.format.untrusted_json import printable, refuse
+from pellucid.packages.format.json_text import printable, refuse
 
 MAX_UNPACKED = 8 << 30  # bytes in all
 MAX_RATIO = 200  # unpacked to packed, of a member above 1 MiB
 _PORTION = 1 << 20
 
 
-def write(folder: Path, target: Path) -> None:
-    """Write the files below `folder` to the zip `target`: sorted, stored, dated 1 January 1980. Complete or absent."""
+def write(folder: Path, target: Path, *, without: Callable[[str], bool] = lambda _: False) -> None:
+    """Write the files below `folder` to the zip `target`, but those whose path `without` says: sorted, stored, dated 1 January 1980.
+    Complete or absent."""
     draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            paths = (path for path in folder.rglob("*") if path.is_file())
+            for path in sorted(path for path in paths if not without(path.relative_to(folder).as_posix())):
                 entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
                 entry.create_system, entry.external_attr, entry.file_size = 3, (stat.S_IFREG | 0o644) << 16, path.stat().st_size
                 with path.open("rb") as source, archive.open(entry, "w", force_zip64=entry.file_size >= 1 << 31) as member:
@@ -45,7 +47,7 @@ def write(folder: Path, target: Path) -> None:
 @contextmanager
 def opened(package: Path, scratch: Path) -> Iterator[Path]:
     """The folder of a package: itself, or a zip unpacked into `scratch`. Raises PackageError for a zip that could do harm, and for what
-    holds the package one folder further in."""
+    holds the package one folder further in. Wheels that a catalogue keeps beside a zip are put in their place."""
     if not package.is_file():
         if not package.is_dir():
             what, fix = "there is no such folder or zip", "Name one written by pellucid publish"
@@ -58,6 +60,7 @@ def opened(package: Path, scratch: Path) -> Iterator[Path]:
     try:
         unpack(package, folder)
         _refuse_further_in(folder, package)
+        wheel_store.complete(folder, package)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

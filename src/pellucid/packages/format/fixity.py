@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages.format import naming_rules
-from pellucid.packages.format.untrusted_json import MAX_BYTES, printable, refuse
+from pellucid.packages.format.json_text import MAX_BYTES, printable, refuse
 from pellucid.store import sha256_of
 
 FILE = "MANIFEST.sha256"
@@ -45,7 +45,12 @@ def check(package: Path) -> dict[str, str]:
     listed = _listed(package)
     found = _found(package)
     for path in sorted(listed.keys() - found):
-        refuse(path, "the file is missing from the package")
+        why = (
+            "A catalogue keeps wheels once: name the zip's address there, or put the wheel beside the zip"
+            if path.endswith(".whl")
+            else ""
+        )
+        refuse(path, "the file is missing from the package", why)
     for path in sorted(found - listed.keys()):
         raise PackageError(f"the file is not listed in {FILE}", where=printable(path), fix="Remove it, or get the package again")
     for path, sha256 in listed.items():

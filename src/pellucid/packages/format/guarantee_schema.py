@@ -12,7 +12,7 @@ from typing import Any
 
 from pellucid.errors import PrivacyError
 from pellucid.packages.format import naming_rules
-from pellucid.packages.format.untrusted_json import refuse, take
+from pellucid.packages.format.json_text import refuse, take
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _RATIO = re.compile(r"[0-9]{1,40}(/[1-9][0-9]{0,39})?")

@@ -5,15 +5,16 @@ Written by `publish` from open facts alone; read by `reproduce` as the word of a
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from pellucid.packages.format import guarantee_schema, manifest_schema, naming_rules
-from pellucid.packages.format.untrusted_json import read_json, refuse, take
+from pellucid.packages.format.json_text import read_json, refuse, take
 
 FORMAT = "pellucid package 1"
 FILE = "manifest.json"
@@ -185,7 +186,7 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            **vars(self),
+            **{one.name: getattr(self, one.name) for one in fields(self)},
             "about": dict(self.about),
             "licences": {name: dict(known) for name, known in self.licences.items()},
             "graph": [dict(node) for node in self.graph],
@@ -195,7 +196,7 @@ class Manifest:
     def to_bytes(self) -> bytes:
         return (json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
-    @property
+    @functools.cached_property
     def open(self) -> dict[str, Value]:
         """The open artifacts by name, in the order of the trace."""
         return {name: value for entry in self.trace for name, value in entry.outputs.items()}

@@ -11,7 +11,7 @@ from typing import Any
 
 from pellucid.errors import PackageError, PellucidError
 from pellucid.packages.format import naming_rules
-from pellucid.packages.format.untrusted_json import refuse
+from pellucid.packages.format.json_text import refuse
 
 _NODE = {"step", "kind", "label", "inputs", "outputs", "tolerance"}
 _SHA256 = re.compile("[0-9a-f]{64}")

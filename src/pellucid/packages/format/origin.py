@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import PackageError
 from pellucid.packages.format import naming_rules
-from pellucid.packages.format.untrusted_json import refuse
+from pellucid.packages.format.json_text import refuse
 
 if TYPE_CHECKING:
     pass
@@ -34,7 +34,7 @@ def quoted(path: Path) -> str:
 
 def read(path: Path) -> dict[str, Any]:
     """An origin from its file, of the right shape. Raises PackageError."""
-    from pellucid.packages.format.untrusted_json import read_json
+    from pellucid.packages.format.json_text import read_json
 
     return checked(read_json(path, path.name), path.name)
 

@@ -6,6 +6,7 @@ wheels inside, each package has the one wheel that fits the publisher's machine,
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -20,7 +21,7 @@ from typing import Any
 
 from pellucid.errors import PackageError
 from pellucid.packages.format import lock_file
-from pellucid.packages.format.untrusted_json import refuse
+from pellucid.packages.format.json_text import refuse
 
 FILE = "pylock.toml"
 WHEELS = "environment/wheels"
@@ -67,10 +68,7 @@ def refuse_other(body: bytes, locked: lock_file.Lock, listed: Mapping[str, str])
     that pellucid does not write. `listed` is the package's list of files. Raises PackageError.
     """
     try:
-        found = tomllib.loads(body[:_MAX_TEXT].decode())
-        if text(found).encode() != body:
-            refuse(FILE, "it is not as pellucid writes it")
-        packages = [((lock_file.normal(one["name"]), one["version"]), one["wheels"]) for one in found["packages"]]
+        packages = _packages(body)
         named = {name for name, _ in packages}
         if len(named) < len(packages) or not locked.unconditional <= named <= locked.files.keys():
             refuse(FILE, f"its packages are not those of {lock_file.FILE}")
@@ -83,6 +81,15 @@ def refuse_other(body: bytes, locked: lock_file.Lock, listed: Mapping[str, str])
                 refuse(path, f"{FILE} does not name it")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         refuse(FILE, "it is no pylock.toml", type(error).__name__)
+
+
+@functools.lru_cache(maxsize=4)  # packages of one publisher share theirs, and a catalogue reads many
+def _packages(body: bytes) -> list[tuple[tuple[str, str], list[Mapping[str, Any]]]]:
+    """((name, version), wheels) of each package; not to be changed."""
+    found = tomllib.loads(body[:_MAX_TEXT].decode())
+    if text(found).encode() != body:
+        refuse(FILE, "it is not as pellucid writes it")
+    return [((lock_file.normal(one["name"]), one["version"]), one["wheels"]) for one in found["packages"]]
 
 
 def _refuse_other_file(wheel: Mapping[str, Any], allowed: Container[str], listed: Mapping[str, str]) -> None:

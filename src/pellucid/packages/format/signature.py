@@ -16,7 +16,7 @@ from typing import Any
 
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages.format import fixity
-from pellucid.packages.format.untrusted_json import parse_json, read_json, refuse
+from pellucid.packages.format.json_text import parse_json, read_json, refuse
 
 FILE, KEY = "attestation.dsse.json", "attestation.pub.pem"
 PAYLOAD = "application/vnd.in-toto+json"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from urllib.parse import SplitResult, urlsplit
 
 from pellucid.errors import UsageError
-from pellucid.packages.format.untrusted_json import printable
+from pellucid.packages.format.json_text import printable
 
 
 def public(url: str) -> str:

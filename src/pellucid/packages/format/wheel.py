@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import csv
+import functools
 import hashlib
 import importlib.metadata
 import io
@@ -14,8 +15,9 @@ import re
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO
 
-from pellucid.packages.format.untrusted_json import refuse
+from pellucid.packages.format.json_text import refuse
 
 _ROOT = Path(__file__).resolve().parents[2]
 _BESIDE = ("requirements.lock", "py.typed")
@@ -67,9 +69,25 @@ def version(path: str) -> str:
 
 def source_digest(path: Path, shown: str) -> str:
     """The digest of the Python files in a wheel that was checked, as `pellucid.pipeline.keys.environment.pellucid_digest` makes it."""
+    return _source_digest(_body(path, shown), shown)
+
+
+def check(path: Path, shown: str) -> None:
+    """Refuse a wheel that would put more than pellucid into an environment (a `.pth` file runs by itself): PackageError."""
+    _refuse_more(_body(path, shown), path.name, shown)
+
+
+def _body(path: Path, shown: str) -> bytes:
+    if path.stat().st_size > _MAX_UNPACKED:
+        refuse(shown, "it is too large")
+    return path.read_bytes()
+
+
+@functools.lru_cache(maxsize=2)  # many packages hold the same wheel: these very bytes are taken apart once
+def _source_digest(body: bytes, shown: str) -> str:
     h = hashlib.sha256()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
             names = [name for name in archive.namelist() if name.startswith("pellucid/") and name.endswith(".py")]
             for name in sorted(names, key=lambda name: name.split("/")):
                 h.update(f"{name.removeprefix('pellucid/')}\0".encode() + hashlib.sha256(archive.read(name)).digest())
@@ -78,14 +96,14 @@ def source_digest(path: Path, shown: str) -> str:
     return h.hexdigest()
 
 
-def check(path: Path, shown: str) -> None:
-    """Refuse a wheel that would put more than pellucid into an environment (a `.pth` file runs by itself): PackageError."""
-    version = re.fullmatch(r"pellucid-([0-9A-Za-z.+]+)-py3-none-any\.whl", path.name)
+@functools.lru_cache(maxsize=2)
+def _refuse_more(body: bytes, name: str, shown: str) -> None:
+    version = re.fullmatch(r"pellucid-([0-9A-Za-z.+]+)-py3-none-any\.whl", name)
     if not version:
         refuse(shown, "it is not a wheel of pellucid")
     allowed = ("pellucid/", f"pellucid-{version[1]}.dist-info/")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         refuse(shown, "it is not a wheel", str(error))
@@ -95,14 +113,14 @@ def check(path: Path, shown: str) -> None:
         parts = entry.filename.split("/")
         if not entry.filename.startswith(allowed) or ".." in parts or "" in parts[:-1] or "\\" in entry.filename:
             refuse(shown, f"it holds {entry.filename!r:.80}, which is no part of pellucid")
-    refuse_other_record(path, shown)
+    refuse_other_record(io.BytesIO(body), shown)
 
 
-def refuse_other_record(path: Path, shown: str) -> None:
+def refuse_other_record(file: Path | IO[bytes], shown: str) -> None:
     """Hold the RECORD of a wheel (PyPA, Recording installed projects) against what is in it: every file, by hash and size, and no other.
     Raises PackageError."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
             names = {entry.filename for entry in entries}
             if len(names) < len(entries):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import shutil
@@ -97,6 +98,11 @@ class Contents:
             licences=self.survey.licences,
         )
 
+    @functools.cached_property
+    def digests(self) -> Mapping[str, str]:
+        """The digest of each artifact of the run, by name."""
+        return {name: artifact.digest for row in self.rows.values() for name, artifact in row.outputs.items()}
+
     def _entry(self, node: Mapping[str, Any]) -> Entry:
         """A step of the trace. What is not open is known by name, kind and label only."""
         from pellucid.packages.format import GIVEN, PRIVATE, RERUN, Entry, naming_rules, refuse_changed
@@ -117,8 +123,7 @@ class Contents:
             released = next(iter(row.outputs.values())).digest
             guarantee = guarantee_of(self.objects.root, row.key, released, step)
             return Entry(step, kind, "open", GIVEN, outputs=outputs, guarantee=guarantee)
-        digests = {name: artifact.digest for row in self.rows.values() for name, artifact in row.outputs.items()}
-        inputs = {parameter: (name, digests[name]) for parameter, name in node["inputs"].items()}
+        inputs = {parameter: (name, self.digests[name]) for parameter, name in node["inputs"].items()}
         settings, code = self.survey.settings[step], self.survey.parts[step]
         return Entry(step, kind, "open", RERUN, inputs, outputs, settings, code, node["tolerance"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -39,9 +40,11 @@ def made_from(manifest: Manifest, entry: Entry) -> list[str]:
 
     A step's kind is its author's word; what it was given is in the graph, and whoever re-runs it gives it that and nothing else.
     """
+    if entry.kind != "synthetic" or entry.role != RERUN:
+        return []
     gave = {output[0]: node for node in manifest.graph for output in node["outputs"]}
     own = next((node for node in manifest.graph if node["step"] == entry.step), None)
-    if own is None or entry.kind != "synthetic" or entry.role != RERUN:
+    if own is None:
         return []
     behind = [gave.get(name) for name in own["inputs"].values()]
     return (
@@ -59,7 +62,7 @@ class Description:
     folder: Path
     files: dict[str, tuple[str, int]] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def about(self) -> About:
         known = self.manifest.about
         return About(**{**known, "creators": tuple(known["creators"]), "keywords": tuple(known["keywords"])})
@@ -69,7 +72,7 @@ class Description:
         """The day of the run (UTC): YYYY-MM-DD."""
         return self.manifest.date
 
-    @property
+    @functools.cached_property
     def identifier(self) -> str:
         """A name for the package that depends on its content alone."""
         return f"urn:pellucid:{hashlib.sha256(self.manifest.to_bytes()).hexdigest()}"
@@ -86,6 +89,11 @@ class Description:
         for entry in self.manifest.trace:
             if entry.guarantee is not None:
                 yield entry, entry.guarantee
+
+    @functools.cached_property
+    def origins(self) -> Mapping[str, tuple[str, Entry]]:
+        """The artifact's name and the entry that gave it, by the path of each open file."""
+        return {leaf.path: (name, entry) for name, entry, leaf in reversed(list(self.leaves()))}
 
     def leaves(self, kind: str | None = None) -> Iterator[tuple[str, Entry, Value]]:
         """Each open file: the artifact's name, the entry that gave it, and where it is."""

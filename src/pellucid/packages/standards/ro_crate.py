@@ -104,7 +104,7 @@ class _Graph:
                 self._add(uri, "CreativeWork", name=uri.rpartition("/")[2], description="An SPDX licence", url=uri)
 
     def _file(self, path: str, sha256: str, size: int) -> None:
-        entry = next((entry for _, entry, leaf in self.of.leaves() if leaf.path == path), None)
+        _, entry = self.of.origins.get(path, ("", None))
         self._add(
             path,
             "File",
@@ -331,7 +331,7 @@ class _Graph:
 
 
 def _artifact(description: Description, path: str) -> str:
-    return next(name for name, _, leaf in description.leaves() if leaf.path == path)
+    return description.origins[path][0]
 
 
 def _plain(value: Any) -> Any:

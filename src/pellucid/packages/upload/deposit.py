@@ -119,7 +119,7 @@ def deposit(package: Path) -> Iterator[Deposit]:
     """The package checked, and as one zip. Raises PackageError."""
     from pellucid.packages.catalogue import about_of, slug
     from pellucid.packages.checking import package_check
-    from pellucid.packages.format import archive
+    from pellucid.packages.format import archive, wheel_store
 
     package = package.resolve()
     with tempfile.TemporaryDirectory(prefix="pellucid-upload-") as scratch:
@@ -128,7 +128,7 @@ def deposit(package: Path) -> Iterator[Deposit]:
             package_check.told(folder, whole)
             about = about_of(whole.manifest)
             path = package
-            if not package.is_file():
+            if not package.is_file() or wheel_store.left_out(package):
                 path = Path(scratch) / "packed.zip"
                 archive.write(folder, path)
         sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)  # what these repositories compare by
