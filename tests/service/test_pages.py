@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from served_shop import Serving
 
+from pellucid.models import recommend
 from pellucid.registry import Deployments
 from pellucid.service import browser_model
+from pellucid.store import Model
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "build" / "screenshots"
@@ -186,3 +188,31 @@ def test_scores_in_the_browser_are_those_of_its_file(serving: Serving, shop: Pat
         found = chromium.execute_async_script(script, [head["items"][at] for at in history])
         assert [one for one, _ in found] == [head["items"][at] for at in order[:10]]
         assert [score for _, score in found] == pytest.approx([sums[at] for at in order[:10]])
+
+
+def test_varied_suggestions_are_those_of_the_rule(serving: Serving, shop: Path, chromium: Any):
+    """The browser's own MMR beside that of Python, on the rounded weights that the browser has."""
+    model = Deployments(shop).load(Deployments(shop).current()["recommend"].artifact)
+    held = browser_model.packed(model, None, "d")
+    length = int.from_bytes(held[:4], "little")
+    head = json.loads(held[4 : 4 + length])
+    count, row = len(head["items"]), head["row"]
+    columns = np.frombuffer(held, "<u4", count * row, 4 + length).reshape(count, row).astype(np.int64)
+    rounded = (
+        np.frombuffer(held, np.int8, count * row, 4 + length + 4 * count * row).reshape(count, row)
+        * np.array(head["scale"])[:, None]
+    )
+    weights = np.zeros((count, count))
+    np.put_along_axis(weights, columns, rounded, axis=1)
+    arrays = {"items": np.array(head["items"]), "weights": weights, "popularity": np.array(head["popularity"])}
+    twin = Model("ease", arrays, {"tie_break": 0.0})
+    chromium.get(serving.address)
+    for history in ([], [3], [3, 10], list(range(0, count, 5))):
+        names = [head["items"][at] for at in history]
+        wanted = [item for item, _ in recommend(twin, names, 15, diversity=0.5)]
+        script = """
+            const [history, done] = arguments;
+            Promise.all([import("/assets/scoring.js"), fetch("/models/recommend/browser").then((one) => one.arrayBuffer())])
+              .then(([scoring, held]) => done(scoring.score(scoring.read(held), history, 15, { diversity: 0.5 }).map((one) => one.id)));
+        """
+        assert chromium.execute_async_script(script, names) == wanted

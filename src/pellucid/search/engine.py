@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
@@ -16,6 +17,7 @@ from pellucid.search.click_feedback import KIND as BY_CLICKS
 from pellucid.search.click_feedback import SHOWN, FeedbackRanking
 from pellucid.search.full_text import FullText, Snippet, asked_words, checked_query, uses_syntax
 from pellucid.search.label_free import FEATURES, POOL, WHOLE, Ranked, Ranker
+from pellucid.search.publication_dates import ages
 from pellucid.search.ranking_features import DEPTH, NAMES, features
 from pellucid.search.search_index import unpack
 
@@ -120,6 +122,11 @@ class Engine:
             hits.append(self._hit(number, float(scores[place]), parsed, why, statement))
         did_you_mean = self.text.did_you_mean(query) if query else None
         return Answer(query, matches.total, tuple(hits), self.text.counts(parsed), notes, did_you_mean, weight)
+
+    @cached_property
+    def ages(self) -> dict[str, float]:
+        """By id, how many days before the newest document each is from (see `publication_dates`)."""
+        return ages(self.index)
 
     def by_clicks(self, model: Model) -> FeedbackRanking:
         """A ranking learned from clicks, on this index. Raises DataError for one that was made for other documents."""

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
-from pellucid.search import DEEPEST_PAGE, Answer
+from pellucid.search import DATES, DEEPEST_PAGE, Answer
 from pellucid.service import browser_model, click_reports, result_formats
 from pellucid.service.access import actor_of, form_token
 from pellucid.service.page_templates import templates, wants_page
@@ -215,7 +215,7 @@ def document_link(id: str) -> str:
 
 def _about_hit(columns: Mapping[str, str]) -> list[str]:
     """Author, source, date and licence of a result, as far as the index keeps them."""
-    kinds = (result_formats.AUTHORS, result_formats.SOURCES, result_formats.DATES, result_formats.LICENCES)
+    kinds = (result_formats.AUTHORS, result_formats.SOURCES, DATES, result_formats.LICENCES)
     return [
         next(columns[name] for name in names if columns.get(name)) for names in kinds if any(columns.get(name) for name in names)
     ]

@@ -87,23 +87,47 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
             return _file(result_formats.ris_record(found), "application/x-research-info-systems", "document.ris")
         if wants_page(request):
             recommender = followed.current.get("recommend")
-            related = recommended(followed, recommender, [id], 5)[0] if recommender is not None else []
+            related = recommended(followed, recommender, History(items=[id], k=5))[0] if recommender is not None else []
             return pages.document(request, followed, found, related)
         return found
 
     @app.get("/recommend", summary="Recommendations for a history")
-    def recommend_for(request: Request, items: str = "", k: Annotated[int, Query(ge=1, le=100)] = 10) -> Any:
-        """What the open model recommends to somebody with these items (divided by commas)."""
-        history = [item.strip() for item in items.split(",") if item.strip()]
-        if len(history) > MOST_ITEMS:
+    def recommend_for(
+        request: Request,
+        items: str = "",
+        k: Annotated[int, Query(ge=1, le=100)] = 10,
+        without: Annotated[str, Query(description="items that are not to be shown")] = "",
+        only: Annotated[str | None, Query(description="the items that may be shown; default: all")] = None,
+        diversity: Annotated[
+            float, Query(ge=0, le=1, description="how much likeness to what stands above counts against an item")
+        ] = 0.0,
+        half_life: Annotated[
+            float | None, Query(gt=0, le=1e6, description="days in which the relevance of a document halves")
+        ] = None,
+    ) -> Any:
+        """What the open model recommends to somebody with these items (divided by commas), and its basis: history or popularity."""
+        lists = [_listed(text) for text in (items, without, only or "")]
+        if any(len(one) > MOST_ITEMS for one in lists):
             raise HTTPException(400, f"at most {MOST_ITEMS:,} items")
-        told = recommendations(followed, history, k)
-        return pages.recommendations(request, followed, told, history) if wants_page(request) else told
+        asked = History(
+            items=[*lists[0]],
+            k=k,
+            without=[*lists[1]],
+            only=None if only is None else [*lists[2]],
+            diversity=diversity,
+            half_life=half_life,
+        )
+        told = recommendations(followed, asked)
+        return pages.recommendations(request, followed, told, asked.history) if wants_page(request) else told
 
     @app.post("/recommend", summary="Recommendations for a history that is not to stand in an address")
     def recommend_posted(history: History) -> dict[str, Any]:
         """The same as GET, for clients that hold a history. It is not kept."""
-        return recommendations(followed, [str(item) for item in history.items], history.k)
+        return recommendations(followed, history)
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def _searched(

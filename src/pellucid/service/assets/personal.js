@@ -1,6 +1,7 @@
 // Personal suggestions, computed here. The history stays in this browser's own storage (IndexedDB); only the open model is asked for.
 import { read, score } from "./scoring.js";
 
+const VARIED = 0.3; // see scoring.js
 const MOST = 500; // items that are kept; the oldest go first
 
 function store() {
@@ -73,7 +74,10 @@ async function suggest() {
   if (!panel) return;
   const held = await history();
   if (!held.length) return;
-  const found = score(await model(), held.map((one) => one.id), 5, new Set(await dismissed()));
+  const found = score(await model(), held.map((one) => one.id), 5, {
+    without: new Set(await dismissed()),
+    diversity: (await setting("varied")) === true ? VARIED : 0,
+  });
   if (!found.length) return;
   const titles = new Map(held.map((one) => [one.id, one.title]));
   document.getElementById("personal-list").replaceChildren(...found.map((one) => entry(one, titles.get(one.because))));
@@ -88,6 +92,9 @@ async function show() {
   const on = document.getElementById("personal-on");
   on.checked = (await setting("on")) === true;
   on.addEventListener("change", () => set("on", on.checked));
+  const varied = document.getElementById("personal-varied");
+  varied.checked = (await setting("varied")) === true;
+  varied.addEventListener("change", () => set("varied", varied.checked));
   const fill = async () => {
     const held = await history();
     document.getElementById("history-count").textContent = held.length ? `Kept in this browser: ${held.length}` : "Nothing is kept in this browser.";
