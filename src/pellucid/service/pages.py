@@ -182,6 +182,7 @@ def environment() -> jinja2.Environment:
         "document_link": document_link,
         "link_of": _link_of,
         "about_hit": _about_hit,
+        "source_of": _source_of,
         "facet_values": FACET_VALUES,
     }
     found.filters |= {"marked": _marked}
@@ -211,6 +212,11 @@ def _link_of(id: str, columns: Mapping[str, str]) -> str:
 def document_link(id: str) -> str:
     """The address of a document's page."""
     return f"/documents/{quote(id, safe='')}"
+
+
+def _source_of(columns: Mapping[str, str]) -> str:
+    """Where a result is from, as the index keeps it."""
+    return next((columns[name] for name in result_formats.SOURCES if columns.get(name)), "")
 
 
 def _about_hit(columns: Mapping[str, str]) -> list[str]:
