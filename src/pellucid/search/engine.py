@@ -68,7 +68,7 @@ class Engine:
         self.ranker = Ranker(index)
         self.text = FullText(index)
         self._numbers = {name: number for number, name in enumerate(index.arrays["id"].tolist())}
-        self._by_clicks: FeedbackRanking | None = None
+        self._by_clicks: tuple[FeedbackRanking, ...] = ()
 
     @property
     def count(self) -> int:
@@ -130,9 +130,10 @@ class Engine:
 
     def by_clicks(self, model: Model) -> FeedbackRanking:
         """A ranking learned from clicks, on this index. Raises DataError for one that was made for other documents."""
-        held = self._by_clicks
-        if held is None or held.model is not model:
-            held = self._by_clicks = FeedbackRanking(model, self.index)
+        held = next((one for one in self._by_clicks if one.model is model), None)
+        if held is None:
+            held = FeedbackRanking(model, self.index)
+            self._by_clicks = (held, *self._by_clicks[:1])  # champion and challenger
         return held
 
     def title_of(self, id: str) -> str | None:

@@ -22,6 +22,7 @@ from pellucid.service.page_templates import templates, wants_page
 if TYPE_CHECKING:
     import jinja2
 
+    from pellucid.service.duels import Taking
     from pellucid.service.followed_models import FollowedModels
 
 FACET_VALUES = 8  # shown at once; the others behind "more"
@@ -56,12 +57,15 @@ class Shown:
     filters: Mapping[str, Sequence[str]]
     facets: Sequence[str]
     count: int
+    duel: Taking | None = None
 
     def link(self, path: str = "/search", **changed: Any) -> str:
         """The address of this state with some of it changed; what is as by default is left out."""
         asked = {"q": self.answer.query, "page": self.page, "k": self.k, "rank": self.rank, "format": "", **changed}
+        if self.duel is not None and asked["q"] == self.answer.query:
+            asked["duel"] = self.duel.mark
         filters = asked.pop("filters", self.filters)
-        usual = {"q": "", "page": 1, "k": 10, "rank": "", "format": ""}
+        usual = {"q": "", "page": 1, "k": 10, "rank": "", "format": "", "duel": ""}
         pairs = [(name, value) for name, value in asked.items() if value != usual[name]]
         pairs += [(f"f.{name}", value) for name in sorted(filters) for value in filters[name]]
         return f"{path}?{urlencode(pairs)}" if pairs else path
@@ -132,6 +136,7 @@ def problem(request: Request, status: int, why: str) -> Response:
                 query="",
                 personal=False,
                 feedback="",
+                duel="",
                 actor=actor_of(request),
                 token=form_token(request),
                 here="",
@@ -166,6 +171,7 @@ def _page(request: Request, template: str, followed: FollowedModels, **values: A
         "query": query,
         "personal": personal,
         "feedback": feedback,
+        "duel": followed.duel.id if followed.duel is not None else "",
         "actor": actor_of(request),
         "token": form_token(request),
         "here": "",
