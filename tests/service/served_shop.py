@@ -27,7 +27,7 @@ from pellucid.models import ease, popularity
 areas = pl.source("areas.csv", label="open")
 visits = pl.source("visits.csv", label="private", unit="user_id", budget=pl.Budget(epsilon=2.0, delta=1e-5))
 matrix = pl.release(pl.privacy.gram(item="area_id", max_contributions=5), of=visits, epsilon=1.0, delta=1e-6)
-index = pl.search.index(areas, id="area_id", title="title", text="text", columns=["url", "licence"], facets=["letter"])
+index = pl.search.index(areas, id="area_id", title="title", text="text", columns=["url", "licence", "year", "source"], facets=["letter"])
 secret = pl.search.index(visits, id="area_id", title="user_id", name="secret")
 
 
@@ -87,13 +87,14 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The state folder of a run of `PIPELINE` on the real visits."""
     folder = tmp_path_factory.mktemp("shop")
     lines = (MSWEB / "areas.csv").read_text().splitlines()
-    rows = ["area_id,title,text,url,licence,letter"]
+    rows = ["area_id,title,text,url,licence,year,source,letter"]
     for line in lines[1:]:
         number, _, title = line.partition(",")
         title = title.strip('"').replace('"', "")
-        rows.append(
-            f'{number},"{title}","An area of the site: {title} & more","https://example.org/{number}",CC-BY-4.0,{title[:1].upper() or "?"}'
+        kept = (
+            f'"https://example.org/{number}",CC-BY-4.0,{1990 + int(number) % 9},team {int(number) % 4},{title[:1].upper() or "?"}'
         )
+        rows.append(f'{number},"{title}","An area of the site: {title} & more",{kept}')
     (folder / "areas.csv").write_text("\n".join(rows) + "\n")
     visits = (MSWEB / "visits.csv").read_text().splitlines()
     (folder / "visits.csv").write_text("\n".join(visits[:20_000]) + "\n")

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 import urllib.parse
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,39 @@ def test_recommendations_are_those_of_the_open_model(serving: Serving, shop: Pat
     assert posted == told
     assert serving.ask("/recommend?items=nothing,1").json["unknown"] == ["nothing"]
     assert len(serving.ask("/recommend").json["results"]) == 10
+
+
+def test_rules_of_recommendations(serving: Serving, shop: Path):
+    model = Deployments(shop).load(Deployments(shop).current()["recommend"].artifact)
+    items = [str(item) for item in model.arrays["items"].tolist()]
+    history = ",".join(items[:2])
+    whole = [one["id"] for one in serving.ask(f"/recommend?items={history}&k=20").json["results"]]
+    left = serving.ask(f"/recommend?items={history}&k=20&without={','.join(whole[:3])},nothing").json
+    assert [one["id"] for one in left["results"]][:17] == whole[3:] and left["basis"] == "history"
+    some = serving.ask(f"/recommend?items={history}&k=20&only={','.join(whole[5:2:-1])}").json["results"]
+    assert [one["id"] for one in some] == whole[3:6]
+    assert serving.ask(f"/recommend?items={history}&only=").json["results"] == []
+    varied = serving.ask(f"/recommend?items={history}&k=20&diversity=0.6").json["results"]
+    wanted = recommend(model, model.arrays["items"].tolist()[:2], 20, diversity=0.6)
+    assert [(one["id"], one["score"]) for one in varied] == [(str(item), score) for item, score in wanted]
+    assert [one["id"] for one in varied] != whole
+    days = {item: date(1990 + item % 9, 12, 31) for item in map(int, items)}
+    indexed = [
+        date(1990 + int(one.split(",")[0]) % 9, 12, 31) for one in (shop.parent / "areas.csv").read_text().splitlines()[1:]
+    ]
+    ages = {item: float((max(indexed) - day).days) for item, day in days.items()}
+    fresh = serving.ask(f"/recommend?items={history}&k=20&half_life=400").json["results"]
+    wanted = recommend(model, model.arrays["items"].tolist()[:2], 20, ages=ages, half_life=400.0)
+    assert [(one["id"], one["score"]) for one in fresh] == [(str(item), score) for item, score in wanted]
+    assert [one["id"] for one in fresh] != whole
+    body = {"items": items[:2], "k": 20, "without": whole[:3], "only": whole, "diversity": 0.2, "half_life": 400}
+    posted = serving.ask("/recommend", body=body).json["results"]
+    assert {one["id"] for one in posted} == set(whole[3:])
+    for cold in ("", "?items=nothing", "?items=nothing,nowhere&diversity=0.5"):
+        assert serving.ask(f"/recommend{cold}").json["basis"] == "popularity"
+    assert "what most people use" in serving.ask("/recommend?items=nothing", accept="text/html").text
+    for wrong in ("diversity=1.1", "diversity=nan", "half_life=0", "half_life=inf", "without=" + "x," * 1001):
+        assert serving.ask(f"/recommend?items=1&{wrong}").status in (400, 422), wrong
 
 
 def test_formats(serving: Serving):

@@ -20,14 +20,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("trec", "cranfield", "cisi"), help="of the judgements (default: told from the file)")
     said = "the grade of Cranfield's unexplained code -1, 0 to 4 (default: 1); the other reading is shown beside it"
     parser.add_argument("--minus-one", type=options.whole(0), default=1, metavar="GRADE", help=said)
+    said = "write the whole as a page with plots, which needs no script and loads nothing"
+    parser.add_argument("--html", type=Path, metavar="FILE", help=said)
     parser.add_argument("--per-query", action="store_true", help="also each query's figures")
 
 
 def call(arguments: argparse.Namespace) -> int:
     """Measure, compare, print."""
     from pellucid.errors import UsageError
-    from pellucid.evaluation import MEASURES, evaluate, format_of, minus_ones, read_judgements, read_run
+    from pellucid.evaluation import MEASURES, evaluate, format_of, minus_ones, read_judgements, read_run, unjudged_documents
 
+    if arguments.html is not None and arguments.html.exists():
+        raise UsageError("it is there already", where=str(arguments.html), fix="Remove it, or name another file")
     run = read_run(arguments.run)
     baselines = {str(path): read_run(path) for path in arguments.baseline}
     if len(baselines) != len(arguments.baseline):
@@ -39,8 +43,13 @@ def call(arguments: argparse.Namespace) -> int:
     if kind == "cranfield" and (unexplained := minus_ones(arguments.qrels)):
         grade = 0 if arguments.minus_one else 1
         other = (unexplained, grade, evaluate(run, read_judgements(arguments.qrels, kind, grade)))
+    if arguments.html is not None:
+        _write_page(arguments, found, unjudged_documents(run, judged), _notes(other, arguments.minus_one))
     if arguments.json:
         told = {"run": str(arguments.run), "qrels": str(arguments.qrels), "format": kind, **found.to_json()}
+        told["unjudged_documents"] = {
+            query: documents for query, documents in unjudged_documents(run, judged).items() if documents
+        }
         if other is not None:
             told["code_minus_one"] = {
                 "judgements": other[0], "grade": arguments.minus_one, "other_grade": other[1], "other_means": dict(other[2].means)
@@ -68,7 +77,37 @@ def call(arguments: argparse.Namespace) -> int:
     if arguments.per_query:
         rows = [[query, *(f"{found.per_query[name][query]:.4f}" for name in MEASURES)] for query in found.per_query[MEASURES[0]]]
         print(options.table(rows, ["query", *MEASURES], right=list(range(1, len(MEASURES) + 1))))
+    if arguments.html is not None:
+        print(f"the page: {arguments.html}")
     return 0
+
+
+def _notes(other: Any, grade: int) -> tuple[str, ...]:
+    """What the page says of judgements with the unexplained code."""
+    from pellucid.evaluation import MEASURES
+
+    if other is None:
+        return ()
+    means = ", ".join(f"{name} {other[2].means[name]:.4f}" for name in MEASURES)
+    return (
+        f"{other[0]} judgements have the unexplained code -1: taken as grade {grade}. As grade {other[1]} the means are {means}.",
+    )
+
+
+def _write_page(arguments: argparse.Namespace, found: Any, unjudged: dict[str, list[str]], notes: tuple[str, ...]) -> None:
+    from pellucid.errors import PellucidError
+    from pellucid.evaluation import html_report
+
+    page = html_report(found, unjudged, run=str(arguments.run), judgements=str(arguments.qrels), notes=notes)
+    draft = arguments.html.with_name(f".{arguments.html.name}.draft")
+    try:
+        draft.write_text(page, encoding="utf-8", errors="replace")
+        draft.replace(arguments.html)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise PellucidError(
+            "the page cannot be written", where=str(arguments.html), why=str(error), fix="Name another file"
+        ) from error
 
 
 def _say_left_out(found: Any) -> None:

@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "serve": ("serve", "the service: search and recommendations, and a dashboard of runs, data, accounts and schedules"),
     "models": ("models", "the models that runs made, by name and version, and where each stands"),
     "promote": ("promote", "put a version of a model behind an alias, if the alias's rules hold"),
+    "duel": ("duel", "a challenger against the served ranking, decided by one randomised bit a reader"),
     "deploy": ("deploy", "put an open model of a run behind an alias of the service"),
     "rollback": ("rollback", "put back what stood behind an alias before"),
     "user": ("user", "who may sign in to the service, and with which role"),

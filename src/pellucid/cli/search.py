@@ -11,10 +11,16 @@ from pellucid.cli import options
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("action", choices=("rank",), help="rank: write a TREC run with the default ranking, which uses no labels")
-    parser.add_argument("--documents", type=Path, required=True, metavar="FILE", help="documents with an id, a title and a text")
+    parser.add_argument(
+        "--documents",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="documents with an id, a title and a text, or a folder of pages",
+    )
     parser.add_argument("--queries", type=Path, required=True, metavar="FILE", help="queries with an id and a text")
     said = "of both files (default: told from each file)"
-    parser.add_argument("--format", choices=("smart", "trec", "jsonl", "csv", "parquet"), help=said)
+    parser.add_argument("--format", choices=("smart", "trec", "jsonl", "csv", "parquet", "pages", "warc"), help=said)
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run to write")
     parser.add_argument(
         "--method", choices=("label-free", "bm25f"), default="label-free", help="the ranking (default: %(default)s)"

@@ -33,8 +33,10 @@ READERS: dict[str, str] = {
     "jsonlines": "pellucid.data.jsonlines",
     "mattermost": "pellucid.data.mattermost",
     "movielens": "pellucid.data.movielens",
+    "pages": "pellucid.data.pages",
     "parquet": "pellucid.data.parquet",
     "smart": "pellucid.data.smart",
+    "warc": "pellucid.data.warc",
 }
 """Reader modules by name."""
 
@@ -47,6 +49,7 @@ _SUFFIXES = {
     ".parquet": "parquet",
     ".pq": "parquet",
     ".tsv": "csv",
+    ".warc": "warc",
 }
 
 

@@ -78,6 +78,11 @@ def power_of(people: int, advantage: float, epsilon: float | None = None, level:
     return _of(people, advantage * (1.0 if epsilon is None else math.tanh(epsilon / 2)), level)[2]
 
 
+def needed_of(people: int, level: float = 0.05) -> int:
+    """The least number of ones among so many people that passes."""
+    return _of(people, 0.0, level)[0]
+
+
 def _of(people: int, moved: float, level: float) -> tuple[int, float, float]:
     """The critical value, the size and the power."""
     from scipy.stats import binom

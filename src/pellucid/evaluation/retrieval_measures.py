@@ -113,6 +113,15 @@ def evaluate(run: Run, judgements: Judgements, baselines: Mapping[str, Run] | No
     )
 
 
+def unjudged_documents(run: Run, judgements: Judgements, depth: int = 10) -> dict[str, list[str]]:
+    """By query that has a relevant document and is in the run: those of its first `depth` documents that nobody judged, best first."""
+    return {
+        query: [document for document in run[query][:depth] if document not in grades]
+        for query, grades in judgements.items()
+        if query in run and any(grade > 0 for grade in grades.values())
+    }
+
+
 def _compared(mine: Mapping[str, Mapping[str, float]], others: Mapping[str, Evaluation], seed: int) -> tuple[Comparison, ...]:
     found = []
     for baseline, other in others.items():

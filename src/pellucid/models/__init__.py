@@ -17,11 +17,11 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.models import als, ease, estimators, item_neighbours, markov, popularity, rp3beta
     from pellucid.models.interaction_matrix import arrow_of, matrix_of, private_gram
-    from pellucid.models.recommendation import KINDS, explain, recommend, scores
+    from pellucid.models.recommendation import KINDS, explain, is_cold_start, recommend, scores
 
 __all__ = [
-    "KINDS", "als", "arrow_of", "ease", "estimators", "explain", "item_neighbours", "markov", "matrix_of", "popularity", "private_gram",
-    "recommend", "rp3beta", "scores",
+    "KINDS", "als", "arrow_of", "ease", "estimators", "explain", "is_cold_start", "item_neighbours", "markov", "matrix_of", "popularity",
+    "private_gram", "recommend", "rp3beta", "scores",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -31,6 +31,7 @@ __getattr__ = lazy_names(
         "recommendation": (
             "KINDS",
             "explain",
+            "is_cold_start",
             "recommend",
             "scores",
         ),

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
+from pellucid.models.diversity import DECIMALS, mmr, profiles
+from pellucid.models.recency import freshness
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from pellucid.store import Model
 
+POOL = 100  # candidates that recency and diversity order anew
 KINDS = {
     "als": "pellucid.models.als",
     "ease": "pellucid.models.ease",
@@ -35,24 +38,77 @@ def scores(model: Model, histories: Any) -> NDArray[Any]:
 
 
 def recommend(
-    model: Model, history: Sequence[Any], count: int = 10, *, without: Collection[Any] = (), only: Collection[Any] | None = None
+    model: Model,
+    history: Sequence[Any],
+    count: int = 10,
+    *,
+    without: Collection[Any] = (),
+    only: Collection[Any] | None = None,
+    diversity: float = 0.0,
+    ages: Mapping[Any, float] | None = None,
+    half_life: float = 365.0,
 ) -> list[tuple[Any, float]]:
     """The best `count` items for one history (a list of items, the latest last), best first, with scores; known items are left out.
 
-    `without`: items that are not to be shown (sold out, blocked); `only`: where given, the items that may be. Items the model does not know
-    are ignored; equal scores are ordered by popularity where the model has it, then by item. An empty history gets what is popular.
+    Items the model does not know are ignored; equal scores are ordered by popularity where the model has it, then by item. Who holds
+    nothing that the model knows gets what is popular, with popularity as the score (`is_cold_start`). The rules, all of which may be given:
+
+    - `without`: items that are not to be shown (sold out, blocked); `only`: where given, the items that may be;
+    - `ages`: of items, in the unit of `half_life`: relevance halves with each half-life, an item without an age is as old as the oldest;
+    - `diversity`, 0 to 1: how much an item loses by being like one that stands above it (`diversity.mmr`); 0 changes nothing.
+
+    The last two order the best `POOL` items anew by relevance, the score between 0 (the last of them) and 1 (the first); the scores that
+    are returned stay those of the model, so they may rise on the way down. Raises UsageError for a value outside its range.
     """
     import numpy as np
 
+    if isinstance(diversity, bool) or not isinstance(diversity, int | float) or not 0 <= diversity <= 1:
+        raise UsageError(f"diversity must be 0 to 1, not {diversity!r}", fix="0 is by score alone; 0.3 is usual")
     place = _places(model)
     known, row = _history(model, place, history)
-    score = scores(model, row)[0]
     popularity = model.arrays.get("popularity", np.zeros(len(place)))
+    score = scores(model, row)[0] if known or "popularity" not in model.arrays else popularity
     shown = np.ones(len(place), dtype=bool) if only is None else np.isin(np.arange(len(place)), _known(place, only))
     shown[[*known, *_known(place, without)]] = False
     order = np.lexsort((-popularity, -score))
-    best = [index for index in order.tolist() if shown[index] and np.isfinite(score[index])][:count]
-    return [(model.arrays["items"][index].item(), float(score[index])) for index in best]
+    best = [index for index in order.tolist() if shown[index] and np.isfinite(score[index])]
+    if diversity or ages is not None:
+        best = _ruled(model, best[: max(POOL, count)], score, diversity, ages, half_life, count)
+    return [(model.arrays["items"][index].item(), float(score[index])) for index in best[:count]]
+
+
+def is_cold_start(model: Model, history: Sequence[Any]) -> bool:
+    """Whether what is recommended for a history rests on popularity alone: nothing of it is known, or the model looks at no history."""
+    place = _places(model)
+    return model.kind == "popularity" or not any(item in place for item in history)
+
+
+def _ruled(
+    model: Model,
+    best: list[int],
+    score: NDArray[Any],
+    diversity: float,
+    ages: Mapping[Any, float] | None,
+    half_life: float,
+    count: int,
+) -> list[int]:
+    """The candidates in the order of relevance, recency and diversity."""
+    import numpy as np
+
+    places = np.array(best, dtype=np.int64)
+    if not len(places):
+        return []
+    found = score[places]
+    span = float(found.max() - found.min())
+    relevance = (found - found.min()) / span if span > 0 else np.ones(len(found))
+    if ages is not None:
+        relevance = relevance * freshness(model.arrays["items"][places].tolist(), ages, half_life)
+        order = np.argsort(-np.round(relevance, DECIMALS), kind="stable")
+        places, relevance = places[order], relevance[order]
+    if not diversity:
+        return list(places.tolist())
+    led = scores(model, _rows(model, [[(at, 1.0)] for at in places.tolist()])) - scores(model, _rows(model, [[]]))
+    return [int(places[at]) for at in mmr(relevance, profiles(led, places), diversity, count)]
 
 
 def explain(model: Model, history: Sequence[Any], item: Any) -> list[tuple[Any, float]]:

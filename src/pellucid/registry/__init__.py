@@ -1,6 +1,6 @@
 """Registry: which open model stands behind a name that a service follows, and what stood there before.
 
-May import packages, search, models, pipeline and store.
+May import packages, search, evaluation, models, privacy, pipeline and store.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.registry.canaries import Canaries, Canary
     from pellucid.registry.deployments import ALIASES, Deployment, Deployments, newest_open, outputs_for
+    from pellucid.registry.duels import Duel, Duels
     from pellucid.registry.lineage import Guarantee, guarantees_behind
     from pellucid.registry.promotion import RULES_FILE, Rules, promote, rules_of
     from pellucid.registry.published_packages import Publication, note_publication, publications
@@ -24,6 +25,8 @@ __all__ = [
     "Canary",
     "Deployment",
     "Deployments",
+    "Duel",
+    "Duels",
     "Guarantee",
     "ModelVersion",
     "Publication",
@@ -44,6 +47,7 @@ __getattr__ = lazy_names(
     {
         "canaries": ("Canaries", "Canary"),
         "deployments": ("ALIASES", "Deployment", "Deployments", "newest_open", "outputs_for"),
+        "duels": ("Duel", "Duels"),
         "lineage": ("Guarantee", "guarantees_behind"),
         "promotion": ("RULES_FILE", "Rules", "promote", "rules_of"),
         "published_packages": ("Publication", "note_publication", "publications"),

@@ -17,6 +17,7 @@ from pellucid.errors import PellucidError, UsageError, suggest
 from pellucid.pipeline.record import Record, metrics_of, stored_run
 from pellucid.registry.canaries import Canaries, Canary
 from pellucid.registry.deployments import Deployment, Deployments, checked_alias
+from pellucid.registry.duels import Duels
 from pellucid.registry.lineage import guarantees_behind
 from pellucid.registry.trained_models import ModelVersion, find_model
 from pellucid.store import Objects
@@ -42,12 +43,14 @@ class MetricRule:
 @dataclass(frozen=True)
 class Rules:
     """What an alias asks for. `approvers`: one of them must be named; `package`: a published package; `verdict`: the package is re-run now,
-    and must come to this verdict or bit-identical; `epsilon_at_most`: of the releases it descends from, in sum."""
+    and must come to this verdict or bit-identical; `epsilon_at_most`: of the releases it descends from, in sum; `duel`: it
+    passed a duel against what stands there now."""
 
     approvers: tuple[str, ...] = ()
     package: bool = False
     verdict: str = ""
     epsilon_at_most: float | None = None
+    duel: bool = False
     metrics: tuple[MetricRule, ...] = field(default=())
 
 
@@ -66,7 +69,10 @@ def rules_of(home: Path) -> dict[str, Rules]:
 def _rules(alias: str, told: Any, file: str) -> Rules:
     where = f"{file}, [{alias}]"
     values = _fields(
-        told, Rules, {"approvers": list, "package": bool, "verdict": str, "epsilon_at_most": float, "metrics": list}, where
+        told,
+        Rules,
+        {"approvers": list, "package": bool, "verdict": str, "epsilon_at_most": float, "duel": bool, "metrics": list},
+        where,
     )
     if values.get("verdict", "") not in ("", "bit-identical", "within tolerance"):
         raise UsageError(
@@ -148,6 +154,8 @@ def _checks(
     if rules.epsilon_at_most is not None:
         most = rules.epsilon_at_most
         checks.append(lambda: _epsilon(home, model, most))
+    if rules.duel:
+        checks.append(lambda: _duel(home, model, before))
     checks += [lambda rule=rule: _metric(home, model, before, rule) for rule in rules.metrics]  # type: ignore[misc]
     if rules.verdict:
         checks.append(lambda: _verdict(package, rules.verdict))
@@ -178,6 +186,16 @@ def _epsilon(home: Path, model: ModelVersion, most: float) -> str:
     if spent > most:
         raise UsageError(f"it descends from releases of epsilon {spent:g} in sum", why=f"{most:g} at most is asked for")
     return f"epsilon {spent:g} in sum"
+
+
+def _duel(home: Path, model: ModelVersion, before: Deployment | None) -> str:
+    present = before.digest if before else ""
+    fought = [one for one in Duels(home).all() if (one.champion, one.challenger.digest) == (present, model.artifact.digest)]
+    won = next((one for one in fought if one.state == "passed"), None)
+    if won is None:
+        why = fought[0].said or fought[0].state if fought else "there was none"
+        raise UsageError("it passed no duel against what stands there now", why=why, fix="See: pellucid duel")
+    return f"passed duel {won.number}: {won.said}"
 
 
 def _metric(home: Path, model: ModelVersion, before: Deployment | None, rule: MetricRule) -> str:

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from pellucid.search.engine import DEEPEST_PAGE, Answer, Engine, Hit
     from pellucid.search.label_free import Ranker
     from pellucid.search.learned_ranking import checked_ranking
+    from pellucid.search.publication_dates import DATES
     from pellucid.search.search_index import KIND, build
     from pellucid.search.search_steps import features, feedback, index, learn, learn_from_clicks
 
 __all__ = [
-    "DEEPEST_PAGE", "KIND", "Answer", "Documents", "Engine", "FeedbackRanking", "Hit", "Ranker", "build", "checked_ranking", "documents_of",
-    "features", "feedback", "index", "learn", "learn_from_clicks", "rank_file", "read_documents", "read_queries",
+    "DATES", "DEEPEST_PAGE", "KIND", "Answer", "Documents", "Engine", "FeedbackRanking", "Hit", "Ranker", "build", "checked_ranking",
+    "documents_of", "features", "feedback", "index", "learn", "learn_from_clicks", "rank_file", "read_documents", "read_queries",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -36,6 +37,7 @@ __getattr__ = lazy_names(
         "engine": ("DEEPEST_PAGE", "Answer", "Engine", "Hit"),
         "label_free": ("Ranker",),
         "learned_ranking": ("checked_ranking",),
+        "publication_dates": ("DATES",),
         "search_index": ("KIND", "build"),
         "search_steps": ("features", "feedback", "index", "learn", "learn_from_clicks"),
     },

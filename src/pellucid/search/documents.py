@@ -4,7 +4,8 @@ Whatever a file calls them, one document is one row, ids are unique, and rows ar
 not matter. What cannot be taken is counted by kind and never silently dropped:
 - `repeated`: a later document of an id that was there already; the first one stays;
 - `empty`: neither title nor text, so that no query can find it;
-- `nameless`: without an id.
+- `nameless`: without an id;
+- what a column `problem` says of a row, as the readers of pages and of WARC files do: "truncated", "cannot be parsed".
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 ID = ("id", "doc_id", "docid", "docno", "document_id", "_id")
 TITLE = ("title", "name", "heading")
 TEXT = ("text", "body", "content", "abstract", "contents", "description")
+PROBLEM = "problem"  # why a row is no document
 LONGEST_TEXT = 1_000_000  # characters of a document that are looked at
 
 
@@ -61,8 +63,11 @@ def documents_of(
     titles, texts = _strings(rows, title_column), _strings(rows, text_column)
     kept: dict[str, int] = {}
     left_out = {"repeated": 0, "empty": 0, "nameless": 0}
+    problems = _strings(rows, PROBLEM if PROBLEM in rows.column_names else None)
     for place, one in enumerate(ids):
-        if not one:
+        if problems[place]:
+            left_out[problems[place]] = left_out.get(problems[place], 0) + 1
+        elif not one:
             left_out["nameless"] += 1
         elif one in kept:
             left_out["repeated"] += 1
@@ -86,7 +91,7 @@ def documents_of(
 
 
 def read_documents(path: Path, format: str | None = None, others: Sequence[str] = ()) -> Documents:
-    """The documents of a file: `jsonl`, `csv`, `parquet`, `smart`, `trec`, or None to tell it from the file."""
+    """The documents of a file: `jsonl`, `csv`, `parquet`, `smart`, `trec`, `warc`, a folder of `pages`; None: told from the file."""
     import pyarrow as pa
 
     kind = format or detect_format(path)
@@ -127,7 +132,9 @@ def read_queries(path: Path, format: str | None = None) -> list[tuple[str, str]]
     return found
 
 
-FORMATS = {"jsonl": "jsonlines", "csv": "csv", "parquet": "parquet", "smart": "smart", "trec": "trec"}
+FORMATS = {
+    "jsonl": "jsonlines", "csv": "csv", "parquet": "parquet", "smart": "smart", "trec": "trec", "pages": "pages", "warc": "warc",
+}  # fmt: skip
 
 
 def detect_format(path: Path) -> str:
@@ -140,6 +147,8 @@ def detect_format(path: Path) -> str:
     for known, name in FORMATS.items():
         if reader == name:
             return known
+    if path.is_dir() and (reader is None or reader not in FORMATS.values()):
+        return "pages"
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(4096).lstrip()

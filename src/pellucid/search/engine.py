@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
@@ -16,6 +17,7 @@ from pellucid.search.click_feedback import KIND as BY_CLICKS
 from pellucid.search.click_feedback import SHOWN, FeedbackRanking
 from pellucid.search.full_text import FullText, Snippet, asked_words, checked_query, uses_syntax
 from pellucid.search.label_free import FEATURES, POOL, WHOLE, Ranked, Ranker
+from pellucid.search.publication_dates import ages
 from pellucid.search.ranking_features import DEPTH, NAMES, features
 from pellucid.search.search_index import unpack
 
@@ -66,7 +68,7 @@ class Engine:
         self.ranker = Ranker(index)
         self.text = FullText(index)
         self._numbers = {name: number for number, name in enumerate(index.arrays["id"].tolist())}
-        self._by_clicks: FeedbackRanking | None = None
+        self._by_clicks: tuple[FeedbackRanking, ...] = ()
 
     @property
     def count(self) -> int:
@@ -121,11 +123,17 @@ class Engine:
         did_you_mean = self.text.did_you_mean(query) if query else None
         return Answer(query, matches.total, tuple(hits), self.text.counts(parsed), notes, did_you_mean, weight)
 
+    @cached_property
+    def ages(self) -> dict[str, float]:
+        """By id, how many days before the newest document each is from (see `publication_dates`)."""
+        return ages(self.index)
+
     def by_clicks(self, model: Model) -> FeedbackRanking:
         """A ranking learned from clicks, on this index. Raises DataError for one that was made for other documents."""
-        held = self._by_clicks
-        if held is None or held.model is not model:
-            held = self._by_clicks = FeedbackRanking(model, self.index)
+        held = next((one for one in self._by_clicks if one.model is model), None)
+        if held is None:
+            held = FeedbackRanking(model, self.index)
+            self._by_clicks = (held, *self._by_clicks[:1])  # champion and challenger
         return held
 
     def title_of(self, id: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Routes of the reports on the ranking: what a browser needs, the reports, and the scripts that make them."""
+"""Routes of the reports on the ranking and of the duel: what a browser needs, the reports, and the scripts that make them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from starlette.exceptions import HTTPException
 
 from pellucid.privacy import local
-from pellucid.service import click_reports
+from pellucid.service import click_reports, duels
 from pellucid.service.followed_models import FollowedModels, Served
 
 BODY = {"requestBody": {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
@@ -34,12 +34,34 @@ def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
     @app.post("/feedback", summary="Take reports", openapi_extra=BODY)
     async def feedback(request: Request) -> dict[str, Any]:
         """A batch of randomised reports (see docs/local.md). Bad ones are refused by reason and counted; the good ones are taken."""
-        served, held = _learning(followed), b""
-        async for part in request.stream():
-            held += part
-            if len(held) > click_reports.LARGEST:
-                raise HTTPException(413, f"a batch has at most {click_reports.LARGEST:,} bytes")
-        return await to_thread.run_sync(click_reports.take, home, served, held)
+        served = _learning(followed)
+        return await to_thread.run_sync(click_reports.take, home, served, await _batch(request))
+
+    @app.get("/duel", summary="What a browser needs to say, deniably, which of two rankings its reader opens more of")
+    def duel_told() -> dict[str, Any]:
+        """The open duel's collection and period; 404 where none is open."""
+        return _open_duel(followed).told()
+
+    @app.post("/duel", summary="Take bits", openapi_extra=BODY)
+    async def duel_bits(request: Request) -> dict[str, Any]:
+        """A batch of randomised bits (see docs/local.md), one a reader, until there are as many as the gate needs."""
+        work = _open_duel(followed)
+        return await to_thread.run_sync(duels.take, home, work, await _batch(request))
+
+
+async def _batch(request: Request) -> bytes:
+    held = b""
+    async for part in request.stream():
+        held += part
+        if len(held) > click_reports.LARGEST:
+            raise HTTPException(413, f"a batch has at most {click_reports.LARGEST:,} bytes")
+    return held
+
+
+def _open_duel(followed: FollowedModels) -> duels.DuelAtWork:
+    if followed.duel is None:
+        raise HTTPException(404, "no duel is open")
+    return followed.duel
 
 
 def _learning(followed: FollowedModels) -> Served:

@@ -20,10 +20,11 @@ from starlette.exceptions import HTTPException
 
 from pellucid.errors import DataError, PellucidError
 from pellucid.models import estimators, recommend
-from pellucid.registry import ALIASES, Canaries, Deployment, Deployments
+from pellucid.registry import ALIASES, Canaries, Deployment, Deployments, Duels
 from pellucid.search import Engine, checked_ranking
 from pellucid.service.answer_counts import AnswerCounts
 from pellucid.service.canary_watch import CanaryWatch
+from pellucid.service.duels import DuelAtWork
 from pellucid.store import Model
 
 T = TypeVar("T")
@@ -59,8 +60,9 @@ class FollowedModels:
         self.refused: Mapping[str, tuple[int, str]] = {}
         self.trouble = ""
         self.canaries: Mapping[str, CanaryWatch] = {}
+        self.duel: DuelAtWork | None = None
         self.counts = AnswerCounts(home)
-        self._registry = Canaries(home)
+        self._registry, self._duels = Canaries(home), Duels(home)
         self._stop = threading.Event()
         self._turn = threading.Lock()
         self._thread = threading.Thread(target=self._follow, name="follow-deployments", daemon=True)
@@ -91,6 +93,7 @@ class FollowedModels:
                 self._look_at(alias, [one for one in history if one.alias == alias])
             try:
                 self._look_at_canaries()
+                self._look_at_duel()
             except (PellucidError, sqlite3.Error, OSError) as error:
                 self.trouble = str(error)
 
@@ -138,6 +141,15 @@ class FollowedModels:
                 watch.stop()
                 del kept[alias]
         self.canaries = kept
+
+    def _look_at_duel(self) -> None:
+        """Take up the open duel, while its champion stands there and its challenger loads."""
+        duel, served = self._duels.open(), self.current.get("rank")
+        if duel is None or duel.champion != (served.deployment.digest if served else ""):
+            self.duel = None
+        elif self.duel is None or self.duel.duel.number != duel.number:
+            found = self._tried(duel.challenger, None)
+            self.duel = None if isinstance(found, str) else DuelAtWork(duel, found.model)
 
     def _look_at(self, alias: str, versions: list[Deployment]) -> None:
         """Take up the newest of these versions, or say why not; where nothing is served yet, the last good one before it."""

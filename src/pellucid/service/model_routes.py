@@ -14,7 +14,7 @@ from pellucid.registry import ALIASES, guarantees_behind
 from pellucid.service import browser_model, pages, result_formats
 from pellucid.service.followed_models import FollowedModels, Served, need, refused_of, told_of
 from pellucid.service.page_templates import wants_page
-from pellucid.service.recommendations import MOST_ITEMS, recommendations
+from pellucid.service.recommendations import MOST_ITEMS, History, recommendations
 
 MOST_ROWS = 10_000
 
@@ -60,7 +60,7 @@ def add(app: FastAPI, home: Path, followed: FollowedModels) -> None:
         if served.model.kind in ALIASES["recommend"]:
             if asked.items is None:
                 raise HTTPException(422, "items: this is a recommender, give a history")
-            return recommendations(followed, [str(item) for item in asked.items], asked.k, named)
+            return recommendations(followed, History(items=asked.items, k=asked.k), named)
         return followed.ask(named, lambda one: _answered(one, asked))
 
     @app.get("/models/recommend/browser", summary="The recommender for scoring in a browser")

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
-from pellucid.search import DEEPEST_PAGE, Answer
+from pellucid.search import DATES, DEEPEST_PAGE, Answer
 from pellucid.service import browser_model, click_reports, result_formats
 from pellucid.service.access import actor_of, form_token
 from pellucid.service.page_templates import templates, wants_page
@@ -22,6 +22,7 @@ from pellucid.service.page_templates import templates, wants_page
 if TYPE_CHECKING:
     import jinja2
 
+    from pellucid.service.duels import Taking
     from pellucid.service.followed_models import FollowedModels
 
 FACET_VALUES = 8  # shown at once; the others behind "more"
@@ -56,12 +57,15 @@ class Shown:
     filters: Mapping[str, Sequence[str]]
     facets: Sequence[str]
     count: int
+    duel: Taking | None = None
 
     def link(self, path: str = "/search", **changed: Any) -> str:
         """The address of this state with some of it changed; what is as by default is left out."""
         asked = {"q": self.answer.query, "page": self.page, "k": self.k, "rank": self.rank, "format": "", **changed}
+        if self.duel is not None and asked["q"] == self.answer.query:
+            asked["duel"] = self.duel.mark
         filters = asked.pop("filters", self.filters)
-        usual = {"q": "", "page": 1, "k": 10, "rank": "", "format": ""}
+        usual = {"q": "", "page": 1, "k": 10, "rank": "", "format": "", "duel": ""}
         pairs = [(name, value) for name, value in asked.items() if value != usual[name]]
         pairs += [(f"f.{name}", value) for name in sorted(filters) for value in filters[name]]
         return f"{path}?{urlencode(pairs)}" if pairs else path
@@ -132,6 +136,7 @@ def problem(request: Request, status: int, why: str) -> Response:
                 query="",
                 personal=False,
                 feedback="",
+                duel="",
                 actor=actor_of(request),
                 token=form_token(request),
                 here="",
@@ -166,6 +171,7 @@ def _page(request: Request, template: str, followed: FollowedModels, **values: A
         "query": query,
         "personal": personal,
         "feedback": feedback,
+        "duel": followed.duel.id if followed.duel is not None else "",
         "actor": actor_of(request),
         "token": form_token(request),
         "here": "",
@@ -182,6 +188,7 @@ def environment() -> jinja2.Environment:
         "document_link": document_link,
         "link_of": _link_of,
         "about_hit": _about_hit,
+        "source_of": _source_of,
         "facet_values": FACET_VALUES,
     }
     found.filters |= {"marked": _marked}
@@ -213,9 +220,14 @@ def document_link(id: str) -> str:
     return f"/documents/{quote(id, safe='')}"
 
 
+def _source_of(columns: Mapping[str, str]) -> str:
+    """Where a result is from, as the index keeps it."""
+    return next((columns[name] for name in result_formats.SOURCES if columns.get(name)), "")
+
+
 def _about_hit(columns: Mapping[str, str]) -> list[str]:
     """Author, source, date and licence of a result, as far as the index keeps them."""
-    kinds = (result_formats.AUTHORS, result_formats.SOURCES, result_formats.DATES, result_formats.LICENCES)
+    kinds = (result_formats.AUTHORS, result_formats.SOURCES, DATES, result_formats.LICENCES)
     return [
         next(columns[name] for name in names if columns.get(name)) for names in kinds if any(columns.get(name) for name in names)
     ]

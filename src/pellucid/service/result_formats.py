@@ -7,11 +7,10 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from pellucid.search import Answer
+from pellucid.search import DATES, Answer
 
 LINKS = ("url", "link", "href")
 LICENCES = ("licence", "license", "rights")
-DATES = ("date", "published", "year", "created")
 SOURCES = ("source", "journal", "publisher", "site")
 AUTHORS = ("author", "authors", "creator")
 

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse
 
 from pellucid.errors import DataError
-from pellucid.service import pages, result_formats
+from pellucid.service import duels, pages, result_formats
 from pellucid.service.followed_models import FollowedModels, Served, need
 from pellucid.service.page_templates import wants_page
 from pellucid.service.recommendations import MOST_ITEMS, History, recommendations, recommended
@@ -40,6 +40,7 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
             str, Query(description="label-free; bm25f: words alone; default: the deployed ranker, else label-free")
         ] = "",
         format: Annotated[str, Query(description="json, csv, ris or html; default: by the Accept header")] = "",
+        duel: Annotated[str, Query(description="the id of the open duel, to take part: both rankings in one list")] = "",
     ) -> Any:
         """The best documents, with what each feature added to their scores. Filters are given as `f.NAME=VALUE`, as often as needed."""
         begun = time.perf_counter()
@@ -50,12 +51,26 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
         ranker = followed.current.get("rank")
         learned = ranker.model if ranker is not None and not rank else None
 
-        def question(served: Served) -> tuple[tuple[Answer, Engine], bool]:
-            assert served.engine is not None
-            found = _searched(served.engine, q, k, (page - 1) * k, filters, rank or "label-free", learned)
-            return (found, served.engine), not found.hits
+        work, offset = followed.duel, (page - 1) * k
+        seed = work.seed_of(duel) if work is not None and q.strip() and not rank and offset + k <= duels.DEEPEST else None
 
-        answer, engine = followed.ask("search", question)
+        def question(served: Served) -> tuple[tuple[Answer, Engine, duels.Taking | None], bool]:
+            assert served.engine is not None
+            engine, taking = served.engine, None
+            if work is not None and seed is not None:
+                found, taking = duels.interleaved(
+                    work,
+                    seed,
+                    k,
+                    offset,
+                    lambda model: _searched(engine, q, offset + k, 0, filters, "label-free", model),
+                    learned,
+                )
+            else:
+                found = _searched(engine, q, k, offset, filters, rank or "label-free", learned)
+            return (found, engine, taking), not found.hits
+
+        answer, engine, taking = followed.ask("search", question)
         took = time.perf_counter() - begun
         if format == "csv":
             return _file(result_formats.as_csv(answer), "text/csv", "results.csv")
@@ -64,9 +79,12 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
         if format not in ("", "html", "json"):
             raise HTTPException(400, f'there is no format "{format:.40}": it is json, csv, ris or html')
         if format == "html" or (not format and wants_page(request)):
-            shown = pages.Shown(answer, took, k, page, rank, filters, list(engine.text.facets), engine.count)
+            shown = pages.Shown(answer, took, k, page, rank, filters, list(engine.text.facets), engine.count, taking)
             return pages.search(request, followed, shown)
-        return JSONResponse(result_formats.as_json(answer, took))
+        told = result_formats.as_json(answer, took)
+        if taking is not None:
+            told["duel"] = {"id": taking.id, "mark": taking.mark, "picked": list(taking.picked)}
+        return JSONResponse(told)
 
     @app.get("/suggest", summary="Complete the last word")
     def suggest(q: Annotated[str, Query(max_length=1000)] = "") -> dict[str, Any]:
@@ -87,23 +105,47 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
             return _file(result_formats.ris_record(found), "application/x-research-info-systems", "document.ris")
         if wants_page(request):
             recommender = followed.current.get("recommend")
-            related = recommended(followed, recommender, [id], 5)[0] if recommender is not None else []
+            related = recommended(followed, recommender, History(items=[id], k=5))[0] if recommender is not None else []
             return pages.document(request, followed, found, related)
         return found
 
     @app.get("/recommend", summary="Recommendations for a history")
-    def recommend_for(request: Request, items: str = "", k: Annotated[int, Query(ge=1, le=100)] = 10) -> Any:
-        """What the open model recommends to somebody with these items (divided by commas)."""
-        history = [item.strip() for item in items.split(",") if item.strip()]
-        if len(history) > MOST_ITEMS:
+    def recommend_for(
+        request: Request,
+        items: str = "",
+        k: Annotated[int, Query(ge=1, le=100)] = 10,
+        without: Annotated[str, Query(description="items that are not to be shown")] = "",
+        only: Annotated[str | None, Query(description="the items that may be shown; default: all")] = None,
+        diversity: Annotated[
+            float, Query(ge=0, le=1, description="how much likeness to what stands above counts against an item")
+        ] = 0.0,
+        half_life: Annotated[
+            float | None, Query(gt=0, le=1e6, description="days in which the relevance of a document halves")
+        ] = None,
+    ) -> Any:
+        """What the open model recommends to somebody with these items (divided by commas), and its basis: history or popularity."""
+        lists = [_listed(text) for text in (items, without, only or "")]
+        if any(len(one) > MOST_ITEMS for one in lists):
             raise HTTPException(400, f"at most {MOST_ITEMS:,} items")
-        told = recommendations(followed, history, k)
-        return pages.recommendations(request, followed, told, history) if wants_page(request) else told
+        asked = History(
+            items=[*lists[0]],
+            k=k,
+            without=[*lists[1]],
+            only=None if only is None else [*lists[2]],
+            diversity=diversity,
+            half_life=half_life,
+        )
+        told = recommendations(followed, asked)
+        return pages.recommendations(request, followed, told, asked.history) if wants_page(request) else told
 
     @app.post("/recommend", summary="Recommendations for a history that is not to stand in an address")
     def recommend_posted(history: History) -> dict[str, Any]:
         """The same as GET, for clients that hold a history. It is not kept."""
-        return recommendations(followed, [str(item) for item in history.items], history.k)
+        return recommendations(followed, history)
+
+
+def _listed(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def _searched(

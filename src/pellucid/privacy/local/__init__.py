@@ -14,7 +14,7 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.privacy.local.collection import Collection, declare, declare_directions
-    from pellucid.privacy.local.collector import Collector
+    from pellucid.privacy.local.collector import Collector, Outcome
     from pellucid.privacy.local.directions import Directions, MeanDirection
     from pellucid.privacy.local.heavy_hitters import PrefixSearch
     from pellucid.privacy.local.item_ratings import ItemRatings
@@ -54,6 +54,7 @@ __all__ = [
     "OneBitMean",
     "Oracle",
     "Oue",
+    "Outcome",
     "PrefixSearch",
     "Rappor",
     "Subset",
@@ -76,7 +77,7 @@ __getattr__ = lazy_names(
             "declare",
             "declare_directions",
         ),
-        "collector": ("Collector",),
+        "collector": ("Collector", "Outcome"),
         "directions": ("Directions", "MeanDirection"),
         "heavy_hitters": ("PrefixSearch",),
         "item_ratings": ("ItemRatings",),

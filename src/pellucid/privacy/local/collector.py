@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,13 +77,17 @@ class Collector:
                 self._known[row["id"]] = read(row["text"])
         return sorted(self._known.values(), key=lambda one: (one.name, one.id))
 
-    def ingest(self, data: bytes, periods: range | None = None) -> Outcome:
-        """Take a batch, of the `periods` that are open now (None: of any, each with a cap of its own).
+    def ingest(self, data: bytes, periods: range | None = None, most: int | None = None) -> Outcome:
+        """Take a batch, of the `periods` that are open now (None: of any, each with a cap of its own), the first `most` of it.
 
         PrivacyError, with a trace, if it is no batch at all; one bad report costs no good one.
         """
         try:
-            return self.take_reports(unbatched(data), periods)
+            if most is None:
+                return self.take_reports(unbatched(data), periods)
+            reports = list(unbatched(data))
+            outcome, over = self.take_reports(reports[:most], periods), len(reports) - most
+            return replace(outcome, refused={**outcome.refused, "enough were taken": over}) if over > 0 else outcome
         except PrivacyError:
             with transaction(self._db):
                 self._refuse(Counter({(NOBODY, "malformed"): 1}))
@@ -195,6 +199,17 @@ class Collector:
                 f"collection {collection.name!r} is of {collection.oracle.name}", why="only directions have a mean"
             )
         return collection.oracle.mean(*self._total(collection, period))
+
+    def count(self, collection: Collection, period: int) -> int:
+        """How many reports were taken for a period."""
+        query = "SELECT COUNT(*) FROM local_reports WHERE collection=? AND period=?"
+        return int(self._db.execute(query, (collection.id, period)).fetchone()[0])
+
+    def counts(self, collection: Collection, period: int) -> list[int]:
+        """How many reports of a period say each value, as they came; of the oracle `grr` only, whose reports are values."""
+        if collection.oracle.name != "grr":
+            raise PrivacyError(f"reports of {collection.oracle.name} are not values", where=f"collection {collection.name!r}")
+        return [int(one) for one in self._total(collection, period)[0]]
 
     def _total(self, collection: Collection, period: int | None) -> tuple[NDArray[Any], int]:
         """What the oracle adds up over the reports that count, and how many they are."""

@@ -29,7 +29,7 @@ COOKIE, PROVIDER_COOKIE = "pellucid_session", "pellucid_provider"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 SAFE = ("GET", "HEAD", "OPTIONS")
-NO_FORMS = ("/recommend", "/feedback", "/models/{alias}/predict")  # what anybody may post: it changes nothing
+NO_FORMS = ("/recommend", "/feedback", "/duel", "/models/{alias}/predict")  # what anybody may post: it changes nothing
 MOST_FIELDS = 100
 
 
@@ -207,4 +207,4 @@ def _page(request: Request, said: str, status: int, headers: dict[str, str] | No
         "here": "",
     }
     page = templates().get_template("dashboard/sign-in.html")
-    return HTMLResponse(page.render(query="", personal=False, feedback="", **shown), status, headers)
+    return HTMLResponse(page.render(query="", personal=False, feedback="", duel="", **shown), status, headers)

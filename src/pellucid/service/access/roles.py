@@ -26,6 +26,8 @@ ACCESS: dict[tuple[str, str], str] = {
     ("GET", "/metrics"): "public",
     ("GET", "/feedback"): "public",
     ("POST", "/feedback"): "public",
+    ("GET", "/duel"): "public",
+    ("POST", "/duel"): "public",
     ("GET", "/assets/local/{name}"): "public",
     ("GET", "/openapi.json"): "public",
     ("GET", "/sign-in"): "public",

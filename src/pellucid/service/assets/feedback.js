@@ -94,7 +94,7 @@ async function begin() {
   const told = await answer.json();
   document.addEventListener("click", (event) => {
     const place = event.target.closest?.("a.hit")?.closest("[data-statement]");
-    if (place && load().on !== null) add(place);
+    if (place?.closest("[data-collection]") && load().on !== null) add(place); // not of a list in the reader's own order (places.js)
   });
   await report(told);
   show(told);

@@ -1,37 +1,10 @@
 // Personal suggestions, computed here. The history stays in this browser's own storage (IndexedDB); only the open model is asked for.
 import { read, score } from "./scoring.js";
+import { dismissed, history, placed, places, set, setting, use } from "./storage.js";
 
+const SHOWN = 5, CANDIDATES = 50;
+const VARIED = 0.3; // see scoring.js
 const MOST = 500; // items that are kept; the oldest go first
-
-function store() {
-  return new Promise((done, failed) => {
-    const asked = indexedDB.open("pellucid", 1);
-    asked.onupgradeneeded = () => {
-      asked.result.createObjectStore("history", { keyPath: "id" });
-      asked.result.createObjectStore("settings");
-    };
-    asked.onsuccess = () => done(asked.result);
-    asked.onerror = () => failed(asked.error);
-  });
-}
-
-async function use(name, mode, work) {
-  const db = await store();
-  try {
-    return await new Promise((done, failed) => {
-      const turn = db.transaction(name, mode);
-      const asked = work(turn.objectStore(name));
-      turn.oncomplete = () => done(asked?.result);
-      turn.onerror = turn.onabort = () => failed(turn.error);
-    });
-  } finally {
-    db.close();
-  }
-}
-
-const setting = (name) => use("settings", "readonly", (held) => held.get(name));
-const set = (name, value) => use("settings", "readwrite", (held) => held.put(value, name));
-const history = async () => (await use("history", "readonly", (held) => held.getAll())).sort((a, b) => b.at - a.at);
 
 async function remember(id, title) {
   await use("history", "readwrite", (held) => held.put({ id, title, at: Date.now() }));
@@ -44,8 +17,6 @@ async function model() {
   if (!answer.ok) throw new Error(`the model cannot be had: ${answer.status}`);
   return read(await answer.arrayBuffer());
 }
-
-const dismissed = async () => (await setting("dismissed")) ?? [];
 
 function entry(one, reason) {
   const item = document.createElement("li");
@@ -73,7 +44,12 @@ async function suggest() {
   if (!panel) return;
   const held = await history();
   if (!held.length) return;
-  const found = score(await model(), held.map((one) => one.id), 5, new Set(await dismissed()));
+  const ranked = score(await model(), held.map((one) => one.id), CANDIDATES, {
+    without: new Set(await dismissed()),
+    diversity: (await setting("varied")) === true ? VARIED : 0,
+  });
+  const { shown } = placed(ranked.map((one, rank) => ({ ...one, score: -rank })), await places());
+  const found = shown.slice(0, SHOWN);
   if (!found.length) return;
   const titles = new Map(held.map((one) => [one.id, one.title]));
   document.getElementById("personal-list").replaceChildren(...found.map((one) => entry(one, titles.get(one.because))));
@@ -81,38 +57,7 @@ async function suggest() {
   panel.hidden = false;
 }
 
-async function show() {
-  const panel = document.getElementById("privacy-panel");
-  if (!panel) return;
-  panel.hidden = false;
-  const on = document.getElementById("personal-on");
-  on.checked = (await setting("on")) === true;
-  on.addEventListener("change", () => set("on", on.checked));
-  const fill = async () => {
-    const held = await history();
-    document.getElementById("history-count").textContent = held.length ? `Kept in this browser: ${held.length}` : "Nothing is kept in this browser.";
-    document.getElementById("history-list").replaceChildren(
-      ...held.slice(0, 20).map((one) => Object.assign(document.createElement("li"), { textContent: one.title })),
-    );
-  };
-  document.getElementById("history-export").addEventListener("click", async () => {
-    const text = JSON.stringify({ history: await history(), dismissed: await dismissed() }, null, 1);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
-    link.download = "history.json";
-    link.click();
-    URL.revokeObjectURL(link.href);
-  });
-  document.getElementById("history-erase").addEventListener("click", async () => {
-    await use("history", "readwrite", (held) => held.clear());
-    await set("dismissed", []);
-    await fill();
-  });
-  await fill();
-}
-
 async function begin() {
-  await show();
   if ((await setting("on")) !== true) return;
   document.addEventListener("click", (event) => {
     const place = event.target.closest("a.hit")?.closest("[data-id]");

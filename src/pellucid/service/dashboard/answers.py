@@ -45,7 +45,9 @@ def answer(
         "link": _linker(request),
         "here": request.url.path.strip("/").partition("/")[0],
     }
-    return HTMLResponse(templates().get_template(f"dashboard/{template}").render(query="", personal=False, feedback="", **values))
+    return HTMLResponse(
+        templates().get_template(f"dashboard/{template}").render(query="", personal=False, feedback="", duel="", **values)
+    )
 
 
 def _linker(request: Request) -> Any:
