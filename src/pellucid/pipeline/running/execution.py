@@ -60,6 +60,7 @@ def run(
     lock = environment.find_lock(folder)
     plan = Plan(pipeline, record, lock, seed=seed, hash_seed=engine.hash_seed)
     wanted, forced = chosen(pipeline, only, given or {}), downstream(pipeline, again)
+    plan.look_up_models(wanted)
     surroundings = {
         **environment.machine(),
         "lock": plan.environment["lock"],

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from pellucid.errors import DataError, LabelError
 from pellucid.pipeline.declaration import Bound, Source
-from pellucid.pipeline.record import Artifact, Record
-from pellucid.pipeline.running.plan import file_digest
+from pellucid.pipeline.record import Artifact, Record, file_digest
 
 _WHY = "what is private would leave as it is"
 _FIX = "Label it private too, and release what may be known of it (pl.release)"
