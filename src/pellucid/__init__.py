@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record import Run, log, runs
     from pellucid.privacy import release
     from pellucid.privacy.transforms import protect
+    from pellucid.registry import predict, registry_model
     from pellucid.store import Array, File, Metrics, Model, Table
 
 __version__ = "0.1.0"
 
 __all__ = [
     "About", "Array", "Budget", "File", "Metrics", "Model", "PellucidError", "Pipeline", "Row", "Run", "Table", "UserDay",
-    "evaluation", "load", "log", "models", "privacy", "protect", "release", "runs", "search", "source", "step",
-    "synthesize",
+    "evaluation", "load", "log", "models", "predict", "privacy", "protect", "registry_model", "release", "runs", "search",
+    "source", "step", "synthesize",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -46,6 +47,7 @@ __getattr__ = lazy_names(
         "pipeline.record": ("Run", "log", "runs"),
         "privacy": ("release",),
         "privacy.transforms": ("protect",),
+        "registry": ("predict", "registry_model"),
         "store": ("Array", "File", "Metrics", "Model", "Table"),
     },
     modules=("evaluation", "models", "privacy", "search", "synthesize"),

@@ -70,6 +70,15 @@ def test_open_data_may_be_read_while_the_file_loads(project) -> None:
     assert done.code == 0, done.err
 
 
+def test_an_open_file_as_long_as_a_private_one_may_be_read_while_the_file_loads(project) -> None:
+    """Both are read to be compared, by Pellucid, and that is not the pipeline's file reading them."""
+    other = "n\n" + "1" * (len(ROWS) - 2)
+    assert len(other) == len(ROWS)
+    project.write(visits_csv=ROWS, items_csv=other, pipeline=HEAD + "SECRET = (HERE / 'items.csv').read_text()" + TAIL)
+    done = project.run()
+    assert done.code == 0, done.err
+
+
 STARTS = {
     "thread": "import threading, time\nSECRET = 1\nthreading.Thread(target=time.sleep, args=(600,), daemon=True).start()",
     "polars": "import polars\nSECRET = int(polars.read_csv(HERE / 'items.csv').lazy().select(polars.col('n').sum()).collect().item())",

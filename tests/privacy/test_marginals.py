@@ -275,10 +275,11 @@ def test_pairs_are_chosen_by_what_is_released_and_expected_of_it_alone(
 
 
 def test_counts_of_more_people_than_there_are_do_not_overflow() -> None:
-    huge = np.array([2**62, 2**40])
-    assert expected({(0,): huge, (1,): huge}, (0, 1), Fraction(1)).min() >= 0
-    both = np.array([[2**62, 1], [5, 2**40]])
-    assert expected({(0, 2): both, (1, 2): both}, (0, 1, 2), Fraction(1)).min() >= 0
+    most = 2**31 - 1
+    huge = np.array([2**62, 0])
+    assert expected({(0,): huge, (1,): huge}, (0, 1), Fraction(1)).tolist() == [[most, 0], [0, 0]]
+    both = np.array([[2**62, 0], [0, 2**40]])
+    assert expected({(0, 2): both, (1, 2): both}, (0, 1, 2), Fraction(1))[:, :, 0].tolist() == [[most, 0], [0, 0]]
 
 
 def test_whole_edges_and_the_same_as_numbers_are_one_release() -> None:

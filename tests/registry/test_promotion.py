@@ -83,7 +83,7 @@ def test_what_is_not_open_is_named_and_no_more(home: Path):
     (secret,) = [one for one in model_versions(home) if one.output == "secret"]
     told = secret.to_json()
     assert told["label"] == "private" and told["digest"] is None and told["bytes"] is None
-    with pytest.raises(LabelError, match="a service is public"):
+    with pytest.raises(LabelError, match="Only open models"):
         promote(home, "secret", "production")
 
 

@@ -85,22 +85,7 @@ class Deployments:
     def looked_at(self, alias: str, run: str, output: str, package: Path | None = None) -> tuple[str, ...]:
         """The row of a deployment, after all that it asks for was found to hold. Raises as `deploy`."""
         checked_alias(alias)
-        record = Record(self.home)
-        try:
-            found = record.find(run)
-            steps = record.steps(found["run"])
-            outputs = {name: (step.label, value) for step in steps for name, value in step.outputs.items()}
-        finally:
-            record.close()
-        if output not in outputs:
-            raise UsageError(f'run {found["run"]} has no output "{output}"', fix=suggest(output, outputs))
-        label, artifact = outputs[output]
-        if label != "open":
-            raise LabelError(
-                f'"{output}" is {label}', why="a service is public", fix="Only open models can be deployed: release first"
-            )
-        if artifact.kind != "model" or artifact.items is not None:
-            raise UsageError(f'"{output}" is a {artifact.kind}, not a model', fix=f"Behind {alias} stands {_said(alias)}")
+        run, artifact = open_model(self.home, run, output, f"Behind {alias} stands {_said(alias)}")
         kind = self.load(artifact).kind
         if alias in ALIASES and kind not in ALIASES[alias]:
             raise UsageError(f'"{output}" is a model of kind {kind}', fix=f"Behind {alias} stands {_said(alias)}")
@@ -108,7 +93,7 @@ class Deployments:
             raise UsageError("it is no package", where=str(package), fix="Name the folder that pellucid publish wrote")
         held = json.dumps(artifact.to_json(), sort_keys=True)
         place = str(package.absolute()) if package is not None else ""
-        return alias, found["run"], output, artifact.digest, held, place
+        return alias, run, output, artifact.digest, held, place
 
     def rollback(self, alias: str, approver: str = "") -> Deployment:
         """Deploy again what stood behind an alias before its present model first did. Raises UsageError where nothing did."""
@@ -155,6 +140,28 @@ class Deployments:
         """The model, its bytes verified. Raises DamagedError."""
         found: Model = kinds.load(path_of(Objects(self.home), artifact), "model")
         return found
+
+
+def open_model(home: Path, run: str, output: str, wanted: str = "Name an output that is a model") -> tuple[str, Artifact]:
+    """The run's whole name, and its output, which is one open model. Raises UsageError (`wanted`: what to give instead of what is no
+    model), LabelError for what is not open."""
+    record = Record(home)
+    try:
+        found = record.find(run)
+        steps = record.steps(found["run"])
+        outputs = {name: (step.label, value) for step in steps for name, value in step.outputs.items()}
+    finally:
+        record.close()
+    if output not in outputs:
+        raise UsageError(f'run {found["run"]} has no output "{output}"', fix=suggest(output, outputs))
+    label, artifact = outputs[output]
+    if label != "open":
+        raise LabelError(
+            f'"{output}" is {label}', why="who asks it learns of its data", fix="Only open models can be used: release first"
+        )
+    if artifact.kind != "model" or artifact.items is not None:
+        raise UsageError(f'"{output}" is a {artifact.kind}, not a model', fix=wanted)
+    return str(found["run"]), artifact
 
 
 def insert(db: StateConnection, looked_at: Sequence[str], approver: str, checks: Sequence[str]) -> None:

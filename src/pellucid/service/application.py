@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
-from pellucid import __version__
+from pellucid import __version__, traces
 from pellucid.errors import PellucidError, StoreError
 from pellucid.schedule import ScheduleFollower
 from pellucid.service import access, dashboard, feedback_routes, model_routes, pages, search_routes
@@ -84,7 +84,9 @@ def create_app(home: Path, *, loopback: bool = True, on_start: Callable[[], None
                 "Cache-Control", "no-store"
             )  # a page shows what its reader may see, and nobody after them
         route = request.scope.get("route")
-        counters.add(getattr(route, "path", "other"), response.status_code, time.perf_counter() - begun)
+        path, seconds = getattr(route, "path", "other"), time.perf_counter() - begun
+        counters.add(path, response.status_code, seconds)
+        traces.note_request(path, request.method, response.status_code, seconds)
         return response
 
     @app.exception_handler(PellucidError)

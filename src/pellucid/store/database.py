@@ -5,8 +5,14 @@ lock on a file beside the state file, waited for up to `BUSY_SECONDS`. SQLite ha
 checkpoint that meets a commit which starts the log anew can take commits for checkpointed that are not, and they are lost
 (sqlite.org/wal.html, "The WAL-Reset Bug"). That needs two connections that write or checkpoint at once.
 
-Each room that keeps state hands its own tables to `connect`; a file written by a newer version is refused, because an older program
-cannot know what it would break.
+Each room that keeps state hands its own tables to `connect` (CREATE ... IF NOT EXISTS). That is all while tables are only added. A change
+of a table that is there is a step of `CHANGES`: it is made when the file is next opened, in one transaction with the file's new format
+number (`PRAGMA user_version`), by whoever has the turn. A file of a newer format is refused: an older program cannot know what it would
+break. Why not alembic: it needs SQLAlchemy (0.5 s and 30 MB at import, and each command opens the file), keeps a version beside the number
+that is there, and writes by a connection that takes no turns.
+
+A new step: change the room's DDL, append the change to `CHANGES`, and keep a file of the format before as
+`tests/store/formats/<number>.sql`. A test fails while one of the three is missing.
 """
 
 from __future__ import annotations
@@ -17,19 +23,36 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pellucid.errors import StoreError
 from pellucid.store.atomic_write import lasting
 
-VERSION = 1
 BUSY_SECONDS = 60.0
 STATE_FILE = "pellucid.db"
 _READS = re.compile(r"\s*(select|pragma|begin|commit|rollback|explain)\b", re.IGNORECASE)
 _MAKING = threading.Lock()  # no connection of another thread before the file that was made is closed
+
+
+@dataclass(frozen=True)
+class Change:
+    """One statement for one table. A file in which a room never wrote has no such table: it is then made new, and needs no change."""
+
+    table: str
+    sql: str
+
+
+CHANGES: tuple[Sequence[Change], ...] = ()
+"""At place n what makes format n + 2 of format n + 1."""
+
+
+def newest_format() -> int:
+    """The format that this version writes."""
+    return len(CHANGES) + 1
 
 
 class StateConnection(sqlite3.Connection):
@@ -171,7 +194,7 @@ def checkpoint(db: StateConnection) -> None:
 
 
 def _prepare(db: StateConnection, path: Path, ddl: str, durable: bool) -> None:
-    """Check the version, set the modes, create the tables.
+    """Bring the file to this format, set the modes, create the tables.
 
     Taking the file to write-ahead logging answers "locked" at once while another process does the same, whatever the time-out,
     so that is tried again here.
@@ -179,26 +202,47 @@ def _prepare(db: StateConnection, path: Path, ddl: str, durable: bool) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise StoreError(
-                    f"the state file has format {version}, this pellucid reads up to {VERSION}",
-                    where=str(path),
-                    fix="Upgrade pellucid, or set PELLUCID_HOME to another folder",
-                )
+            _bring_up(db, path)
             if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 db.execute("PRAGMA journal_mode=WAL")
             kept = ("FULL" if durable else "NORMAL") if lasting() else "OFF"
             db.execute(f"PRAGMA synchronous={kept}")
             db.execute("PRAGMA foreign_keys=ON")
             db.executescript(ddl)
-            if version == 0:
-                db.execute(f"PRAGMA user_version={VERSION}")
+            if not db.execute("PRAGMA user_version").fetchone()[0]:
+                db.execute(f"PRAGMA user_version={newest_format()}")
             return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+
+
+def _bring_up(db: StateConnection, path: Path) -> None:
+    """Make an earlier format this one, all of it or nothing; a new file has format 0 until its tables are there.
+
+    The caller has the turn, and foreign keys are not yet enforced. Raises StoreError for a newer format.
+    """
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if found > newest_format():
+        raise StoreError(
+            f"the state file has format {found}, this pellucid reads up to {newest_format()}",
+            where=str(path),
+            fix="Upgrade pellucid, or set PELLUCID_HOME to another folder",
+        )
+    if found in (0, newest_format()):
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        there = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()}
+        for change in (change for step in CHANGES[found - 1 :] for change in step):
+            if change.table in there:
+                db.execute(change.sql)
+        db.execute(f"PRAGMA user_version={newest_format()}")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.declaration.graph_drawing import Drawn, svg
     from pellucid.pipeline.declaration.graph_node import Bound
     from pellucid.pipeline.declaration.loading import BEING_LOADED, Loading
+    from pellucid.pipeline.declaration.model_reference import ModelReference, StoredModel
     from pellucid.pipeline.declaration.nodes import Output, OutputOf, Source, Step
     from pellucid.pipeline.declaration.own_code import keeps_units_apart, own, proved_per_unit
     from pellucid.pipeline.declaration.release_protocol import Budget, GateRequest, Grant, Protection
@@ -34,6 +35,7 @@ __all__ = [
     "GateRequest",
     "Grant",
     "Loading",
+    "ModelReference",
     "Output",
     "OutputOf",
     "Pipeline",
@@ -41,6 +43,7 @@ __all__ = [
     "Row",
     "Source",
     "Step",
+    "StoredModel",
     "UserDay",
     "checked_licence",
     "is_project_file",
@@ -75,6 +78,7 @@ __getattr__ = lazy_names(
         ),
         "graph_node": ("Bound",),
         "loading": ("BEING_LOADED", "Loading"),
+        "model_reference": ("ModelReference", "StoredModel"),
         "nodes": (
             "Output",
             "OutputOf",

@@ -167,7 +167,7 @@ def _bind(pipeline: str, declared: Mapping[str, Node], changes: Mapping[str, Map
 def _refuse_one_file_twice(steps: Mapping[str, Bound]) -> None:
     """One file is not open and private at once, by whatever path or link. (Copies are found when the sources are read.)"""
     closed: dict[object, str] = {}
-    sources = [(name, bound.node) for name, bound in steps.items() if isinstance(bound.node, Source)]
+    sources = [(name, bound.node) for name, bound in steps.items() if isinstance(bound.node, Source) and bound.node.model is None]
     for name, node in sources:
         if not node.label.is_open:
             closed.update(dict.fromkeys(_same_file(node.path), name))
@@ -198,6 +198,10 @@ def _labelled(bound: Bound, inputs: list[Label]) -> Bound:
     node = bound.node
     if isinstance(node, Source):
         label = node.label
+        if node.model is not None and not (label.is_open and is_own("model reference", node.model)):
+            raise LabelError(
+                "only pellucid's registry gives a model", where=f'source "{bound.name}"', fix="Use pl.registry_model"
+            )
         if not label.is_open:
             label = Label(label.level, label.unit, frozenset([node.account or bound.name]))
     elif node.gate is not None:

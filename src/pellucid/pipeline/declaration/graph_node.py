@@ -51,7 +51,7 @@ class Bound:
     def outputs(self) -> tuple[tuple[str, str, bool], ...]:
         """(artifact name, kind, whether a collection) for each output; a step's only output bears the step's name."""
         if isinstance(self.node, Source):
-            return ((self.name, "file" if self.node.format == "file" else "table", False),)
+            return ((self.name, self.node.kind, False),)
         return tuple(
             (artifact_name(self.node, self.name, output), output.kind, output.many or self.fanned) for output in self.node.outputs
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pellucid.pipeline.declaration.model_reference import ModelReference
 from pellucid.pipeline.declaration.release_protocol import Budget, Gate, Protection
 from pellucid.store import Label
 
@@ -30,7 +31,8 @@ class Output:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Data that comes from outside: a path, how to read it, and its label. See `source`."""
+    """Data that comes from outside: a path, how to read it, and its label. See `source`. Or a `model` of the registry, which has no path
+    of its own (`path` says only what it is called)."""
 
     path: Path
     label: Label
@@ -42,6 +44,12 @@ class Source:
     licence: str | None = None
     credit: str = ""
     origin: Path | None = None
+    model: ModelReference | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of what it gives."""
+        return "model" if self.model is not None else "file" if self.format == "file" else "table"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What is Pellucid's own: gates, protections and functions that keep units apart, known as objects and never by name.
+"""What is Pellucid's own: gates, protections, references to models and functions that keep units apart, known as objects and never by name.
 
 A label is lowered, or a unit kept, on the word of such an object. Names and module names are texts that any project can set, so
 they prove nothing; here the very classes and functions are listed, each by the module of Pellucid that defines it. (A project that writes
@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-_CLASSES: dict[str, set[type]] = {"gate": set(), "protection": set(), "keeps units apart": set()}
+_CLASSES: dict[str, set[type]] = {"gate": set(), "protection": set(), "model reference": set(), "keeps units apart": set()}
 _FUNCTIONS: set[int] = set()  # of functions that live as long as the process
 _KEPT: list[Callable[..., Any]] = []
 
 
 def own(role: str) -> Callable[[type], type]:
-    """Note a class of Pellucid's as what may play a role: "gate", "protection" or "keeps units apart"."""
+    """Note a class of Pellucid's as what may play a role: "gate", "protection", "model reference" or "keeps units apart"."""
 
     def note(cls: type) -> type:
         _CLASSES[role].add(cls)

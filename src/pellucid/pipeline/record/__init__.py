@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pellucid.pipeline.record.run_record import Record, StepRecord
     from pellucid.pipeline.record.run_report import Progress, Run, StepReport, metrics_of
     from pellucid.pipeline.record.run_tags import RunTags, tags_of_runs, write_tags
+    from pellucid.pipeline.record.source_digest import file_digest
     from pellucid.pipeline.record.use_lock import in_use
     from pellucid.pipeline.record.user_folder import (
         accounts_elsewhere,
@@ -58,6 +59,7 @@ __all__ = [
     "collected",
     "collection",
     "curves_of",
+    "file_digest",
     "in_use",
     "keys_folder",
     "known_states",
@@ -132,6 +134,7 @@ __getattr__ = lazy_names(
             "notes_folder",
             "state_run_from_here",
         ),
+        "source_digest": ("file_digest",),
         "use_lock": ("in_use",),
     },
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DataError, StoreError, UsageError, suggest
+from pellucid.errors import DataError, PellucidError, StoreError, UsageError, suggest
 from pellucid.pipeline.declaration import Bound, GateRequest, Pipeline, Source, Step
 from pellucid.pipeline.keys import environment
 from pellucid.pipeline.record import Artifact, Record, collection
@@ -56,7 +56,7 @@ def foresee(
     for name, bound in pipeline.steps.items():
         if name not in wanted:
             continue
-        wrong = _cannot_be_read(bound) or _refused(bound, plan, record, objects, artifacts)
+        wrong = _cannot_be_read(bound, plan) or _refused(bound, plan, record, objects, artifacts)
         if wrong:
             lines.append(Foreseen(name, "fail", (wrong,)))
             continue
@@ -81,13 +81,20 @@ def foresee(
     return lines
 
 
-def _cannot_be_read(bound: Bound) -> str:
-    """What is wrong with a source, as far as its file's beginning tells: no file, an option its reader has not, a missing column.
+def _cannot_be_read(bound: Bound, plan: Plan) -> str:
+    """What is wrong with a source, as far as its file's beginning tells: no file, an option its reader has not, a missing column,
+    a model that is not there.
 
     Of data that are not open no value is told: an error's reason may quote one and is left out.
     """
     node = bound.node
     if not isinstance(node, Source):
+        return ""
+    if node.model is not None:
+        try:
+            plan.branches(bound, {})
+        except PellucidError as error:
+            return str(error)
         return ""
     try:
         if not node.path.exists():
@@ -157,7 +164,7 @@ def _branches(
 
 
 def _stored(record: Record, objects: Objects, branch: Branch) -> list[Artifact] | None:
-    found = record.result(branch.key)
+    found = [branch.stored] if branch.stored is not None else record.result(branch.key)
     try:
         for leaf in [leaf for artifact in found or () for leaf in artifact.leaves]:
             verify(leaf, objects, record)

@@ -8,6 +8,7 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pellucid import traces
 from pellucid.errors import PellucidError, StepError, UsageError, suggest
 from pellucid.pipeline.declaration import Pipeline, Step
 from pellucid.pipeline.keys import environment
@@ -60,6 +61,7 @@ def run(
     lock = environment.find_lock(folder)
     plan = Plan(pipeline, record, lock, seed=seed, hash_seed=engine.hash_seed)
     wanted, forced = chosen(pipeline, only, given or {}), downstream(pipeline, again)
+    plan.look_up_models(wanted)
     surroundings = {
         **environment.machine(),
         "lock": plan.environment["lock"],
@@ -82,7 +84,7 @@ def run(
     note_run(place)
     source_labels.note_private_sources(pipeline.steps.values(), record)
     scheduler = Scheduler(pipeline, record, plan, engine, name, wanted=wanted, forced=forced, progress=progress, given=given)
-    started = time.perf_counter()
+    started, began = time.perf_counter(), time.time()
     status = "interrupted"
     try:
         status = scheduler.go()
@@ -95,6 +97,7 @@ def run(
             seen = scheduler.seen | ({"blas": engine.blas} if scheduler.seen else {})
             scheduler.output.close()
             record.finish(name, status, time.perf_counter() - started, surroundings | seen)
+            _trace(pipeline, scheduler, name, status, began, time.perf_counter() - started)
         finally:  # also where the disk is full
             if own:
                 engine.close()
@@ -105,6 +108,15 @@ def run(
         report = next(report for report in scheduler.reports.values() if report.action == "failed")
         raise StepError(f'step "{report.step}" failed', why=report.message, fix=f"See: pellucid show {name}")
     return finished
+
+
+def _trace(pipeline: Pipeline, scheduler: Scheduler, run: str, status: str, began: float, seconds: float) -> None:
+    reports = scheduler.reports.items()
+    steps = [
+        traces.TracedStep(name, report.label.level.word, report.action, report.seconds, pipeline.steps[name].outspoken)
+        for name, report in reports
+    ]
+    traces.note_run(pipeline.name, run, status, began, seconds, steps)
 
 
 def _engine(pipeline: Pipeline, settings: Mapping[str, Any], record: Record, *, jobs: int, confined: bool) -> Engine:

@@ -9,7 +9,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import module_from_spec
@@ -25,11 +25,11 @@ _UNEXPECTED = re.compile(r"(\w+)\(\) got an unexpected keyword argument '(\w+)'"
 ELSEWHERE = "_elsewhere"  # in a package, beside the pipeline file: modules of its project from outside of its folder, found last
 
 
-def load(file: Path) -> Pipeline:
+def load(file: Path, loaded: Callable[[], None] = lambda: None) -> Pipeline:
     """The one pipeline a file defines at top level (or the one named `pipeline` when there are several).
 
     The file's folder is put first on the import path, as Python does for a script. Raises UsageError: no such file, a syntax
-    error, an exception while it ran, no pipeline in it.
+    error, an exception while it ran, no pipeline in it. `loaded` is called when it has run, before anything of its data is looked at.
     """
     path = file.absolute()
     if path.is_dir():
@@ -62,6 +62,7 @@ def load(file: Path) -> Pipeline:
     try:
         with reads_of_environment() as variables, python_opens(source_code.is_project_file) as opened:
             loader.exec_module(module)
+        loaded()
     except PellucidError:
         raise
     except SyntaxError as error:

@@ -6,33 +6,29 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pellucid.errors import DataError
 from pellucid.pipeline.declaration import (
     Bound,
     GateRequest,
+    ModelReference,
     Output,
     Pipeline,
     Protection,
     Source,
     Step,
+    StoredModel,
     budgets,
     plain,
     source_code,
 )
 from pellucid.pipeline.keys import Closure, LoadingEffects, closure_of, effects_of, environment, key_part, value_digest
 from pellucid.pipeline.keys import cache_key as keys
-from pellucid.pipeline.record import Artifact, Record
-from pellucid.store import STATE_FILE
+from pellucid.pipeline.record import Artifact, Record, file_digest
 
-_CACHED_ABOVE = 16 * 1024 * 1024  # smaller files are hashed every time: it costs less than trusting a time stamp
-_RACY_SECONDS = 2.0
 _NO_CLOSURE = Closure({}, (), ())
 
 
@@ -40,7 +36,8 @@ _NO_CLOSURE = Closure({}, (), ())
 class Branch:
     """One call to make: its name within the step ("" for a step that is not fanned out), its key, and what goes in.
 
-    `public` stands for a name that may not be shown: a partition is named by a value of the data.
+    `public` stands for a name that may not be shown: a partition is named by a value of the data. `stored` is the result, where it is in
+    the store before the run: a model of the registry.
     """
 
     name: str
@@ -49,6 +46,8 @@ class Branch:
     inputs: Mapping[str, Artifact]
     element: tuple[str, int] | None = None
     public: str = ""
+    stored: Artifact | None = None
+    message: str = ""
 
     @property
     def shown(self) -> str:
@@ -74,55 +73,6 @@ def seed_of(seed: int, step: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{step}".encode()).digest()[:8]) >> 1
 
 
-def _hash_file(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _refuse_state(paths: list[Path], where: str) -> None:
-    """A state file is no data. It changes with every run, and reading it here would drop the locks of this process on it."""
-    for path in paths:
-        if path.name.startswith(STATE_FILE):
-            raise DataError(
-                f"the source holds a state folder of pellucid ({path.parent})",
-                where=where,
-                fix="Name a folder with the data alone, or set PELLUCID_HOME to a folder elsewhere",
-            )
-
-
-def file_digest(path: Path, record: Record, where: str, *, may_be_empty: bool = False) -> str:
-    """The content digest of a source's file, or of all files in its folder.
-
-    The digest of a large file is remembered by its identity (device, inode, size, modification and change time); a file changed
-    within the last two seconds is not, since the clock of a file system ticks coarsely. The change time moves with every write,
-    also when the modification time is set back. Raises DataError, also for an empty file, which holds no rows; as a mere file it may be.
-    """
-    if not path.exists():
-        raise DataError("there is no such file", where=f"{where} ({path})", fix="Put it there, or correct the path of the source")
-    try:
-        if path.is_dir():
-            entries = sorted(entry for entry in path.rglob("*") if entry.is_file())
-            _refuse_state(entries, where)
-            listed = [f"{entry.relative_to(path).as_posix()}\0{_hash_file(entry)}" for entry in entries]
-            return hashlib.sha256("\n".join(listed).encode()).hexdigest()
-        _refuse_state([path], where)
-        stat = path.stat()
-        if stat.st_size == 0 and not may_be_empty:
-            raise DataError("the file is empty", where=f"{where} ({path})", fix="Check how it was made")
-        if stat.st_size < _CACHED_ABOVE:
-            return _hash_file(path)
-        identity = f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}"
-        known = record.file_digest(os.fspath(path), identity)
-        if known is not None:
-            return known
-        found = _hash_file(path)
-        if max(stat.st_ctime, stat.st_mtime) < time.time() - _RACY_SECONDS and path.stat().st_ctime_ns == stat.st_ctime_ns:
-            record.note_file(os.fspath(path), identity, found)
-        return found
-    except OSError as error:
-        raise DataError("it cannot be read", where=f"{where} ({path})", why=str(error)) from error
-
-
 class Plan:
     """Keys for one run of one pipeline: everything that stays the same over the run is computed once."""
 
@@ -136,11 +86,18 @@ class Plan:
         self._closures: dict[tuple[int, ...], Closure] = {}
         self.budgets = budgets.budgets(pipeline.steps)
         self.files: dict[str, str] = {}  # the digest of each source's file, by the source's name
+        self._models: dict[str, StoredModel] = {}
 
     @functools.cached_property
     def effects(self) -> LoadingEffects:
         """What loading the pipeline's files counts for in every step's key."""
         return effects_of(self.pipeline)
+
+    def look_up_models(self, nodes: Container[str]) -> None:
+        """Settle which models of the registry these nodes are: what is promoted while the run is under way is for the next one."""
+        for name, bound in self.pipeline.steps.items():
+            if name in nodes and isinstance(bound.node, Source) and bound.node.model is not None:
+                self._models[name] = bound.node.model.look_up(self.record.home, f'source "{name}"')
 
     def unlocked(self, libraries: frozenset[str]) -> dict[str, str]:
         """Of some libraries those that the lock does not speak for, with what they are."""
@@ -241,6 +198,8 @@ class Plan:
 
     def _source(self, bound: Bound, node: Source) -> Branch:
         where = f'source "{bound.name}"'
+        if node.model is not None:
+            return self._stored_model(bound, node.model)
         self.files[bound.name] = file_digest(node.path, self.record, where, may_be_empty=node.format == "file")
         parts = keys.parts(
             inputs={"file": self.files[bound.name]},
@@ -251,6 +210,16 @@ class Plan:
             shape=f"source with unit {bound.label.unit}",
         )
         return Branch("", keys.key_of(parts), parts, {})
+
+    def _stored_model(self, bound: Bound, reference: ModelReference) -> Branch:
+        found = self._models.get(bound.name) or reference.look_up(self.record.home, f'source "{bound.name}"')
+        self.files[bound.name] = found.artifact.digest
+        parts = keys.parts(
+            inputs={"model": found.artifact.digest},
+            settings={"model": found.name, "version": found.version},
+            code={}, environment={}, determinism={}, shape="model of the registry",
+        )  # fmt: skip
+        return Branch("", keys.key_of(parts), parts, {}, stored=found.artifact, message=f"{found.name}@{found.version}")
 
     def _protection(self, bound: Bound, protection: Protection, inputs: Mapping[str, Artifact]) -> Branch:
         parts = keys.parts(

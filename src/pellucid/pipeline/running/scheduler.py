@@ -121,6 +121,9 @@ class Scheduler:
             source_labels.refuse_private_file(bound, self.plan.files[bound.name], self.record)
         for at, branch in enumerate(job.branches):
             again = bound.name in self.forced and branch.key not in self.fresh
+            if branch.stored is not None:
+                job.done[at] = [branch.stored]
+                continue
             found = None if again else self.files.reused(branch.key)
             if found is not None:
                 job.done[at] = found
@@ -279,7 +282,8 @@ class Scheduler:
             action, job.seconds, job.why = before.action, before.seconds, before.why
         else:
             action = "ran" if job.ran else "reused"
-        report = StepReport(bound.name, bound.label, action, outputs, job.seconds, len(order) if bound.fanned else 0, why=job.why)
+        branches, said = len(order) if bound.fanned else 0, job.branches[0].message if job.branches else ""
+        report = StepReport(bound.name, bound.label, action, outputs, job.seconds, branches, said, job.why)
         self.reports[bound.name] = report
         if bound.fanned or action == "reused":
             self.record.add(self.run, job.row(report))

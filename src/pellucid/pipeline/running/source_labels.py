@@ -11,9 +11,8 @@ from pathlib import Path
 
 from pellucid.errors import DataError, LabelError
 from pellucid.pipeline.declaration import Bound, Pipeline, Source
-from pellucid.pipeline.record import Artifact, Record, note_private, private_paths, private_result, private_source
+from pellucid.pipeline.record import Artifact, Record, file_digest, note_private, private_paths, private_result, private_source
 from pellucid.pipeline.running.pipeline_file import files_at, private_files, read_while_loading
-from pellucid.pipeline.running.plan import file_digest
 
 _WHY = "what is private would leave as it is"
 _FIX = "Label it private too, and release what may be known of it (pl.release)"

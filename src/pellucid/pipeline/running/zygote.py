@@ -205,8 +205,7 @@ def _serve(sock: socket.socket) -> None:
             )
         else:
             watch, warm = KernelWatch(hello["private"]), len(os.listdir("/proc/self/task"))
-            pipeline = load(Path(hello["file"])).with_settings(hello["settings"])
-            read = watch.opened()
+            pipeline = load(Path(hello["file"]), lambda: read.extend(watch.opened())).with_settings(hello["settings"])
             if len(os.listdir("/proc/self/task")) > warm and not read:
                 send(sock, {"threads": True})
                 return
