@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pellucid.errors import DamagedError, DataError
-from pellucid.store import KINDS, Array, File, Metrics, Model, Table, kind_of, load, save
+from pellucid.store import KINDS, Array, File, Metrics, Model, Table, kind_of, load, save, table
 from pellucid.store.canonical_form import normal_batches
 from pellucid.store.kinds import digest
 
@@ -395,3 +395,19 @@ def test_a_dictionary_of_arrays_and_settings_is_a_model(tmp_path: Path) -> None:
         save({"weights": np.eye(2), "deep": {}}, "model", tmp_path, "o")
     with pytest.raises(KeyError):
         model["missing"]
+
+
+def test_reading_a_table_in_batches_holds_a_small_part_of_it(tmp_path: Path) -> None:
+    """A reader that keeps what it has read needs the memory of the whole file: 1 GiB for a table of 1 GiB."""
+    rows = np.random.default_rng(1).random(1 << 20)
+    table.write(pa.table({"x": rows}), tmp_path / "t.parquet")
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() - before for _ in table.read(tmp_path / "t.parquet").batches())
+    assert most < (tmp_path / "t.parquet").stat().st_size / 2
+
+
+def test_no_reader_of_a_table_keeps_what_it_has_read() -> None:
+    sources = [path.read_text() for path in Path(table.__file__).parents[1].rglob("*.py")]
+    opened = [line for text in sources for line in text.splitlines() if "pq.ParquetFile(" in line]
+    assert opened
+    assert [line for line in opened if "pre_buffer=False" not in line] == []

@@ -22,7 +22,7 @@ def read(path: Path, options: Mapping[str, Any]) -> pa.RecordBatchReader:
     import pyarrow.parquet as pq
 
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             "is not a whole Parquet file", where=str(path), why=_one_line(error), fix="Copy or write it again"

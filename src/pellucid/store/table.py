@@ -119,7 +119,7 @@ class Table:
         import pyarrow.parquet as pq
 
         try:
-            file = pq.ParquetFile(self.path)
+            file = pq.ParquetFile(self.path, pre_buffer=False)  # else what was read of the whole file stays in memory
         except pa.ArrowInvalid as error:
             raise DamagedError("not a whole Parquet file", where=str(self.path), why=str(error), fix=RECOMPUTE) from error
         with file:

@@ -150,7 +150,8 @@ def _one(
             with suppress(OSError):
                 folder.rmdir()
         raise
-    return shelf
+    seen = {name: replace(preview, cells=()) for name, preview in shelf.previews.items()}
+    return replace(shelf, shown=(), previews=seen)  # they are on its pages: those of many packages are not held in memory
 
 
 def _packed(folder: Path, draft: Path, shelf: Shelf) -> File:

@@ -19,7 +19,7 @@ def refused(path: Path) -> str | None:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             if file.metadata.created_by == f"parquet-cpp-arrow version {pa.__version__}":
                 return None
             if not _WRITER.fullmatch(file.metadata.created_by or ""):

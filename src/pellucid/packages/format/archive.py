@@ -32,9 +32,9 @@ def write(folder: Path, target: Path, *, without: Callable[[str], bool] = lambda
     draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            paths = (path for path in folder.rglob("*") if path.is_file())
-            for path in sorted(path for path in paths if not without(path.relative_to(folder).as_posix())):
-                entry = zipfile.ZipInfo(path.relative_to(folder).as_posix(), (1980, 1, 1, 0, 0, 0))
+            paths = ((path, path.relative_to(folder).as_posix()) for path in folder.rglob("*") if path.is_file())
+            for path, name in sorted((path, name) for path, name in paths if not without(name)):
+                entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
                 entry.create_system, entry.external_attr, entry.file_size = 3, (stat.S_IFREG | 0o644) << 16, path.stat().st_size
                 with path.open("rb") as source, archive.open(entry, "w", force_zip64=entry.file_size >= 1 << 31) as member:
                     shutil.copyfileobj(source, member, _PORTION)

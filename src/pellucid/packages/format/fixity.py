@@ -102,11 +102,12 @@ def _listed(package: Path) -> dict[str, str]:
 def _found(package: Path) -> set[str]:
     """Every file in the folder but the list. Raises PackageError for a link, a device, or too many."""
     found: set[str] = set()
-    for folder, folders, files in os.walk(package, followlinks=False):
+    top = os.fspath(package)
+    for folder, folders, files in os.walk(top, followlinks=False):
+        inside = os.path.relpath(folder, top)
         for name in [*folders, *files]:
-            path = Path(folder, name)
-            shown = path.relative_to(package).as_posix()
-            mode = path.lstat().st_mode
+            shown = name if inside == "." else f"{inside}/{name}"
+            mode = os.lstat(os.path.join(folder, name)).st_mode
             if stat.S_ISLNK(mode):
                 refuse(shown, "it is a link: a package holds files only")
             if shown.count("/") > naming_rules.DEEPEST:

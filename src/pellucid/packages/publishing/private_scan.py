@@ -80,7 +80,7 @@ def _text_of(path: Path) -> bytes:
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             for batch in file.iter_batches():
                 parts += [_cells(column) for column in batch.columns]
     elif path.suffix in (".npz", ".npy"):

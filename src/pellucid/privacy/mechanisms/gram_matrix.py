@@ -165,7 +165,7 @@ def diagonal(pairs: Path) -> tuple[pa.Array, NDArray[Any]]:
     import pyarrow.parquet as pq
 
     parts = []
-    with pq.ParquetFile(pairs) as file:
+    with pq.ParquetFile(pairs, pre_buffer=False) as file:
         kind = file.schema_arrow.field("item").type
         by_times = "times" in file.schema_arrow.names
         for group in range(file.num_row_groups):
@@ -196,7 +196,7 @@ def pair_counts(pairs: Path, kept: pa.Array) -> NDArray[Any]:
     from scipy.sparse import csr_array
 
     cells = np.zeros((len(kept), len(kept)), dtype=np.int64)
-    with pq.ParquetFile(pairs) as file:
+    with pq.ParquetFile(pairs, pre_buffer=False) as file:
         for group in range(file.num_row_groups):
             block = file.read_row_group(group)
             places = pc.index_in(block.column("item"), value_set=kept)

@@ -149,7 +149,7 @@ def together(held: Path, items: pa.Array) -> tuple[NDArray[Any], NDArray[Any], N
     from scipy.sparse import csr_array, triu
 
     codes, counts = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    with pq.ParquetFile(held) as file:
+    with pq.ParquetFile(held, pre_buffer=False) as file:
         for group in range(file.num_row_groups):
             block = file.read_row_group(group)
             columns = np.asarray(pc.index_in(block.column("item"), value_set=items)).astype(np.int64)

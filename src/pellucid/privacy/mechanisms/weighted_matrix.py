@@ -43,7 +43,7 @@ def weighted_diagonal(pairs: Path, weights: tuple[tuple[int, int], ...]) -> tupl
 
     own = np.array([0, *(a for a, _ in weights)], dtype=np.int64)
     total = None
-    with pq.ParquetFile(pairs) as file:
+    with pq.ParquetFile(pairs, pre_buffer=False) as file:
         kind = file.schema_arrow.field("item").type
         for group in range(file.num_row_groups):
             block = file.read_row_group(group, columns=["unit", "item"])
@@ -69,7 +69,7 @@ def weighted_cells(pairs: Path, kept: pa.Array, weights: tuple[tuple[int, int], 
 
     own = np.array([0, *(w for _, w in weights)], dtype=np.int64)
     cells = np.zeros((len(kept), len(kept)), dtype=np.int64)
-    with pq.ParquetFile(pairs) as file:
+    with pq.ParquetFile(pairs, pre_buffer=False) as file:
         for group in range(file.num_row_groups):
             block = file.read_row_group(group, columns=["unit", "item"])
             units = np.asarray(block.column("unit"))

@@ -140,7 +140,7 @@ def raw_batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
     schema = plain_schema(path, columns)
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=PORTION, columns=columns):
             yield pa.RecordBatch.from_arrays(
                 [batch.column(batch.schema.get_field_index(field.name)).cast(field.type) for field in schema], schema=schema

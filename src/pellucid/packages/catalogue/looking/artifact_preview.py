@@ -41,7 +41,7 @@ def previews(package: Path) -> dict[str, Any]:
 def _table(path: Path) -> dict[str, Any]:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path, pre_buffer=False) as file:
         schema = file.schema_arrow
         names = schema.names[:COLUMNS]
         batch = next(file.iter_batches(ROWS, columns=names), None)
