@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 
 import pytest
 from fastapi.testclient import TestClient
+from page_reading import reads_well
+from served_shop import end, start
 
 from pellucid.pipeline.running import load, run
 from pellucid.service import create_app
@@ -211,3 +213,33 @@ def test_a_view_leads_to_no_other_place(plain: tuple[TestClient, Path], address:
     answer = send(client, "/views", token=token, name="mine", address=address)
     assert answer.status_code == 400 and client.get("/views").json()["views"] == []
     assert send(client, "/views", token=token, name="../x", address="/runs").status_code == 400
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_pages_read_well_and_the_path_is_walked_without_scripts(place: Path, chromium: Any, axe: str):
+    started = start(place / "state", "--sign-in")
+    address = started.address.rstrip("/")
+    try:
+        chromium.get(f"{address}/sign-in?next=/steward/steward")
+        chromium.find_element("name", "name").send_keys("steward")
+        chromium.find_element("name", "password").send_keys(PASSWORD)
+        chromium.find_element("name", "password").submit()
+        while "/steward/steward" not in chromium.current_url:
+            pass
+        for name, path in {"steward": "/steward", "path": "/steward/steward", "findings": "/attacks", "saved": "/views"}.items():
+            reads_well(chromium, axe, address + path, name)
+        chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        try:
+            chromium.get(f"{address}/runs")
+            chromium.find_element("css selector", "form[action='/views'] input[name='name']").send_keys("mine")
+            chromium.find_element("css selector", "form[action='/views'] button").click()
+            assert [one.text for one in chromium.find_elements("css selector", "a[href='/views/mine']")] == ["mine"]
+            chromium.get(f"{address}/steward/steward")
+            assert len(chromium.find_elements("css selector", "main section")) == 6
+            chromium.find_element("css selector", "button[value='assess']").click()
+            assert "/steward/steward" in chromium.current_url and "visitor_id" in chromium.page_source
+        finally:
+            chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    finally:
+        end(started)
