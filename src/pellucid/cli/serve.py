@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pellucid.cli import options, state_folder
 from pellucid.errors import StepError
-from pellucid.store import STATE_FILE
+from pellucid.store import STATE_FILE, connect
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,8 +27,12 @@ def call(arguments: argparse.Namespace) -> int:
     from pellucid.service import LOOPBACK, Accounts, serve
 
     folder: Path | None = None
-    if arguments.demo or (arguments.host in LOOPBACK and state_folder.is_new(arguments)):
-        named = arguments.home or os.environ.get("PELLUCID_HOME")
+    named = arguments.home or os.environ.get("PELLUCID_HOME")
+    new = not arguments.demo and state_folder.is_new(arguments)
+    if new and named and arguments.host not in LOOPBACK:
+        home = Path(named).absolute()
+        connect(home, "").close()  # others are served: an empty state folder, as it is
+    elif new or arguments.demo:
         folder = Path(named).absolute() / "demo" if named else Path("pellucid-demo").absolute()
         home = _demo(folder, folder.parent if named else folder / ".pellucid")
     else:
