@@ -122,6 +122,17 @@ def test_on_a_shared_machine_one_may_ask_for_a_sign_in(home: Path):
         assert end(started) == 0
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_others_are_served_a_new_state_folder_as_it_is_without_the_demonstration(tmp_path: Path):
+    started = start(tmp_path / "state", "--host", "0.0.0.0")
+    try:
+        assert started.ask("/health").json["models"] == {} and started.ask("/runs").status == 401
+    finally:
+        assert end(started) == 0
+    assert not (tmp_path / "state" / "demo").exists()
+
+
 def test_every_route_is_in_the_table(client: TestClient):
     routes = {(method, route.path) for route in client.app.routes for method in getattr(route, "methods", ()) if method != "HEAD"}  # type: ignore[attr-defined]
     assert routes == set(ACCESS)

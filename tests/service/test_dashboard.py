@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from page_reading import reads_well, view
 from served_shop import Serving, asking, end, start
 
 from pellucid.errors import PellucidError
@@ -329,43 +330,16 @@ PAGES = {
     "pipelines": "/pipelines", "pipeline": "/pipelines/net",
     "data": "/data", "ledger": "/ledger?account=people&epsilon=0.5", "schedules": "/schedules", "schedule": "/schedules/nightly",
     "registry": "/registry", "packages": "/packages", "system": "/system", "sign-in": "/sign-in", "missing": "/runs/nothing",
+    "attacks": "/attacks", "views": "/views",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def axe(tool: Callable[[str], Path]) -> str:
-    """The source of axe-core, which reads a page as its rules on accessibility say."""
-    (found,) = tool("axe").parents[1].rglob("axe_playwright_python/axe.min.js")
-    return found.read_text()
-
-
-def view(browser: Any, width: int, scheme: str) -> None:
-    metrics = {"width": width, "height": 900 if width > 500 else 740, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]})
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_reads_well(serving: Serving, home: Path, chromium: Any, axe: str, name: str):
-    pictures = Path(__file__).parents[2] / "build" / "screenshots"
-    pictures.mkdir(parents=True, exist_ok=True)
     path = PAGES[name].replace("{run}", names(home)[-1])
-    for width in (1280, 360):
-        for scheme in ("light", "dark"):
-            view(chromium, width, scheme)
-            chromium.get(serving.address.rstrip("/") + path)
-            chromium.execute_script(axe)
-            told = chromium.execute_async_script("const done = arguments[0]; axe.run().then(done)")
-            bad = [(one["id"], one["nodes"][0]["html"]) for one in told["violations"] if one["impact"] in ("serious", "critical")]
-            assert bad == [], (width, scheme)
-            assert (
-                chromium.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
-            )
-            errors = [one for one in chromium.get_log("browser") if "404" not in one["message"]]
-            assert errors == []
-            chromium.save_screenshot(pictures / f"dashboard-{name}-{width}-{scheme}.png")
+    reads_well(chromium, axe, serving.address.rstrip("/") + path, name)
 
 
 @pytest.mark.slow

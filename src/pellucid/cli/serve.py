@@ -9,12 +9,12 @@ from pathlib import Path
 
 from pellucid.cli import options, state_folder
 from pellucid.errors import StepError
-from pellucid.store import STATE_FILE
+from pellucid.store import STATE_FILE, connect
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    said = "serve the demonstration, in ./pellucid-demo or the named state folder; a new state folder gets it too"
+    said = "serve the demonstration, in ./pellucid-demo or the named state folder; a new state folder gets it too, unless others are served"
     parser.add_argument("--demo", action="store_true", help=said)
     parser.add_argument("--host", default="127.0.0.1", help="the address to answer at (default: %(default)s)")
     parser.add_argument("--port", type=options.whole(0), default=8080, help="the port (default: %(default)s; 0: a free one)")
@@ -27,8 +27,12 @@ def call(arguments: argparse.Namespace) -> int:
     from pellucid.service import LOOPBACK, Accounts, serve
 
     folder: Path | None = None
-    if arguments.demo or state_folder.is_new(arguments):
-        named = arguments.home or os.environ.get("PELLUCID_HOME")
+    named = arguments.home or os.environ.get("PELLUCID_HOME")
+    new = not arguments.demo and state_folder.is_new(arguments)
+    if new and named and arguments.host not in LOOPBACK:
+        home = Path(named).absolute()
+        connect(home, "").close()  # others are served: an empty state folder, as it is
+    elif new or arguments.demo:
         folder = Path(named).absolute() / "demo" if named else Path("pellucid-demo").absolute()
         home = _demo(folder, folder.parent if named else folder / ".pellucid")
     else:

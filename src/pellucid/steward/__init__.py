@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pellucid.steward.decision_policy import Refused, check_lines, decide, decision_lines
     from pellucid.steward.initialization import begin
     from pellucid.steward.inventory_stage import inventory_lines, take
+    from pellucid.steward.path_summary import folders_of, path_of_folder
     from pellucid.steward.proposed_pipeline import DataFile, Proposal, as_literal, variable_name
     from pellucid.steward.protection_stage import protect, protection_lines
     from pellucid.steward.release_stage import release, release_lines
@@ -41,8 +42,10 @@ __all__ = [
     "check_lines",
     "decide",
     "decision_lines",
+    "folders_of",
     "inventory_lines",
     "opened",
+    "path_of_folder",
     "protect",
     "protection_lines",
     "release",
@@ -76,6 +79,7 @@ __getattr__ = lazy_names(
             "inventory_lines",
             "take",
         ),
+        "path_summary": ("folders_of", "path_of_folder"),
         "proposed_pipeline": (
             "DataFile",
             "Proposal",

@@ -40,9 +40,9 @@ def write(folder: Folder) -> Path:
         name=folder.pipeline.stem if folder.pipeline.stem != "steward" else held["inventory"]["source"],  # type: ignore[index]
         on=now()[:10],
         style=Markup(STYLE + LOOKS),
-        steps=_steps(held),
+        steps=step_states(held),
         **{step: held[step] for step in STEPS},
-        roles=_roles(held["inventory"]),
+        roles=role_rows(held["inventory"]),
         meaning=meaning(held["assess"]) if held["assess"] else "",
         releases=[_release(one) for one in (held["protect"] or {}).get("releases", [])],
         groups=_groups(held["attack"]),
@@ -53,7 +53,8 @@ def write(folder: Folder) -> Path:
     return path
 
 
-def _steps(held: dict[str, Any]) -> list[dict[str, Any]]:
+def step_states(held: dict[str, Any]) -> list[dict[str, Any]]:
+    """The six steps by name, with what each asks, whether it is to do, to do again or done, and on which day it was."""
     stale = _stale(held)
     return [
         {
@@ -79,7 +80,7 @@ def _stale(held: dict[str, Any]) -> set[str]:
     return {step for step in STEPS[1:] if held[step] and any(now[part] != value for part, value in held[step]["of"].items())}
 
 
-def _roles(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:
+def role_rows(inventory: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The columns of each role, in the order in which roles are explained."""
     found = (inventory or {}).get("columns", {})
     told = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 ROLES = ("public", "viewer", "researcher", "operator", "steward")
 """Each may do what those before it may. `public` searches and sees the served models; a `viewer` sees runs, data, packages and accounts, of
 each the open side; a `researcher` names and tags runs; an `operator` starts them, promotes, rolls back and schedules; a `steward` sees what
-is not open."""
+is not open, and signs for releases."""
 
 ACCESS: dict[tuple[str, str], str] = {
     ("GET", "/"): "public",
@@ -55,6 +55,13 @@ ACCESS: dict[tuple[str, str], str] = {
     ("GET", "/registry"): "viewer",
     ("POST", "/registry"): "operator",
     ("GET", "/packages"): "viewer",
+    ("GET", "/attacks"): "viewer",
+    ("GET", "/views"): "viewer",
+    ("GET", "/views/{name}"): "viewer",
+    ("POST", "/views"): "viewer",
+    ("GET", "/steward"): "steward",
+    ("GET", "/steward/{name}"): "steward",
+    ("POST", "/steward/{name}"): "steward",
     ("GET", "/system"): "viewer",
 }
 

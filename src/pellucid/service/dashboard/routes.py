@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from pellucid.service.dashboard import actions, run_routes, state_routes
+from pellucid.service.dashboard import actions, attack_routes, run_routes, saved_views, state_routes, steward_routes
 
 
 def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> None:
@@ -16,3 +16,6 @@ def add(app: FastAPI, home: Path, served: Callable[[], Mapping[str, Any]]) -> No
     run_routes.add(app, home)
     state_routes.add(app, home, served)
     actions.add(app, home)
+    steward_routes.add(app, home)
+    attack_routes.add(app, home)
+    saved_views.add(app, home)
