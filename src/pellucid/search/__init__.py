@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from pellucid.search.learned_ranking import checked_ranking
     from pellucid.search.publication_dates import DATES
     from pellucid.search.search_index import KIND, build
-    from pellucid.search.search_steps import features, feedback, index, learn, learn_from_clicks
+    from pellucid.search.search_steps import features, feedback, index, learn, learn_from_clicks, update
 
 __all__ = [
     "DATES", "DEEPEST_PAGE", "KIND", "Answer", "Documents", "Engine", "FeedbackRanking", "Hit", "Ranker", "build", "checked_ranking",
-    "documents_of", "features", "feedback", "index", "learn", "learn_from_clicks", "rank_file", "read_documents", "read_queries",
+    "documents_of", "features", "feedback", "index", "learn", "learn_from_clicks", "rank_file", "read_documents", "read_queries", "update",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -39,6 +39,6 @@ __getattr__ = lazy_names(
         "learned_ranking": ("checked_ranking",),
         "publication_dates": ("DATES",),
         "search_index": ("KIND", "build"),
-        "search_steps": ("features", "feedback", "index", "learn", "learn_from_clicks"),
+        "search_steps": ("features", "feedback", "index", "learn", "learn_from_clicks", "update"),
     },
 )
