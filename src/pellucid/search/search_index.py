@@ -84,6 +84,35 @@ def build(
     return Model(KIND, arrays, settings)
 
 
+def of_terms(documents: Documents, terms: list[str], tokens: NDArray[Any], lengths: NDArray[Any], *, language: str) -> Model:
+    """An index of documents whose terms are known and whose texts are not.
+
+    `terms`: sorted; `tokens` (int32): document after document, of each as many as `lengths` says, none of them in a title.
+    """
+    import numpy as np
+
+    from pellucid.search import latent_semantics
+    from pellucid.store import Model
+
+    count = len(lengths)
+    ends = np.zeros(2 * count + 1, dtype=np.int64)
+    ends[2::2] = np.cumsum(lengths)
+    ends[1::2] = ends[:-1:2]
+    owners = np.repeat(np.arange(count), lengths)
+    pairs = np.unique(owners * max(1, len(terms)) + tokens)
+    arrays: dict[str, NDArray[Any]] = {"id": np.array(documents.table.column("id").to_pylist(), dtype=str)}
+    for name in FIELDS:
+        arrays[name], arrays[f"{name}.ends"] = pack([""] * count)
+    arrays |= {
+        "terms": np.array(terms, dtype=np.str_),
+        "terms.documents": np.bincount(pairs % max(1, len(terms)), minlength=len(terms)).astype(np.int32),
+        "tokens": tokens,
+        "tokens.ends": ends,
+    }
+    arrays |= _words([[""] * count, [""] * count]) | latent_semantics.fit(tokens, ends, len(terms))
+    return Model(KIND, arrays, {"language": language, "columns": [], "facets": [], "left_out": []})
+
+
 def update(index: Model, documents: Documents, remove: Sequence[str] = ()) -> Model:
     """The index with documents added, replaced where their ids are there already, and those of the ids in `remove` gone.
 
