@@ -18,7 +18,7 @@ from pellucid.evaluation.evaluation_charts import MOST_BARS, differences
 
 ROOT = Path(__file__).parents[2]
 PICTURES = ROOT / "build" / "screenshots"
-HOSTILE = "<script>alert(1)</script>\"'&\u202e"
+HOSTILE = "<script>alert(1)</script>\"'&\u202e\x00\x1b[31m\ud800"
 
 
 class Tags(HTMLParser):
@@ -110,6 +110,7 @@ def test_the_page_needs_nothing_and_runs_nothing():
     assert "script" not in {tag for tag, _ in seen} and "default-src &#39;none&#39;" not in page and "default-src 'none'" in page
     assert {name for _, given in seen for name in given} & {"src", "onload", "onerror", "srcset", "action"} == set()
     assert all(value == "data:," for _, given in seen for name, value in given.items() if name == "href")
+    assert all(one.isprintable() or one == "\n" for one in page)
     assert not re.search(r"https?://|@import|url\(", page)
 
 

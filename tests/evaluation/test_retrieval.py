@@ -76,6 +76,13 @@ def test_measures_are_those_of_the_field(run, judged):
         assert low - 1e-12 <= found.means[name] <= high + 1e-12
 
 
+def test_ids_may_be_any_text():
+    """Two ids that differ behind a NUL are two; one that is no text (half of a pair) is an id like any other."""
+    run = {"q\x00a": ["d\x00b", "d\x00a"], "q\x00b": ["\ud800"], "": [""]}
+    judged = {"q\x00a": {"d\x00a": 1}, "q\x00b": {"\ud800": 1}, "": {"": 1}}
+    assert evaluate(run, judged).per_query["RR"] == {"q\x00a": 0.5, "q\x00b": 1.0, "": 1.0}
+
+
 def test_ties_are_broken_as_trec_eval_does(tmp_path):
     (tmp_path / "run").write_text("1 Q0 a 1 0.5 x\n1 Q0 c 2 0.5 x\n1 Q0 b 9 0.5 x\n1 Q0 d 4 0.75 x\n")
     assert read_run(tmp_path / "run") == {"1": ["d", "c", "b", "a"]}

@@ -79,6 +79,7 @@ def test_recency_halves_with_each_half_life():
     ages = {"i0": 30.0, "i1": 30.0, "i2": 0.0, "i3": 10.0, "i4": 0.0}
     assert [item for item, _ in recommend(model, [], 6, ages=ages, half_life=10.0)] == ["i2", "i3", "i4", "i0", "i1", "i5"]
     assert [item for item, _ in recommend(model, [], 6, ages={}, half_life=10.0)] == plain
+    assert len(recommend(model, [], 6, ages={"i0": 1e300}, half_life=1e-300)) == 6
 
 
 def test_a_cold_start_is_popularity_and_is_known_as_such():

@@ -27,7 +27,8 @@ from pellucid.models import ease, popularity
 areas = pl.source("areas.csv", label="open")
 visits = pl.source("visits.csv", label="private", unit="user_id", budget=pl.Budget(epsilon=2.0, delta=1e-5))
 matrix = pl.release(pl.privacy.gram(item="area_id", max_contributions=5), of=visits, epsilon=1.0, delta=1e-6)
-index = pl.search.index(areas, id="area_id", title="title", text="text", columns=["url", "licence", "year", "source"], facets=["letter"])
+index = pl.search.index(areas, id="area_id", title="title", text="text", columns=["url", "licence", "year", "source"], facets=["letter"],
+    years="year", synonyms=[("spreadsheet", "excel"), ("operating system", "windows")])
 secret = pl.search.index(visits, id="area_id", title="user_id", name="secret")
 
 

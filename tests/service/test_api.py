@@ -68,6 +68,31 @@ def test_recommendations_are_those_of_the_open_model(serving: Serving, shop: Pat
     assert len(serving.ask("/recommend").json["results"]) == 10
 
 
+def test_years_and_synonyms(serving: Serving):
+    whole = serving.ask("/search?q=area&k=1").json
+    counts = {one["value"]: one["count"] for one in whole["facets"]["year"]}
+    assert sorted(counts) == [str(year) for year in range(1990, 1999)] and sum(counts.values()) == whole["total"]
+    some = serving.ask("/search?q=area&k=100&f.year=1995-1996").json
+    assert some["total"] == counts["1995"] + counts["1996"] and {one["columns"]["year"] for one in some["results"]} == {
+        "1995",
+        "1996",
+    }
+    assert serving.ask("/search?q=area&year.from=1995&year.to=1996").json["total"] == some["total"]
+    assert serving.ask("/search?q=area&year.from=1997").json["total"] == counts["1997"] + counts["1998"]
+    for wrong in ("f.year=x", "f.year=-", "year.from=1e5", "year.to=%00", "f.year=99999"):
+        assert serving.ask(f"/search?q=area&{wrong}").status == 400, wrong
+    assert serving.ask("/search?q=area&f.year=1998-1990").json["total"] == 0
+    page = serving.ask("/search?q=area&f.letter=W&f.year=1995", accept="text/html").text
+    assert (
+        'name="year.from"' in page and '<input type="hidden" name="f.letter" value="W">' in page and 'name="f.year"' not in page
+    )
+    found = serving.ask("/search?q=operating+system").json
+    assert "also asked: windows" in found["notes"] and any("Windows" in one["title"] for one in found["results"])
+    assert "notes" not in serving.ask('/search?q="operating+system"+windows').json or all(
+        "also asked" not in note for note in serving.ask('/search?q="operating+system"+windows').json["notes"]
+    )
+
+
 def test_rules_of_recommendations(serving: Serving, shop: Path):
     model = Deployments(shop).load(Deployments(shop).current()["recommend"].artifact)
     items = [str(item) for item in model.arrays["items"].tolist()]

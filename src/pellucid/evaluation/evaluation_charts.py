@@ -10,6 +10,11 @@ MOST_BARS = 300  # queries that get a bar of their own, with its name when point
 Row = tuple[str, str, float, float, float]  # name, class, low, middle, high
 
 
+def visible(text: str) -> str:
+    """A name as a page can show it: control characters, marks of direction and halves of pairs become a sign of replacement."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in text)
+
+
 def intervals(title: str, rows: Sequence[Row], low: float, high: float) -> str:
     """A dot with its interval for each row, on one axis from `low` to `high`, with a line at 0 where that is inside."""
     height = 30 + ROW * len(rows)
@@ -27,7 +32,7 @@ def intervals(title: str, rows: Sequence[Row], low: float, high: float) -> str:
         parts.append(f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="6" y2="{height - 24}"/>')
     for at, (name, kind, least, middle, most) in enumerate(rows):
         y = 18 + ROW * at
-        said = escape(f"{name}: {middle:.4f}, {least:.4f} to {most:.4f}")
+        said = escape(f"{visible(name)}: {middle:.4f}, {least:.4f} to {most:.4f}")
         line = f'<line x1="{x(least):.1f}" x2="{x(most):.1f}" y1="{y}" y2="{y}"/><circle cx="{x(middle):.1f}" cy="{y}" r="4.5"/>'
         parts += [f'<g class="{kind}"><title>{said}</title>{line}</g>', _text(LEFT - 8, y + 4, _short(name), "end")]
     return _svg(title, height, parts)
@@ -50,7 +55,7 @@ def differences(title: str, values: Sequence[tuple[str, float]]) -> str:
             tall = abs(value) / reach * half
             top = zero - tall if value > 0 else zero
             box = f'x="{left + at * step:.2f}" y="{top:.2f}" width="{max(step * 0.8, 0.6):.2f}" height="{tall:.2f}"'
-            said = f"<title>{escape(f'{name}: {value:+.4f}')}</title>"
+            said = f"<title>{escape(f'{visible(name)}: {value:+.4f}')}</title>"
             parts.append(f'<rect class="{"better" if value > 0 else "worse"}" {box}>{said}</rect>' if value else "")
     else:
         points = " ".join(
@@ -62,7 +67,7 @@ def differences(title: str, values: Sequence[tuple[str, float]]) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(visible(text))}</text>'
 
 
 def _short(name: str) -> str:
@@ -70,5 +75,5 @@ def _short(name: str) -> str:
 
 
 def _svg(title: str, height: int, parts: Sequence[str]) -> str:
-    said = escape(title)
+    said = escape(visible(title))
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{said}">{"".join(parts)}</svg>'

@@ -26,7 +26,10 @@ def html_report(
     import jinja2
     from markupsafe import Markup
 
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else evaluation_charts.visible(value),
+    )  # fmt: skip
     template = environment.from_string(Path(__file__).with_name("evaluation_report.html").read_text(encoding="utf-8"))
     everyone = {run: found, **found.baselines}
     rows = [

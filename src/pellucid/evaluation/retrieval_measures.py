@@ -134,18 +134,27 @@ def _compared(mine: Mapping[str, Mapping[str, float]], others: Mapping[str, Eval
 
 
 def _measured(run: Run, judgements: Judgements, queries: list[str]) -> dict[str, dict[str, float]]:
-    """By measure, by query in the order of `queries`. Ranks are given as scores, so that ties are not broken again."""
+    """By measure, by query in the order of `queries`. Ranks are given as scores, so that ties are not broken again.
+
+    The library behind works on C strings: it ends an id at a NUL and falls over one that is no text. So it is given numbers for ids.
+    """
     import ir_measures
     from ir_measures import AP, RR, Bpref, Judged, P, R, nDCG
 
     known = {nDCG @ 10: "nDCG@10", AP: "AP", RR: "RR", P @ 10: "P@10", R @ 100: "R@100", Bpref: "bpref", Judged @ 10: "judged@10"}
-    truth = {query: {document: max(0, grade) for document, grade in judgements[query].items()} for query in queries}
+    asked = {str(at): query for at, query in enumerate(queries)}
+    numbers: dict[str, str] = {}
+
+    def number(document: str) -> str:
+        return numbers.setdefault(document, str(len(numbers)))
+
+    truth = {at: {number(one): max(0, grade) for one, grade in judgements[query].items()} for at, query in asked.items()}
     ranked = {
-        query: {document: float(DEPTH - rank) for rank, document in enumerate(run[query][:DEPTH])}
-        for query in queries
+        at: {number(one): float(DEPTH - rank) for rank, one in enumerate(run[query][:DEPTH])}
+        for at, query in asked.items()
         if run.get(query)
     }
     values: dict[str, dict[str, float]] = {name: dict.fromkeys(queries, 0.0) for name in MEASURES}
     for metric in ir_measures.iter_calc(list(known), truth, ranked):
-        values[known[metric.measure]][metric.query_id] = float(metric.value)
+        values[known[metric.measure]][asked[metric.query_id]] = float(metric.value)
     return values

@@ -26,4 +26,5 @@ def freshness(items: list[Any], ages: Mapping[Any, float], half_life: float) -> 
             f"half_life must be above 0, not {half_life!r}", fix="Give it in the unit of the ages, 365 for a year of days"
         )
     oldest = float(known.max(initial=0.0))
-    return np.asarray(0.5 ** (np.array([float(ages.get(item, oldest)) for item in items]) / half_life))
+    with np.errstate(over="ignore"):  # so old that nothing is left of it
+        return np.asarray(0.5 ** (np.array([float(ages.get(item, oldest)) for item in items]) / half_life))

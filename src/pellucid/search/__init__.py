@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from pellucid.search.click_feedback import FeedbackRanking
     from pellucid.search.documents import Documents, documents_of, read_documents, read_queries
     from pellucid.search.engine import DEEPEST_PAGE, Answer, Engine, Hit
+    from pellucid.search.exchange import read_ciff, write_ciff
     from pellucid.search.label_free import Ranker
     from pellucid.search.learned_ranking import checked_ranking
     from pellucid.search.publication_dates import DATES
     from pellucid.search.search_index import KIND, build
-    from pellucid.search.search_steps import features, feedback, index, learn, learn_from_clicks
+    from pellucid.search.search_steps import features, feedback, index, learn, learn_from_clicks, update
 
 __all__ = [
     "DATES", "DEEPEST_PAGE", "KIND", "Answer", "Documents", "Engine", "FeedbackRanking", "Hit", "Ranker", "build", "checked_ranking",
-    "documents_of", "features", "feedback", "index", "learn", "learn_from_clicks", "rank_file", "read_documents", "read_queries",
+    "documents_of", "features", "feedback", "index", "learn", "learn_from_clicks", "rank_file", "read_ciff", "read_documents",
+    "read_queries", "update", "write_ciff",
 ]  # fmt: skip
 
 __getattr__ = lazy_names(
@@ -35,10 +37,11 @@ __getattr__ = lazy_names(
         "click_feedback": ("FeedbackRanking",),
         "documents": ("Documents", "documents_of", "read_documents", "read_queries"),
         "engine": ("DEEPEST_PAGE", "Answer", "Engine", "Hit"),
+        "exchange": ("read_ciff", "write_ciff"),
         "label_free": ("Ranker",),
         "learned_ranking": ("checked_ranking",),
         "publication_dates": ("DATES",),
         "search_index": ("KIND", "build"),
-        "search_steps": ("features", "feedback", "index", "learn", "learn_from_clicks"),
+        "search_steps": ("features", "feedback", "index", "learn", "learn_from_clicks", "update"),
     },
 )

@@ -20,6 +20,7 @@ from pellucid.search.label_free import FEATURES, POOL, WHOLE, Ranked, Ranker
 from pellucid.search.publication_dates import ages
 from pellucid.search.ranking_features import DEPTH, NAMES, features
 from pellucid.search.search_index import unpack
+from pellucid.search.synonyms import widening
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,6 +69,7 @@ class Engine:
         self.ranker = Ranker(index)
         self.text = FullText(index)
         self._numbers = {name: number for number, name in enumerate(index.arrays["id"].tolist())}
+        self._widened = widening(index.settings.get("synonyms", ()), str(index.settings["language"]))
         self._by_clicks: tuple[FeedbackRanking, ...] = ()
 
     @property
@@ -95,8 +97,12 @@ class Engine:
         if not 1 <= k <= 100 or not 0 <= offset <= DEEPEST_PAGE:
             raise UsageError("k must be 1 to 100, and offset 0 to 1000")
         query = checked_query(query)
-        parsed, notes = self.text.parsed(query, filters or {})
-        asked = asked_words(query)
+        more = self._widened(query) if query and not uses_syntax(query) else []
+        wide = " ".join([query, *more])
+        parsed, notes = self.text.parsed(wide, filters or {})
+        asked = asked_words(wide)
+        if more:
+            notes = (*notes, f"also asked: {', '.join(more)}")
         if query and not uses_syntax(query) and not len(self.ranker.terms(asked)):
             said = "no document has a word of the query" if asked else "the query has no words"
             return Answer(query, 0, (), notes=(*notes, said), did_you_mean=self.text.did_you_mean(query))

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError, suggest
 from pellucid.search.label_free import LONGEST_QUERY, TITLE_WEIGHT
-from pellucid.search.search_index import FIELDS, unpack
+from pellucid.search.publication_dates import day_of, in_ranges, year_range
+from pellucid.search.search_index import FIELDS, YEAR, unpack
 from pellucid.search.spelling import Words
 from pellucid.search.text_analysis import analyser
 
@@ -63,6 +64,8 @@ class FullText:
         builder.add_unsigned_field("number", fast=True)
         for name in FIELDS:
             builder.add_text_field(name, tokenizer_name="words")
+        self.years = str(index.settings["years"]) if index.settings.get("years") else ""
+        builder.add_unsigned_field("year", indexed=True, fast=True)
         for place in range(len(self.facets)):
             builder.add_text_field(f"facet_{place}", tokenizer_name="raw", index_option="basic", fast=True)
         self._schema = builder.build()
@@ -89,6 +92,8 @@ class FullText:
             document.add_unsigned("number", number)
             for place, name in enumerate(FIELDS, 2 * number):
                 document.add_text(name, " ".join([terms[token] for token in tokens[ends[place] : ends[place + 1]].tolist()]))
+            if self.years and (day := day_of(unpack(self._index, self.years, number))):
+                document.add_unsigned("year", day.year)
             for place, name in enumerate(self.facets):
                 if value := unpack(self._index, name, number):
                     document.add_text(f"facet_{place}", value)
@@ -113,14 +118,22 @@ class FullText:
             asked = self._plain(query)
         parts = [(tantivy.Occur.Must, asked)]
         for name, values in filters.items():
+            if name == YEAR and self.years:
+                spans = [(tantivy.Occur.Should, self._span(*year_range(value))) for value in values]
+                parts.append((tantivy.Occur.Must, tantivy.Query.boolean_query(spans)))
+                continue
             if name not in self.facets:
-                raise UsageError(
-                    f'there is no filter "{name}"', fix=suggest(name, self.facets) if self.facets else "This index has none"
-                )
+                known = (*self.facets, *((YEAR,) if self.years else ()))
+                raise UsageError(f'there is no filter "{name}"', fix=suggest(name, known) if known else "This index has none")
             field = f"facet_{self.facets.index(name)}"
             either = [(tantivy.Occur.Should, tantivy.Query.term_query(self._schema, field, value)) for value in values]
             parts.append((tantivy.Occur.Must, tantivy.Query.boolean_query(either)))
         return (asked if len(parts) == 1 else tantivy.Query.boolean_query(parts)), notes
+
+    def _span(self, first: int, last: int) -> Any:
+        import tantivy
+
+        return tantivy.Query.range_query(self._schema, "year", tantivy.FieldType.Unsigned, first, last)
 
     def _without_stop_words(self, phrase: re.Match[str]) -> str:
         """A phrase without the words that the index does not have, so that those on their two sides are neighbours as they are there."""
@@ -151,14 +164,18 @@ class FullText:
 
     def counts(self, parsed: Any, most: int = 50) -> dict[str, list[tuple[str, int]]]:
         """For each facet the values of the documents that match, most frequent first, with how many have each."""
-        if not self.facets:
+        if not self.facets and not self.years:
             return {}
         asked = {f"facet_{place}": {"terms": {"field": f"facet_{place}", "size": most}} for place in range(len(self.facets))}
+        if self.years:
+            asked["years"] = {"terms": {"field": "year", "size": 10_000}}
         told = self._searcher.aggregate(parsed, asked)
         found = {}
         for place, name in enumerate(self.facets):
             buckets = [(str(one["key"]), int(one["doc_count"])) for one in told[f"facet_{place}"]["buckets"]]
             found[name] = sorted(buckets, key=lambda bucket: (-bucket[1], bucket[0]))
+        if self.years:
+            found[YEAR] = in_ranges({int(one["key"]): int(one["doc_count"]) for one in told["years"]["buckets"]})
         return found
 
     def snippet(self, parsed: Any, document: int, field: str = "text", length: int = SNIPPET) -> Snippet:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
+from pellucid.errors import UsageError
 from pellucid.search.search_index import unpack
 
 if TYPE_CHECKING:
     from pellucid.store import Model
 
+LONGEST_LIST = 12  # ranges of years that are shown
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 DATES = ("date", "published", "year", "created")
+_RANGE = re.compile(r"([0-9]{1,4})?\s*(-)?\s*([0-9]{1,4})?")
 _DATE = re.compile(r"\s*([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?(?![0-9-])")
 
 
@@ -31,6 +37,24 @@ def day_of(text: str) -> date | None:
         return date(year, month, day if found[3] is not None else calendar.monthrange(year, month)[1])
     except (ValueError, calendar.IllegalMonthError):
         return None
+
+
+def year_range(text: str) -> tuple[int, int]:
+    """The first and last year of "1995", "1990-1999", "1990-" or "-1999". Raises UsageError for anything else."""
+    found = _RANGE.fullmatch(text.strip())
+    if found is None or not (found[1] or found[3]) or (found[3] and not found[2]):
+        raise UsageError(f'"{text:.40}" is no range of years', fix="Write 1995, 1990-1999, 1990- or -1999")
+    first, dash, last = found.groups()
+    return int(first or 0), int(last or 9999) if dash else int(first)
+
+
+def in_ranges(counts: Mapping[int, int]) -> list[tuple[str, int]]:
+    """Counts of years in at most `LONGEST_LIST` ranges of one length, oldest first, without empty ones."""
+    step = next(one for one in STEPS if len({year // one for year in counts}) <= LONGEST_LIST or one == STEPS[-1])
+    sums: Counter[int] = Counter()
+    for year, count in counts.items():
+        sums[year // step * step] += count
+    return [(str(year) if step == 1 else f"{year}-{year + step - 1}", count) for year, count in sorted(sums.items())]
 
 
 def ages(index: Model) -> dict[str, float]:

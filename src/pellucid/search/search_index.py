@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from pellucid.errors import UsageError
 from pellucid.search.documents import Documents
+from pellucid.search.synonyms import checked_synonyms
 from pellucid.search.text_analysis import analyser, checked_language, plain_analyser
 
 if TYPE_CHECKING:
@@ -32,10 +33,21 @@ if TYPE_CHECKING:
 
 KIND = "search-index"
 FIELDS = ("title", "text")
+YEAR = "year"  # the name of the filter by years
 
 
-def build(documents: Documents, *, language: str = "english", facets: Sequence[str] = ()) -> Model:
-    """The index of documents. `facets`: columns that results are counted and filtered by; they must be among the documents' own."""
+def build(
+    documents: Documents,
+    *,
+    language: str = "english",
+    facets: Sequence[str] = (),
+    synonyms: Sequence[Sequence[str]] = (),
+    years: str | None = None,
+) -> Model:
+    """The index of documents. `facets`: columns that results are counted and filtered by; they must be among the documents' own.
+
+    `synonyms`: groups of phrases that mean the same; `years`: the column whose years results are counted and filtered by, as "year".
+    """
     import numpy as np
 
     from pellucid.search import latent_semantics
@@ -48,6 +60,9 @@ def build(documents: Documents, *, language: str = "english", facets: Sequence[s
             raise UsageError(
                 f'the facet "{name}" is no column of the documents', fix=f"Keep it: its columns are {', '.join(others)}"
             )
+    if years is not None and (years not in others or YEAR in facets):
+        why = f'"{YEAR}" is a facet already' if years in others else f"its columns are {', '.join(others)}"
+        raise UsageError(f'the years cannot be taken from "{years}"', why=why)
     arrays: dict[str, NDArray[Any]] = {"id": np.array(documents.table.column("id").to_pylist(), dtype=str)}
     for name in (*FIELDS, *others):
         key = _array_of(name, others)
@@ -62,7 +77,78 @@ def build(documents: Documents, *, language: str = "english", facets: Sequence[s
         "facets": list(facets),
         "left_out": [f"{count} {kind}" for kind, count in sorted(documents.left_out.items())],
     }
+    if synonyms:
+        settings["synonyms"] = checked_synonyms(synonyms, language)
+    if years is not None:
+        settings["years"] = years
     return Model(KIND, arrays, settings)
+
+
+def of_terms(documents: Documents, terms: list[str], tokens: NDArray[Any], lengths: NDArray[Any], *, language: str) -> Model:
+    """An index of documents whose terms are known and whose texts are not.
+
+    `terms`: sorted; `tokens` (int32): document after document, of each as many as `lengths` says, none of them in a title.
+    """
+    import numpy as np
+
+    from pellucid.search import latent_semantics
+    from pellucid.store import Model
+
+    count = len(lengths)
+    ends = np.zeros(2 * count + 1, dtype=np.int64)
+    ends[2::2] = np.cumsum(lengths)
+    ends[1::2] = ends[:-1:2]
+    owners = np.repeat(np.arange(count), lengths)
+    pairs = np.unique(owners * max(1, len(terms)) + tokens)
+    arrays: dict[str, NDArray[Any]] = {"id": np.array(documents.table.column("id").to_pylist(), dtype=str)}
+    for name in FIELDS:
+        arrays[name], arrays[f"{name}.ends"] = pack([""] * count)
+    arrays |= {
+        "terms": np.array(terms, dtype=np.str_),
+        "terms.documents": np.bincount(pairs % max(1, len(terms)), minlength=len(terms)).astype(np.int32),
+        "tokens": tokens,
+        "tokens.ends": ends,
+    }
+    arrays |= _words([[""] * count, [""] * count]) | latent_semantics.fit(tokens, ends, len(terms))
+    return Model(KIND, arrays, {"language": language, "columns": [], "facets": [], "left_out": []})
+
+
+def update(index: Model, documents: Documents, remove: Sequence[str] = ()) -> Model:
+    """The index with documents added, replaced where their ids are there already, and those of the ids in `remove` gone.
+
+    It is built from the documents that the index holds, so it has the same digest as an index of all of them built at once.
+    Raises UsageError for documents that lack a column of the index, and for an id in `remove` that is not there.
+    """
+    import pyarrow as pa
+
+    others = [str(name) for name in index.settings["columns"]]
+    if missing := [name for name in others if name not in documents.table.column_names]:
+        raise UsageError(f'the new documents have no column "{missing[0]}"', fix="Give them the columns that the index keeps")
+    held = {str(name): number for number, name in enumerate(index.arrays["id"].tolist())}
+    if strange := [name for name in remove if name not in held]:
+        raise UsageError(f'there is no document "{strange[0]:.80}" to remove')
+    gone = {*remove, *documents.table.column("id").to_pylist()}
+    rows = [
+        {"id": name, **{column: unpack(index, column, number) for column in (*FIELDS, *others)}}
+        for name, number in held.items()
+        if name not in gone
+    ]
+    names = ["id", *FIELDS, *others]
+    rows += [
+        {name: "" if row[name] is None else str(row[name]) for name in names} for row in documents.table.select(names).to_pylist()
+    ]
+    if not rows:
+        raise UsageError("no document would be left")
+    left_out = Counter(documents.left_out)
+    for said in index.settings["left_out"]:
+        count, _, kind = str(said).partition(" ")
+        left_out[kind] += int(count)
+    table = pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"]), pa.schema([(name, pa.string()) for name in names]))
+    told = index.settings
+    return build(
+        Documents(table, dict(left_out)), language=str(told["language"]), facets=[str(one) for one in told["facets"]],
+        synonyms=told.get("synonyms", ()), years=told.get("years"),
+    )  # fmt: skip
 
 
 def pack(texts: Sequence[str]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pellucid.errors import DataError
 from pellucid.pipeline.declaration import Output, OutputOf, Source, Step
+from pellucid.search.synonyms import checked_synonyms
 from pellucid.search.text_analysis import checked_language
 from pellucid.store import Model, Table
 
@@ -22,16 +23,36 @@ def build_index(
     columns: tuple[str, ...] = (),
     facets: tuple[str, ...] = (),
     language: str = "english",
+    synonyms: tuple[tuple[str, ...], ...] = (),
+    years: str | None = None,
 ) -> Model:
     """The search index of a table of documents; says what it left out."""
     from pellucid.search.documents import documents_of
     from pellucid.search.search_index import build
 
-    others = list(dict.fromkeys([*columns, *facets]))
+    others = list(dict.fromkeys([*columns, *facets, *([years] if years else [])]))
     found = documents_of(documents, id_column, title_column, text_column, others)
     for kind, count in found.left_out.items():
         print(f"{count} documents left out: {kind}")
-    return build(found, language=language, facets=list(facets))
+    return build(found, language=language, facets=list(facets), synonyms=synonyms, years=years)
+
+
+def update_index(
+    index: Model,
+    documents: Table,
+    id_column: str | None = None,
+    title_column: str | None = None,
+    text_column: str | None = None,
+    remove: tuple[str, ...] = (),
+) -> Model:
+    """The index with the documents of a table added or replaced; says what it left out."""
+    from pellucid.search.documents import documents_of
+    from pellucid.search.search_index import update as updated
+
+    found = documents_of(documents, id_column, title_column, text_column, [str(name) for name in index.settings["columns"]])
+    for kind, count in found.left_out.items():
+        print(f"{count} documents left out: {kind}")
+    return updated(index, found, remove)
 
 
 def index(
@@ -43,15 +64,18 @@ def index(
     columns: Sequence[str] = (),
     facets: Sequence[str] = (),
     language: str = "english",
+    synonyms: Sequence[Sequence[str]] = (),
+    years: str | None = None,
     name: str = "index",
 ) -> Step:
     """A step that makes the search index of a table of documents: a model that `pellucid serve` answers from.
 
     `of` is a table with a row a document. `id`, `title`, `text` name its columns (None: the usual names are looked for). `columns` are
     kept to be shown beside a result (url, date, licence); `facets` are kept too, and results are counted and filtered by them.
+    `synonyms` are groups of phrases that mean the same; `years` names the column whose years results are counted and filtered by.
     The index has the label of its documents: that of a private table is private.
     """
-    settings = {
+    settings: dict[str, Any] = {
         "id_column": id,
         "title_column": title,
         "text_column": text,
@@ -59,7 +83,29 @@ def index(
         "facets": tuple(facets),
         "language": checked_language(language),
     }
+    if synonyms:
+        settings["synonyms"] = tuple(map(tuple, checked_synonyms(synonyms, checked_language(language))))
+    if years is not None:
+        settings["years"] = years
     return Step(build_index, name, (Output("", "model"),), {"documents": of}, settings, kind="features")
+
+
+def update(
+    index: Source | Step | OutputOf | str,
+    of: Source | Step | OutputOf | str,
+    *,
+    id: str | None = None,
+    title: str | None = None,
+    text: str | None = None,
+    remove: Sequence[str] = (),
+    name: str = "updated",
+) -> Step:
+    """A step that makes an index with the documents of a table added, or replaced where their ids are there already.
+
+    `of` has the columns that the index keeps; `remove`: ids that go. The result has the same digest as an index of all built at once.
+    """
+    settings = {"id_column": id, "title_column": title, "text_column": text, "remove": tuple(map(str, remove))}
+    return Step(update_index, name, (Output("", "model"),), {"index": index, "documents": of}, settings, kind="features")
 
 
 def judged_table(index: Model, queries: Table, judgements: Table) -> Table:

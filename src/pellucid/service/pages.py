@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -58,6 +58,7 @@ class Shown:
     facets: Sequence[str]
     count: int
     duel: Taking | None = None
+    years: bool = False
 
     def link(self, path: str = "/search", **changed: Any) -> str:
         """The address of this state with some of it changed; what is as by default is left out."""
@@ -78,6 +79,12 @@ class Shown:
     def with_(self, name: str, value: str) -> str:
         """The address with one filter more."""
         return self.link(filters={**self.filters, name: [*self.filters.get(name, []), value]}, page=1)
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """This state but for its years and its page, as the fields of a form."""
+        left = self.link(page=1, filters={name: values for name, values in self.filters.items() if name != "year"})
+        return parse_qsl(left.partition("?")[2])
 
     @property
     def first(self) -> int:

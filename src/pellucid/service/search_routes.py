@@ -42,12 +42,16 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
         format: Annotated[str, Query(description="json, csv, ris or html; default: by the Accept header")] = "",
         duel: Annotated[str, Query(description="the id of the open duel, to take part: both rankings in one list")] = "",
     ) -> Any:
-        """The best documents, with what each feature added to their scores. Filters are given as `f.NAME=VALUE`, as often as needed."""
+        """The best documents, with what each feature added to their scores. Filters are `f.NAME=VALUE`, as often as needed; of years also
+        `year.from` and `year.to`."""
         begun = time.perf_counter()
         filters: dict[str, list[str]] = {}
         for name, value in request.query_params.multi_items():
             if name.startswith("f."):
                 filters.setdefault(name[2:], []).append(value)
+        first, last = (request.query_params.get(f"year.{end}", "").strip() for end in ("from", "to"))
+        if first or last:
+            filters.setdefault("year", []).append(f"{first}-{last}")
         ranker = followed.current.get("rank")
         learned = ranker.model if ranker is not None and not rank else None
 
@@ -79,7 +83,9 @@ def add(app: FastAPI, followed: FollowedModels) -> None:
         if format not in ("", "html", "json"):
             raise HTTPException(400, f'there is no format "{format:.40}": it is json, csv, ris or html')
         if format == "html" or (not format and wants_page(request)):
-            shown = pages.Shown(answer, took, k, page, rank, filters, list(engine.text.facets), engine.count, taking)
+            shown = pages.Shown(
+                answer, took, k, page, rank, filters, list(engine.text.facets), engine.count, taking, bool(engine.text.years)
+            )
             return pages.search(request, followed, shown)
         told = result_formats.as_json(answer, took)
         if taking is not None:

@@ -64,9 +64,9 @@ def _lines(folder: Folder, step: str, held: dict[str, Any] | None) -> list[str]:
     if step == "inventory":
         return [f"{row['role']}: {row['columns']}" for row in role_rows(held)]
     if step == "decide":
-        told = decision_lines(held, [Check(**one) for one in held["checks"]])
+        told = decision_lines(folder, held, [Check(**one) for one in held["checks"]])
     elif step == "release":
         told = release_lines(folder, held)
     else:
-        told = {"assess": assessment_lines, "protect": protection_lines, "attack": attack_lines}[step](held)
+        told = {"assess": assessment_lines, "protect": protection_lines, "attack": attack_lines}[step](folder, held)
     return [line for line in told if not line.startswith("next:")]

@@ -39,11 +39,10 @@ def _of_runs(record: Record, home: Path, steward: bool) -> dict[str, list[dict[s
     told: dict[str, list[dict[str, Any]]] = {"findings": [], "audits": [], "hidden": []}
     objects = Objects(home)
     for one in pipelines(record):
-        shared = record.shared_memory(one["run"])
         for step in record.steps(one["run"]):
             if step.kind != "attack" or "[" in step.step or not step.outputs:
                 continue
-            closed, about = step.label != "open" or step.step in shared, {"from": one["pipeline"], "step": step.step}
+            closed, about = step.label != "open", {"from": one["pipeline"], "step": step.step}
             if closed and not steward:
                 told["hidden"].append(about)
                 continue
