@@ -6,7 +6,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def other(feedback: pl.Model) -> pl.Model:
 
 pipeline = pl.Pipeline("two", [areas, index, taste, other])
 """
+PICTURES = Path(__file__).parents[2] / "build" / "screenshots"
 QUERY = "/search?q=windows+support"
 
 
@@ -242,7 +243,7 @@ def wait(browser: Any, script: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_browser_takes_part_and_sends_one_bit(two: tuple[Serving, Path], chromium: Any) -> None:
+def test_a_browser_takes_part_and_sends_one_bit(two: tuple[Serving, Path], chromium: Any, tool: Callable[[str], Path]) -> None:
     serving, home = two
     told = opened(serving, home)
     chromium.execute_cdp_cmd("Network.enable", {})
@@ -292,6 +293,20 @@ def test_a_browser_takes_part_and_sends_one_bit(two: tuple[Serving, Path], chrom
     assert len(posted) == 1 and posted[0]["url"].endswith("/duel")
     present = Duels(home).open()
     assert present is not None and Duels(home).reports(present) == 1
+    (axe,) = tool("axe").parents[1].rglob("axe_playwright_python/axe.min.js")
+    for width in (1280, 360):
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        for path in ("about", f"search?q=windows+support&duel={told['id']}"):
+            chromium.get(serving.address + path)
+            time.sleep(0.3)
+            chromium.execute_script(axe.read_text())
+            seen = chromium.execute_async_script("const done = arguments[0]; axe.run().then(done)")
+            assert [one["id"] for one in seen["violations"] if one["impact"] in ("serious", "critical")] == [], (width, path)
+            assert (
+                chromium.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+            )
+            chromium.save_screenshot(PICTURES / f"search-duel-{path[:5]}-{width}.png")
     # the next duel, in the same week: nothing; and a duel that asks for more than was agreed to: nothing, and it is said
     state = json.loads(chromium.execute_script("return localStorage.getItem('pellucid.duel')"))
     again = opened(serving, home)

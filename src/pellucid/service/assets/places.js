@@ -1,5 +1,5 @@
 // "My ranking" under each result: raise, lower, pin, block, for the document or its source. Kept and applied in this browser (storage.js): the
-// service gives everybody the same list, and this puts the page's results in the reader's order.
+// service does not learn of it, and this puts the page's results in the reader's order.
 import { placed, places, put } from "./storage.js";
 
 const WORDS = { "": "As it comes", raise: "Raise", lower: "Lower", pin: "Pin", block: "Block" };
