@@ -119,7 +119,7 @@ def test_the_image_is_built_and_answers_as_a_user_of_its_own():
                     assert time.monotonic() < until
         finally:
             served.terminate()
-            served.wait(30)
+            served.communicate(timeout=30)
     finally:
         buildah("rm", name)
         buildah("rmi", "pellucid-tested")
