@@ -15,18 +15,18 @@ from pellucid.front_page import lazy_names
 if TYPE_CHECKING:
     from pellucid.packages.artifact_access import load
     from pellucid.packages.artifact_import import take
-    from pellucid.packages.checking import Checked, check
+    from pellucid.packages.checking import CheckReport, check
     from pellucid.packages.format import Manifest
     from pellucid.packages.publishing import Published, publish
-    from pellucid.packages.receipts import Receipt, Tally, issue, tally
+    from pellucid.packages.receipts import Receipt, ReceiptCounts, issue, tally
     from pellucid.packages.reproducing import Verdict, reproduce
 
 __all__ = [
-    "Checked",
+    "CheckReport",
     "Manifest",
     "Published",
     "Receipt",
-    "Tally",
+    "ReceiptCounts",
     "Verdict",
     "check",
     "issue",
@@ -43,7 +43,7 @@ __getattr__ = lazy_names(
         "artifact_access": ("load",),
         "artifact_import": ("take",),
         "checking": (
-            "Checked",
+            "CheckReport",
             "check",
         ),
         "format": ("Manifest",),
@@ -53,7 +53,7 @@ __getattr__ = lazy_names(
         ),
         "receipts": (
             "Receipt",
-            "Tally",
+            "ReceiptCounts",
             "issue",
             "tally",
         ),

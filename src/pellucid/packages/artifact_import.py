@@ -12,7 +12,7 @@ from pellucid.packages.format import as_json, naming_rules, origin_of, quoted
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImportedArtifact:
     """What was copied: the file, its origin beside it, and the line that makes it a source."""
 
     path: Path
@@ -20,7 +20,7 @@ class Taken:
     line: str
 
 
-def take(package: Path, name: str, folder: Path, *, key: Path | None = None) -> Taken:
+def take(package: Path, name: str, folder: Path, *, key: Path | None = None) -> ImportedArtifact:
     """Copy the open artifact `name` of a package into `folder`, with its origin. Checks the package first.
 
     Raises PackageError for a package that is not whole, UsageError for an artifact that is not there, a collection, or a file in the way.
@@ -47,6 +47,6 @@ def take(package: Path, name: str, folder: Path, *, key: Path | None = None) -> 
         shutil.copyfile(place / value.path, target)
         beside.write_bytes(as_json(origin))
     kind = "" if value.kind == "table" else ', format="file"'
-    return Taken(
+    return ImportedArtifact(
         target, beside, f'{name.replace("-", "_")} = pl.source({quoted(target)}, label="open"{kind}, origin={quoted(beside)})'
     )

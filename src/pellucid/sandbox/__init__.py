@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from pellucid.sandbox.audit_hook import SHARED_MEMORY, explain, guarded, install, refusal
     from pellucid.sandbox.file_watch import KernelWatch, Opened, project_lines, python_opens
     from pellucid.sandbox.landlock import environment_paths
-    from pellucid.sandbox.launcher import Ended, Held, tried
+    from pellucid.sandbox.launcher import Confinement, SealedOutcome, tried
     from pellucid.sandbox.limits import Limits
     from pellucid.sandbox.namespaces import libc
     from pellucid.sandbox.resource_monitor import end_descendants
 
 __all__ = [
     "SHARED_MEMORY",
-    "Ended",
-    "Held",
+    "Confinement",
     "KernelWatch",
     "Limits",
     "Opened",
+    "SealedOutcome",
     "end_descendants",
     "environment_paths",
     "explain",
@@ -52,8 +52,8 @@ __getattr__ = lazy_names(
         "file_watch": ("KernelWatch", "Opened", "project_lines", "python_opens"),
         "landlock": ("environment_paths",),
         "launcher": (
-            "Ended",
-            "Held",
+            "SealedOutcome",
+            "Confinement",
             "tried",
         ),
         "limits": ("Limits",),

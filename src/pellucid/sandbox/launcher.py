@@ -1,7 +1,7 @@
 """A sealed process: a command that is out of the network, and out of all files but those it is given, from the start.
 
 Started from the verifier's own pellucid (`cell`), which gives up whatever is not given and then becomes the command. What the system
-does not offer is not silently missing: `Held` says what holds. Of the verifier's environment it gets nothing but what is handed to it.
+does not offer is not silently missing: `Confinement` says what holds. Of the verifier's environment it gets only what is handed to it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PATIENCE = 10.0  # seconds for the process outside to end what is inside
 
 
 @dataclass(frozen=True)
-class Held:
+class Confinement:
     """How a process was held. `network`: what cuts it off ("namespace", "seccomp", "landlock": of TCP alone, or ""); `sockets`: whether a
     filter refuses Unix sockets; `tree`: whether it sees a file tree of its own; `landlock`: the version (0: none); `processes`: whether
     a process namespace ends all it started."""
@@ -58,20 +58,20 @@ class Held:
         """Whether network and files are cut off."""
         return self.network in ("namespace", "seccomp") and self.sockets and (self.tree or self.landlock > 0)
 
-    def and_(self, other: Held) -> Held:
+    def and_(self, other: Confinement) -> Confinement:
         """What holds of both."""
-        return Held(
+        return Confinement(
             *(one if one == two else min(one, two, key=bool) for one, two in zip(astuple(self), astuple(other), strict=True))
         )
 
 
 @dataclass(frozen=True)
-class Ended:
+class SealedOutcome:
     """How a sealed process ended. `code` is negative for a signal; `last` the last lines it wrote to its error output; `stopped` the limit
     it passed, or ""."""
 
     code: int
-    held: Held
+    held: Confinement
     output: str
     last: str
     stopped: str = ""
@@ -82,14 +82,14 @@ class Ended:
         return self.stopped or (self.last.splitlines()[-1] if self.last else f"it ended with {self.code}")
 
 
-def available() -> Held:
+def available() -> Confinement:
     """What this system offers for the files, without trying it."""
     from pellucid.sandbox import landlock
 
-    return Held(landlock=landlock.abi())
+    return Confinement(landlock=landlock.abi())
 
 
-def tried() -> Held:
+def tried() -> Confinement:
     """What this system offers, found out by a process that does nothing."""
     with tempfile.TemporaryDirectory(prefix="pellucid-tried-") as work:
         command = [sys.executable, "-I", "-S", "-c", "pass"]
@@ -120,7 +120,7 @@ def run(
     log: str,
     limits: Limits,
     output: int = 1 << 20,
-) -> Ended:
+) -> SealedOutcome:
     """Run `command` sealed, in `folder`, until it ends or passes a limit; all it started ends with it.
 
     The last `output` bytes of its output are returned; all goes to files named `log` in `folder`, which it sees if it may read there.
@@ -146,9 +146,9 @@ def run(
                 stopped = resource_monitor.until_ended(process.pid, folder if write else None, limits)
             finally:
                 _end(process)
-    held = Held(**json.loads(said)) if said else Held()
+    held = Confinement(**json.loads(said)) if said else Confinement()
     code = process.returncode
-    return Ended(128 - code if code > 128 else code, held, tail(out, output), tail(err, 2000), stopped)
+    return SealedOutcome(128 - code if code > 128 else code, held, tail(out, output), tail(err, 2000), stopped)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

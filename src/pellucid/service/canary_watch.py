@@ -29,7 +29,7 @@ WAITING = 16  # questions to a shadow that wait; more are dropped
 
 
 @dataclass
-class Tally:
+class CanaryCounts:
     """What came of the questions to one model."""
 
     asked: int = 0
@@ -50,7 +50,7 @@ class CanaryWatch:
 
     def __init__(self, canary: Canary, served: Any) -> None:
         self.canary, self.served = canary, served
-        self.mine, self.present = Tally(), Tally()
+        self.mine, self.present = CanaryCounts(), CanaryCounts()
         self._lock = threading.Lock()
         self._questions: Queue[Callable[[Any], tuple[Any, bool]] | None] = Queue(WAITING)
         if not canary.share:
@@ -110,7 +110,7 @@ class CanaryWatch:
         with suppress(Full):
             self._questions.put_nowait(None)
 
-    def _add(self, tally: Tally, begun: float, **outcome: bool) -> None:
+    def _add(self, tally: CanaryCounts, begun: float, **outcome: bool) -> None:
         with self._lock:
             tally.add(time.perf_counter() - begun, **outcome)
 

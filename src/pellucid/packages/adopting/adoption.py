@@ -25,7 +25,7 @@ FILE, LOCK = "pipeline.py", "requirements.lock"
 
 
 @dataclass(frozen=True)
-class Adopted:
+class Adoption:
     """What was written: the pipeline file, the files it takes (path -> "code" or "data"), the outputs it gives (name -> path), and the
     names of those that are kept as values instead of as the bytes that were written."""
 
@@ -46,7 +46,7 @@ def adopt(
     source_licence: str | None = None,
     tolerance: float | None = None,
     although: bool = False,
-) -> Adopted:
+) -> Adoption:
     """Write a pipeline around `script` (.py or .ipynb) into the new folder `destination`.
 
     Everything it reads is taken for open data and open code: nothing about people may be adopted. `root` is the folder it belongs to and is
@@ -110,7 +110,7 @@ def adopt(
         except BaseException:
             shutil.rmtree(destination, ignore_errors=True)
             raise
-    return Adopted(destination / FILE, files, outputs, tuple(name for name, kind in kinds.items() if kind != "file"))
+    return Adoption(destination / FILE, files, outputs, tuple(name for name, kind in kinds.items() if kind != "file"))
 
 
 def _outputs(folder: Path, written: Iterable[str], by_value: bool) -> tuple[dict[str, str], dict[str, str]]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pellucid.pipeline.declaration import Creator
 
 if TYPE_CHECKING:
-    from pellucid.packages.receipts import Tally
+    from pellucid.packages.receipts import ReceiptCounts
 
 PACKAGE, DATASET, MODEL = "package", "dataset", "model"
 FOLDERS = {PACKAGE: "package", DATASET: "data", MODEL: "model"}
@@ -127,7 +127,7 @@ class Shelf:
 
     package: Record
     parts: tuple[Record, ...]
-    tally: Tally
+    tally: ReceiptCounts
     steps: tuple[tuple[str, str, str], ...]
     metrics: tuple[tuple[str, str, str], ...]
     cards: dict[str, str] = field(default_factory=dict)

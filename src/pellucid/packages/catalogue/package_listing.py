@@ -21,7 +21,7 @@ from pellucid.packages.receipts import Refused
 
 if TYPE_CHECKING:
     from pellucid.packages.catalogue.entries import File, Shelf, Site
-    from pellucid.packages.checking import Whole
+    from pellucid.packages.checking import WholePackage
 
 _TOGETHER, _BYTES = 128, 1 << 30  # packages that are opened at once, and how much is unpacked of them before it is enough
 
@@ -32,7 +32,7 @@ class _Opened:
 
     package: Path
     folder: Path | None = None
-    whole: Whole | None = None
+    whole: WholePackage | None = None
     look: Mapping[str, Any] | None = None
     error: Exception | None = None
 

@@ -12,7 +12,7 @@ from pellucid.packages.catalogue.entries import Block, File, Preview, Record
 from pellucid.packages.catalogue.looking import BLOCKS, COLUMNS, ROWS, cut, png
 
 if TYPE_CHECKING:
-    from pellucid.packages.checking import Whole
+    from pellucid.packages.checking import WholePackage
 
 
 def previews(look: Mapping[str, Any], parts: Sequence[Record]) -> dict[str, Preview]:
@@ -57,7 +57,7 @@ def _picture(body: str) -> bytes:
         return b""
 
 
-def wheels(folder: Path, whole: Whole) -> tuple[File, ...]:
+def wheels(folder: Path, whole: WholePackage) -> tuple[File, ...]:
     """The wheels of a package, which a site keeps once for all packages."""
     from pellucid.packages.format import wheel_store
 

@@ -13,14 +13,14 @@ from pellucid.packages.format import printable, read_json, refuse
 from pellucid.pipeline.declaration import About
 
 if TYPE_CHECKING:
-    from pellucid.packages.checking import Whole
+    from pellucid.packages.checking import WholePackage
     from pellucid.packages.format import Entry, Manifest, Value
 
 _TABLES = ("table", "array")
 
 
 def shelf(
-    folder: Path, whole: Whole, look: Mapping[str, Any], receipts: Mapping[str, Sequence[Path]], trusted: set[str]
+    folder: Path, whole: WholePackage, look: Mapping[str, Any], receipts: Mapping[str, Sequence[Path]], trusted: set[str]
 ) -> Shelf:
     """All that the catalogue tells of the package in a folder, which is whole; `look` is what looking into its artifacts gave, `receipts`
     are given by the digest of the package they name.
@@ -128,7 +128,7 @@ def _licence_of(entry: Entry, manifest: Manifest, about: About) -> str:
 
 def _parts(
     folder: Path,
-    whole: Whole,
+    whole: WholePackage,
     about: About,
     licences: Mapping[str, str],
     shared: Mapping[str, Any],

@@ -22,7 +22,7 @@ from pellucid.packages.catalogue.machine_formats import schema_org
 from pellucid.packages.standards import spdx
 
 if TYPE_CHECKING:
-    from pellucid.packages.receipts import Tally
+    from pellucid.packages.receipts import ReceiptCounts
 
 
 def index(site: Site, shelves: Sequence[Shelf]) -> bytes:
@@ -98,7 +98,7 @@ def _allowed(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def again(tally: Tally) -> str:
+def again(tally: ReceiptCounts) -> str:
     """How many others came to the same result, in words."""
     others = len(tally.counted) - tally.confirmed - tally.within
     said = (

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pellucid.packages.checking.artifact_digests import mismatch, not_as_written, own_digests, unpacked
     from pellucid.packages.checking.artifact_verification import otherwise
     from pellucid.packages.checking.locked_libraries import beyond, libraries_in_words
-    from pellucid.packages.checking.package_check import Checked, Whole, check
+    from pellucid.packages.checking.package_check import CheckReport, WholePackage, check
 
 __all__ = [
-    "Checked",
-    "Whole",
+    "CheckReport",
+    "WholePackage",
     "beyond",
     "check",
     "libraries_in_words",
@@ -40,8 +40,8 @@ __getattr__ = lazy_names(
         "artifact_verification": ("otherwise",),
         "locked_libraries": ("beyond", "libraries_in_words"),
         "package_check": (
-            "Checked",
-            "Whole",
+            "CheckReport",
+            "WholePackage",
             "check",
         ),
     },

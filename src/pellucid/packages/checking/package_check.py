@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckReport:
     """What was found whole: how many files, which descriptions, whose signature (None: unsigned), and the packages it builds on: (depth,
     title and artifact, what came of looking for it).
 
@@ -94,7 +94,7 @@ class Checked:
         )
 
 
-def check(package: Path, *, key: Path | None = None, origins: Iterable[Path] = ()) -> Checked:
+def check(package: Path, *, key: Path | None = None, origins: Iterable[Path] = ()) -> CheckReport:
     """Check the package in the folder or zip `package`; `key` is a public key (PEM) it must be signed with; `origins` are packages that
     it says it builds on, which are checked as well, and held against what it says of them.
 
@@ -110,12 +110,12 @@ def check(package: Path, *, key: Path | None = None, origins: Iterable[Path] = (
     return replace(found, origins=tuple((depth, printable(what)[:200], said) for depth, what, said in followed))
 
 
-def checked(folder: Path, *, key: Path | None = None) -> Checked:
+def checked(folder: Path, *, key: Path | None = None) -> CheckReport:
     """The same for a folder."""
     return told(folder, whole_package(folder, key=key))
 
 
-def told(folder: Path, whole: Whole) -> Checked:
+def told(folder: Path, whole: WholePackage) -> CheckReport:
     """The rest of the check of a package that is whole: its artifacts' digests, its guarantees, and what its descriptions say."""
     from pellucid.packages.checking import locked_libraries
     from pellucid.packages.standards import generated_metadata
@@ -123,7 +123,7 @@ def told(folder: Path, whole: Whole) -> Checked:
     manifest = whole.manifest
     otherwise = look_inside(folder)
     refuse_otherwise(manifest, otherwise)
-    return Checked(
+    return CheckReport(
         pipeline=manifest.pipeline,
         run=manifest.run,
         digest=whole.digest,
@@ -146,7 +146,7 @@ def refuse_otherwise(manifest: Manifest, otherwise: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholePackage:
     """A package that is as its publisher wrote it: its manifest, the path of its wheel, its files, its signature, and the SHA-256 of
     the list of its files, which names it."""
 
@@ -157,7 +157,7 @@ class Whole:
     digest: str
 
 
-def whole_package(folder: Path, *, key: Path | None = None, known: Callable[[str], bool] = lambda _: False) -> Whole:
+def whole_package(folder: Path, *, key: Path | None = None, known: Callable[[str], bool] = lambda _: False) -> WholePackage:
     """What must hold before anything of a package is run; what its descriptions say is not looked at. Raises PackageError.
 
     `known` says of the SHA-256 of a list of files whether a package with this list was found whole by this very pellucid: then its bytes
@@ -181,7 +181,7 @@ def whole_package(folder: Path, *, key: Path | None = None, known: Callable[[str
             manifest_consistency.refuse_disagreement(folder, manifest, listed, wheel)
         if signed is not None:
             _refuse_other_tolerances(signed, manifest)
-        return Whole(manifest, wheel, listed, signed, digest)
+        return WholePackage(manifest, wheel, listed, signed, digest)
 
 
 def contents(folder: Path, listed: dict[str, str]) -> tuple[Manifest, str]:

@@ -8,9 +8,9 @@ from pellucid.front_page import lazy_names
 
 if TYPE_CHECKING:
     from pellucid.packages.receipts.receipt import WRONG_PACKAGE, Receipt, issue
-    from pellucid.packages.receipts.receipt_tally import Refused, Tally, sorted_out, tally
+    from pellucid.packages.receipts.receipt_tally import ReceiptCounts, Refused, sorted_out, tally
 
-__all__ = ["WRONG_PACKAGE", "Receipt", "Refused", "Tally", "issue", "sorted_out", "tally"]
+__all__ = ["WRONG_PACKAGE", "Receipt", "ReceiptCounts", "Refused", "issue", "sorted_out", "tally"]
 
 __getattr__ = lazy_names(
     __name__,
@@ -22,7 +22,7 @@ __getattr__ = lazy_names(
         ),
         "receipt_tally": (
             "Refused",
-            "Tally",
+            "ReceiptCounts",
             "sorted_out",
             "tally",
         ),

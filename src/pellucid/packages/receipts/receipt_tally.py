@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pellucid.errors import PackageError, UsageError
 
 if TYPE_CHECKING:
-    from pellucid.packages.checking import Whole
+    from pellucid.packages.checking import WholePackage
     from pellucid.packages.receipts.receipt import Receipt
 
 
@@ -31,7 +31,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Tally:
+class ReceiptCounts:
     """The receipts of a package: those that count, one a key, each with whether its key is trusted; and those that do not.
 
     `publisher` is the id of the key that signed the package or was named as the publisher's, "" where neither is so (then nobody can tell
@@ -91,7 +91,7 @@ def tally(
     trust: Iterable[Path] = (),
     key: Path | None = None,
     now: datetime | None = None,
-) -> Tally:
+) -> ReceiptCounts:
     """Count the receipts in the files `receipts` for the package in the folder or zip `package`.
 
     `trust` names public keys (PEM) of people you trust; `key` is the publisher's, whose receipts never count, though the signature was
@@ -119,8 +119,8 @@ def tally(
 
 
 def sorted_out(
-    whole: Whole, receipts: Iterable[Path], trusted: set[str], now: datetime | None = None, *, publisher: str = ""
-) -> Tally:
+    whole: WholePackage, receipts: Iterable[Path], trusted: set[str], now: datetime | None = None, *, publisher: str = ""
+) -> ReceiptCounts:
     """The same for a package that was checked; `trusted` are ids of keys, and so is `publisher`: whose no receipt may be."""
     from pellucid.packages.receipts import receipt as one
     from pellucid.packages.receipts.receipt import UnfitError
@@ -151,10 +151,12 @@ def sorted_out(
             refused.append(Refused(read.path, one.DUPLICATE, f"a key counts once, and this one signed {kept.path.name} too"))
     counted = sorted(latest.values(), key=lambda read: (read.when, read.key))
     pairs = tuple((read, read.key in trusted) for read in counted)
-    return Tally(whole.digest, whole.manifest.pipeline, publisher, pairs, tuple(sorted(refused, key=lambda no: str(no.path))))
+    return ReceiptCounts(
+        whole.digest, whole.manifest.pipeline, publisher, pairs, tuple(sorted(refused, key=lambda no: str(no.path)))
+    )
 
 
-def _refuse_unfit(read: Receipt, whole: Whole, until: str, publisher: str) -> None:
+def _refuse_unfit(read: Receipt, whole: WholePackage, until: str, publisher: str) -> None:
     """A receipt is of this very package, by somebody else, of a possible time, and of one mind. Raises UnfitError."""
     from pellucid.packages.receipts import receipt as one
     from pellucid.packages.reproducing import KERNEL, WITHIN, kernels

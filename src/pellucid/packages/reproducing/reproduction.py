@@ -22,7 +22,7 @@ from pellucid.packages.reproducing.sealed_session import NoVerdictError
 from pellucid.store import folders
 
 if TYPE_CHECKING:
-    from pellucid.packages.checking import Whole
+    from pellucid.packages.checking import WholePackage
     from pellucid.packages.reproducing.steward_rerun import Steward
     from pellucid.packages.reproducing.verdict import Verdict
     from pellucid.sandbox import Limits
@@ -192,7 +192,7 @@ def _judged(
     return replace(verdict, suspects=difference_diagnosis.found(attempt, verdict, departures, test=explain))
 
 
-def _instead(whole: Whole) -> str:
+def _instead(whole: WholePackage) -> str:
     """What stands in for re-running what only the steward can."""
     released = [entry for entry in whole.manifest.trace if entry.guarantee is not None]
     if not released:

@@ -14,7 +14,7 @@ from pellucid.packages.reproducing.sealed_session import Ground, NoVerdictError,
 if TYPE_CHECKING:
     from pellucid.packages.format import Manifest
     from pellucid.packages.reproducing.virtual_environment import Environment
-    from pellucid.sandbox import Held, Limits
+    from pellucid.sandbox import Confinement, Limits
 
 Finding = tuple[str, str, str, str]  # step, output, result, detail
 
@@ -26,7 +26,7 @@ class Made:
 
     steps: Mapping[str, Any]
     environment: Mapping[str, Any]
-    held: Held
+    held: Confinement
     taken: Path
     loaded: Any = None
     see_others: bool = False

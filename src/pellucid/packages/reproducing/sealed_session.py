@@ -26,7 +26,7 @@ from pellucid.packages.reproducing import rerun_inputs, rerun_outputs, rerun_zyg
 if TYPE_CHECKING:
     from pellucid.packages.format import Manifest
     from pellucid.packages.reproducing.virtual_environment import Environment
-    from pellucid.sandbox import Held, Limits
+    from pellucid.sandbox import Confinement, Limits
 
 RESULT, CLOSURES = "result.json", "closures.json"
 LONGEST_RESULT = 256 << 20  # bytes
@@ -72,7 +72,7 @@ class Session:
         self.loaded: Any = None
         self.closures: str | None = None
 
-    def run(self) -> Held:
+    def run(self) -> Confinement:
         """Run all members; how they were held. Raises NoVerdictError."""
         self.folder.mkdir(mode=0o700)
         started, held = time.monotonic(), None
@@ -93,7 +93,7 @@ class Session:
             return
         yield from ([name] for name in self.names)
 
-    def _once(self, names: list[str], gone: float) -> Held:
+    def _once(self, names: list[str], gone: float) -> Confinement:
         """One session: these members, and what came of them. Raises NoVerdictError."""
         from pellucid.sandbox import launcher
 

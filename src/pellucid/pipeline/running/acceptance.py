@@ -43,7 +43,7 @@ class UnfitError(Exception):
 
 
 @dataclass(frozen=True)
-class Taken:
+class AcceptedOutput:
     """One output, looked at: its artifact."""
 
     name: str
@@ -60,7 +60,7 @@ def only_own_code(bound: Bound) -> bool:
     return node.gate is not None or node.protection is not None
 
 
-def take(bound: Bound, outcome: Outcome, scratch: Path, objects: Objects, *, cutting: bool) -> list[Taken]:
+def take(bound: Bound, outcome: Outcome, scratch: Path, objects: Objects, *, cutting: bool) -> list[AcceptedOutput]:
     """The outputs that a call left in its scratch folder, in the order the step declares, moved into the store.
 
     Raises UnfitError for anything that such a call could not have left by honest means, StoreError where the disk fails.
@@ -76,7 +76,7 @@ def take(bound: Bound, outcome: Outcome, scratch: Path, objects: Objects, *, cut
             if made.many != many or (not many and len(made.leaves) != 1):
                 raise UnfitError("it gave a collection for a value, or a value for a collection")
             leaves = [(leaf.label, _leaf(leaf, kind, folder, objects, own)) for leaf in made.leaves]
-            taken.append(Taken(name, collection(kind, leaves) if many else leaves[0][1]))
+            taken.append(AcceptedOutput(name, collection(kind, leaves) if many else leaves[0][1]))
     finally:
         os.close(folder)
     return taken

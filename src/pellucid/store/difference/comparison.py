@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.store.difference.deviation import Difference, Sizes, Tally
+from pellucid.store.difference.deviation import Difference, DifferenceCounts, Sizes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ def _tables(a: Path, b: Path) -> Difference | None:
     if first.num_rows != second.num_rows:
         return _other_shape("rows", f"the first has {first.num_rows:,} rows, the second {second.num_rows:,}")
     parting = [name for name in schema.names if parts_a[name] != parts_b[name]]
-    tally = Tally(places=[f"column {name!r}" for name in parting])
+    tally = DifferenceCounts(places=[f"column {name!r}" for name in parting])
     typical = _typical(first, second, parting)
     for x, y in zip(_aligned(first, parting), _aligned(second, parting), strict=True):
         for name in parting:
@@ -88,7 +88,7 @@ def _aligned(table: Any, names: list[str]) -> Iterator[pa.Table]:
     return normal_batches((batch.select(names) for batch in table.batches()), chosen)
 
 
-def _columns(x: pa.Array, y: pa.Array, tally: Tally, typical: float) -> None:
+def _columns(x: pa.Array, y: pa.Array, tally: DifferenceCounts, typical: float) -> None:
     import numpy as np
     import pyarrow.compute as pc
     from pyarrow import types
@@ -110,7 +110,7 @@ def _columns(x: pa.Array, y: pa.Array, tally: Tally, typical: float) -> None:
         tally.exact |= unequal > 0
 
 
-def _numbers(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: Tally, typical: float) -> None:
+def _numbers(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: DifferenceCounts, typical: float) -> None:
     """Take in two float or complex arrays of one shape; NaN equals NaN."""
     import numpy as np
 
@@ -119,7 +119,7 @@ def _numbers(x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: Tally, typ
     tally.floats(x[differ], y[differ], typical)
 
 
-def _cells(xs: list[Any], ys: list[Any], tally: Tally) -> None:
+def _cells(xs: list[Any], ys: list[Any], tally: DifferenceCounts) -> None:
     """Take in nested cells, one by one."""
     for x, y in zip(xs, ys, strict=True):
         pairs = list(_unequal(x, y))
@@ -146,7 +146,7 @@ def _unequal(x: Any, y: Any) -> Iterator[tuple[Any, Any]]:
         yield x, y
 
 
-def _array_pair(where: str, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: Tally) -> Difference | None:
+def _array_pair(where: str, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], tally: DifferenceCounts) -> Difference | None:
     """Take in two arrays; a difference at once when their dtype or shape differ."""
     if x.dtype != y.dtype:
         return _other_shape(where, f"the first has dtype {x.dtype}, the second {y.dtype}")
@@ -167,7 +167,7 @@ def _arrays(a: Path, b: Path) -> Difference | None:
     from pellucid.store import array
 
     x, y = array.read(a), array.read(b)
-    tally = Tally()
+    tally = DifferenceCounts()
     if found := _array_pair("array", x, y, tally):
         return found
     return tally.difference(x.size, "arrays") if tally.cells else None
@@ -186,7 +186,7 @@ def _models(a: Path, b: Path) -> Difference | None:
     for name in sorted(x.settings):
         if repr(x.settings[name]) != repr(y.settings[name]):
             return _other_shape(f"setting {name!r}", f"the first has {x.settings[name]!r}, the second {y.settings[name]!r}")
-    tally = Tally()
+    tally = DifferenceCounts()
     for name in sorted(x.arrays):
         if found := _array_pair(f"array {name!r}", x.arrays[name], y.arrays[name], tally):
             return found
@@ -202,7 +202,7 @@ def _metrics(a: Path, b: Path) -> Difference | None:
     y: Mapping[str, int | float] = metrics.read(b)
     if found := _names("metrics", x, y):
         return found
-    tally = Tally()
+    tally = DifferenceCounts()
     for name in sorted(x):
         before = tally.cells
         one, two = x[name], y[name]

@@ -28,7 +28,7 @@ class Difference:
 
 
 @dataclass
-class Tally:
+class DifferenceCounts:
     """Differing cells, gathered over the parts of a value."""
 
     cells: int = 0
