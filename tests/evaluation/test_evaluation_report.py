@@ -114,6 +114,8 @@ def test_the_page_needs_nothing_and_runs_nothing():
     assert not re.search(r"https?://|@import|url\(", page)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_many_queries_become_an_outline_and_the_page_stays_small():
     run, other, judgements = judged(3000)
     found = evaluate(run, judgements, {"theirs": other})

@@ -228,6 +228,8 @@ def test_a_pipeline_trains_them_and_reads_them_back(flowers: Path, confined: boo
     assert isinstance(model, pl.Model)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_service_asks_them(flowers: Path):
     from fastapi.testclient import TestClient
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pellucid.errors import PackageError, UsageError
 from pellucid.packages import check
-from pellucid.packages.artifact_import import Taken, take
+from pellucid.packages.artifact_import import ImportedArtifact, take
 from pellucid.packages.format import fixity, manifest, naming_rules, signature
 from pellucid.packages.format.origin import quoted
 from pellucid.packages.format.origin_chain import origin_of
@@ -154,7 +154,7 @@ def test_a_verdict_lists_as_re_run_what_was() -> None:
 def test_the_line_to_paste_names_files_as_texts(package: Path, tmp_path: Path) -> None:
     assert quoted(Path('x") or ("')) == '"x\\") or (\\""'
     made = take(package, "counts", tmp_path / "next")
-    assert isinstance(made, Taken)
+    assert isinstance(made, ImportedArtifact)
     assert made.line == 'counts = pl.source("counts.parquet", label="open", origin="counts.origin.json")'
 
 

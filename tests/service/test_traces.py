@@ -214,6 +214,8 @@ def test_traces_are_off_unless_asked_for(monkeypatch: pytest.MonkeyPatch, variab
 @pytest.mark.parametrize(
     "variables", [{}, {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_COMPRESSION": "soon"}]
 )
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_nothing_is_loaded_unless_asked_for_and_a_wrong_variable_is_one_line(tmp_path: Path, variables: dict[str, str]):
     program = (
         "import sys, time; from pellucid import traces; traces.note_run('p', 'r', 'done', time.time(), 1.0, [])\n"

@@ -12,14 +12,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.data import extraction_process
+from pellucid.data import column_options, extraction_process
 from pellucid.data.text_extraction import KINDS
 from pellucid.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OPTIONS: Mapping[str, str] = {}
+OPTIONS = {"columns": column_options.COLUMNS}
 FOLDERS = True
 BATCH = 200  # rows
 MOST_FILES = 1_000_000
@@ -35,7 +35,7 @@ def read(path: Path, options: Mapping[str, Any]) -> pa.RecordBatchReader:
         raise DataError("holds no page", where=str(path), fix=f"Pages end in {', '.join(KINDS)}")
     extraction_process.checked(kinds)
     schema = pa.schema([(name, pa.string()) for name in ("id", "title", "text", "kind", "problem")])
-    return pa.RecordBatchReader.from_batches(schema, _batches(path, files, schema))
+    return column_options.chosen(pa.RecordBatchReader.from_batches(schema, _batches(path, files, schema)), path, options)
 
 
 def shown_name(path: str) -> str:

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pellucid.data import extraction_process
+from pellucid.data import column_options, extraction_process
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OPTIONS: Mapping[str, str] = {}
+OPTIONS = {"columns": column_options.COLUMNS}
 FOLDERS = False
 BATCH = 200  # rows
 
@@ -28,7 +28,7 @@ def read(path: Path, options: Mapping[str, Any]) -> pa.RecordBatchReader:
 
     extraction_process.checked({"warc", "html"})
     schema = pa.schema([(name, pa.string()) for name in ("id", "title", "text", "url", "date", "problem")])
-    return pa.RecordBatchReader.from_batches(schema, _batches(path, schema))
+    return column_options.chosen(pa.RecordBatchReader.from_batches(schema, _batches(path, schema)), path, options)
 
 
 def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-import time
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -137,9 +137,8 @@ def test_hostile_pages_end_and_the_next_one_is_read(tmp_path):
     for name, data in hostile.items():
         (tmp_path / name).write_bytes(data)
     (tmp_path / "z.txt").write_text("the last")
-    begun = time.monotonic()
     found = rows(tmp_path)
-    assert time.monotonic() - begun < 100 and len(found) == len(hostile) + 1
+    assert len(found) == len(hostile) + 1
     assert found["z.txt"]["text"] == "the last"
     assert {row["problem"] for row in found.values()} <= {"", *PROBLEMS}
     assert "<" not in found["utf7.html"]["title"]
@@ -153,6 +152,11 @@ def test_a_file_that_kills_or_stalls_the_process_costs_itself(tmp_path, monkeypa
         assert extraction.file("text", str(tmp_path / "a.txt"))["text"] == "wing"
         assert extraction._child is not None
         extraction._child.kill()
+        extraction._child.wait()
+        assert extraction.file("text", str(tmp_path / "a.txt"))["text"] == "wing", "another process takes over"
+        extraction.close()
+        dying = ["sh", "-c", "read line; exit 1"]  # while it is asked
+        extraction._child = subprocess.Popen(dying, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert extraction.file("text", str(tmp_path / "a.txt"))["problem"] == "took too long or too much memory"
         assert extraction.file("text", str(tmp_path / "a.txt"))["text"] == "wing"
         os.mkfifo(tmp_path / "pipe")  # opening it waits for ever
