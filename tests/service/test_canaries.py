@@ -16,6 +16,7 @@ import pytest
 from served_shop import Serving, end, start
 
 from pellucid.errors import LabelError, UsageError
+from pellucid.maintenance import restore, write_backup
 from pellucid.pipeline.running import load, run
 from pellucid.registry import Canaries, Canary, Deployments, promote
 from pellucid.service.canary_watch import ENOUGH, CanaryWatch
@@ -131,7 +132,10 @@ def test_ten_thousand_requests_during_twenty_changes(serving: Serving, home: Pat
     assert len(asking.models) > 10
 
 
-def test_answers_are_counted_by_version_and_day(home: Path):
+def test_answers_are_counted_by_version_and_day(home: Path, tmp_path: Path):
+    write_backup(home, tmp_path / "state.tar")  # a folder of its own: another service writes what it counted when it likes
+    restore(tmp_path / "state.tar", tmp_path / ".pellucid")
+    home = tmp_path / ".pellucid"
     started = start(home)
     present = Deployments(home).current()["recommend"].digest
     before = {one["digest"]: one for one in started.ask("/registry").json["answers"]}.get(
