@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pellucid.errors import PrivacyError
-from pellucid.privacy.mechanisms import gram, histogram, mean
+from pellucid.privacy.mechanisms import bins, clicks, gram, histogram, marginals, mean, partitions, top_k
 from pellucid.privacy.private_tables import bounding, private_columns
 
 KEY = bytes(range(32))
@@ -180,3 +180,17 @@ def test_a_smaller_type_holds_all_that_is_there(values: list[int]) -> None:
     kind = private_columns.narrowed(pa.int64(), min(values), max(values))
     assert pa.array(values, pa.int64()).cast(kind).cast(pa.int64()).to_pylist() == values
     assert kind.bit_width <= 64
+
+
+@pytest.mark.parametrize("place", ["unit", "key"])
+def test_bytes_that_are_no_text_are_refused_before_a_spend(place: str, tmp_path: Path) -> None:
+    """Such a table cannot be stored; should one come by another way, no sort may take other bytes for it after the spend."""
+    plain, no_text = pa.array(["a", "b", "a"]), pa.array([b"fine", b"\xff\xfe secret", b"fine"]).view(pa.string())
+    unit, key = (no_text, plain) if place == "unit" else (plain, no_text)
+    pq.write_table(pa.table({"who": unit, "k": key, "k2": key, "x": [1.0, 2.0, 3.0]}), tmp_path / "t.parquet")
+    keyed = [histogram("k"), gram("k"), partitions("k"), clicks("k", "k2"), top_k("k", ("a", "b"), 1)]
+    keyed += [marginals({"k": ["a", "b"], "x": bins(0, 4, 2)}, other="other")]
+    for mechanism in keyed + ([mean(("x",))] if place == "unit" else []):
+        with pytest.raises(PrivacyError, match="that is not valid UTF-8") as refused:
+            mechanism.check(tmp_path / "t.parquet", "who")
+        assert "secret" not in str(refused.value), mechanism.name
