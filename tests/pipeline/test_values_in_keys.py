@@ -119,7 +119,7 @@ def test_settings_may_be_members_of_enums_dates_paths_and_decimals(project) -> N
     wrong = project.run("--set", "shown.colour=BLUE")
     assert wrong.code != 0
     assert "Traceback" not in wrong.err
-    assert '"BLUE" is not a Colour' in wrong.err
+    assert '"BLUE" is no value of type Colour. There are: ' in wrong.err, wrong.err
 
 
 OPAQUE = {

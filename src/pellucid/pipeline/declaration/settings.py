@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
-from pellucid.errors import UsageError
+from pellucid.errors import UsageError, suggest
 
 _WHOLE_BITS = 1000  # Python refuses to print an integer of more than 4,300 digits, and people to read one of 300
 _WRITTEN = (
@@ -124,9 +124,10 @@ def parse(text: str, hint: Any, where: str) -> Any:
             return float(value) if hint is float else value
     if hint is _UNKNOWN:
         return candidates[0]
-    raise UsageError(
-        f'"{text}" is no value of type {shown(hint)}', where=where, fix=f"Give {IN_WORDS.get(hint, f'a {shown(hint)}')}"
-    )
+    fix = f"Give {IN_WORDS.get(hint, f'a {shown(hint)}')}"
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        fix = suggest(text, hint.__members__)
+    raise UsageError(f'"{text}" is no value of type {shown(hint)}', where=where, fix=fix)
 
 
 def _from_text(text: str, hint: Any) -> list[Any]:
