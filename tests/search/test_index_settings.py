@@ -31,9 +31,9 @@ def digest(model: Model, folder, name: str) -> str:
 def test_an_updated_index_is_that_of_all_documents_at_once(tmp_path_factory, old, new, remove):
     folder = tmp_path_factory.mktemp("indexes")
     first = build(documents_of(table(old)))
-    kept = [name for name in first.arrays["id"].tolist() if name not in new]
+    fresh = {name: texts for name, texts in new.items() if any(texts)}  # an empty document replaces none
+    kept = [name for name in first.arrays["id"].tolist() if name not in fresh]
     gone = kept[:remove]
-    fresh = {name: texts for name, texts in new.items() if any(texts)}
     merged = {**{name: old[name] for name in kept if name not in gone}, **fresh}
     changed = documents_of(table(fresh)) if fresh else None
     if changed is None or not merged:
